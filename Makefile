@@ -1,0 +1,61 @@
+# camid: every target sets up what it needs. DATA=, STORE=, OUT= and ARGS= are passed on.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+PORT ?= 5000
+
+quoted = $(if $(value $(1)),--$(2) '$(value $(1))')
+FLAGS = $(call quoted,DATA,data) $(call quoted,STORE,store) $(call quoted,OUT,out) $(ARGS)
+
+.PHONY: help setup demo preprocess baselines ui test soak check bench lock
+
+help:  ## Print this
+	@echo "make TARGET [DATA=photographs] [STORE=store] [OUT=results] [ARGS='--set section.field=value']"
+	@sed -n 's/^\([a-z][a-z-]*\):.*##  *\(.*\)/  \1|\2/p' Makefile | column -t -s '|'
+
+setup: $(READY)  ## Create .venv from requirements.lock (GPU=1 adds CUDA; PYTHON=… chooses another Python)
+
+$(READY): requirements.lock pyproject.toml
+	@command -v '$(PYTHON)' >/dev/null || { echo "camid: no program '$(PYTHON)'; install Python 3.11, 3.12 or 3.13, or name one with PYTHON=…" >&2; exit 2; }
+	@'$(PYTHON)' -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] <= (3, 13) else "camid: Python 3.11, 3.12 or 3.13 is needed, and %s is %d.%d; name another with PYTHON=..." % (sys.executable, v[0], v[1]))'
+	@echo "camid: installing into .venv (a few minutes the first time)"
+	@'$(PYTHON)' -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock $(if $(GPU),'tensorflow[and-cuda]')
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)  ## Simulated phones, from photographs to the baselines' error rates
+	@$(BIN)/python pipelines/demo.py $(FLAGS)
+
+preprocess: $(READY)  ## Photographs → strip store
+	@$(BIN)/python pipelines/preprocess.py $(FLAGS)
+
+baselines: $(READY)  ## Strip store → error rates of Lukas and Li
+	@$(BIN)/python pipelines/baselines.py $(FLAGS)
+
+ui: $(READY)  ## MLflow's pages over all runs, on this machine (PORT=5000)
+	@$(BIN)/camid ui --port $(PORT)
+
+test: $(READY)  ## The tests
+	@$(BIN)/python -m pytest -m 'not soak' $(ARGS)
+
+soak: $(READY)  ## Kills, two nodes, a tracking server
+	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+check: $(READY)  ## Format, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY)  ## Benchmarks: ratios against plain references
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+lock: $(READY)  ## Renew requirements.lock from requirements.txt
+	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header pyproject.toml --extra dev -o requirements.lock

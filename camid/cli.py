@@ -1,0 +1,110 @@
+"""The ``camid`` command: synthetic cameras, and what a store holds."""
+
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from camid.commandline import one_sentence, print_facts
+from camid.config import load_config
+from camid.folder import Folder, absolute
+from camid.records import OK
+from camid.runtime.stream import tracked
+from camid.runtime.tracking import tracking_uri
+from camid.store import chunk_name, open_store
+from camid.verify import problems
+
+DAMAGED = 1
+
+
+@click.group()
+@click.version_option(package_name="camid")
+def main() -> None:
+    """Tell which physical camera took photographs, from the noise of its sensor."""
+
+
+@main.command("simulate")
+@click.argument("folder")
+@click.option("--seed", default=1, show_default=True, help="Same seed, same bytes.")
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="e.g. num_devices=8")
+def simulate_command(folder: str, seed: int, settings: tuple[str, ...]) -> None:
+    """Write photographs of synthetic phones to FOLDER, with SOCRatES's names and EXIF."""
+    with one_sentence():
+        config = load_config(settings=[f"seed={seed}", *(f"simulate.{s}" for s in settings)])
+        from camid.runtime.session import session
+        from camid.runtime.simulation import simulate
+
+        place = Folder(absolute(folder))
+        with session():
+            count = simulate(place, config.simulate, seed=config.seed)
+        devices = config.simulate.num_devices
+        click.echo(f"{place.uri}: {devices} devices, {count} photographs written now")
+
+
+@main.command()
+@click.option("--port", default=5000, show_default=True)
+def ui(port: int) -> None:
+    """Open MLflow's pages over all runs, on this machine only."""
+    with one_sentence():
+        uri = tracking_uri()
+        if uri.startswith("http"):
+            click.echo(f"the runs are on the server {uri}; open it in a browser")
+            return
+        if not Path(uri.removeprefix("sqlite:///")).exists():
+            raise ValueError(f"no runs yet in {uri}; run a pipeline first")
+        place = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
+        os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *place])
+
+
+@main.group()
+def store() -> None:
+    """Look into a strip store."""
+
+
+@store.command()
+@click.argument("uri", metavar="STORE")
+def info(uri: str) -> None:
+    """Print what STORE holds and what made it."""
+    with one_sentence():
+        found = open_store(uri)
+        images = found.images()
+        names = {chunk_name(image.device, image.chunk) for image in images}
+        shape = found.description["samples"]
+        rejected = found.manifest.num_rows - len(images)
+        sizes = Counter(f"{i.width}x{i.height}" for i in images)
+        print_facts(
+            {
+                "store": found.folder.uri,
+                "photographs": found.description["settings"]["data"],
+                "devices": len({image.device for image in images}),
+                "images": f"{len(images)} {OK}, {rejected} rejected (manifest.parquet says why)",
+                "kinds": ", ".join(f"{n} {k}" for k, n in Counter(i.kind for i in images).items()),
+                "pixel sizes": ", ".join(f"{n} of {size}" for size, n in sizes.most_common(5)),
+                "chunks": found.description["num_chunks"],
+                "row groups": found.description["num_row_groups"],
+                "strips": sum(found.index["num_images"].to_pylist()),
+                "bytes": f"{sum(found.folder.size(name) for name in names):,}",
+                "samples": f"{shape['dtype']} {tuple(shape['shape'])}, step {shape['step']:g}",
+                "filter": ", ".join(f"{k}={v}" for k, v in shape["filter"].items()),
+                "seed": found.description["settings"]["seed"],
+                "plan digest": found.description["plan_digest"],
+                "content digest": found.digest,
+            }
+        )
+
+
+@store.command()
+@click.argument("uri", metavar="STORE")
+def verify(uri: str) -> None:
+    """Read all of STORE back and name every chunk that is missing, damaged or out of place."""
+    with one_sentence():
+        found = open_store(uri)
+        total = found.description["num_chunks"]
+        checks = tracked(problems(found), description="verify", unit="chunks", total=total)
+        wrong = [problem for problem in checks if problem]
+    for problem in wrong:
+        click.echo(problem, err=True)
+    click.echo(f"{found.folder.uri}: {total} chunks, {len(wrong)} problems")
+    sys.exit(DAMAGED if wrong else 0)

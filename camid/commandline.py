@@ -1,0 +1,133 @@
+"""What every pipeline's command line shares: options, one-sentence errors, printed results."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Protocol
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from camid.config import Config, load_config
+from camid.runtime.ingest import Ingested
+from camid.runtime.session import placed
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+COLUMNS = {
+    "method": "method",
+    "images": "images",
+    "negatives": "negatives",
+    "eer": "EER",
+    "auc": "AUC",
+    "rank1": "rank-1",
+    "tpr_at_fpr_1e-2": "TPR@1e-2",
+    "single_threshold_eer": "EER*",
+    "single_threshold_auc": "AUC*",
+}
+"""Columns of a printed table of results, and their titles."""
+
+CAPTION = (
+    "TPR@1e-2: true accepts at 1 % false accepts. *: by the study's single-threshold convention."
+)
+
+console = Console()
+
+
+class Work(Protocol):
+    """A pipeline: what it does with its resolved configuration."""
+
+    __doc__: str | None
+
+    def __call__(self, config: Config, *, fresh: bool) -> None:
+        """Do the work and print its results."""
+
+
+def pipeline(name: str) -> Callable[[Work], click.Command]:
+    """Make a pipeline's command of a function of the resolved configuration and ``fresh``.
+
+    Mistakes of the user and of their data end with one sentence and exit code 2.
+    """
+
+    def command(run: Work) -> click.Command:
+        @click.command(name, help=run.__doc__, context_settings={"show_default": True})
+        @click.argument("file", required=False)
+        @click.option("--data", help="Folder of photographs, or a table of them; path or address.")
+        @click.option("--store", help="Strip store; path or address.")
+        @click.option("--out", help="Folder for results; path or address.")
+        @click.option("--config", "named", help="YAML file of differences; the same as FILE.")
+        @click.option("--split", help="Name or YAML file of a split of devices, or 'all'.")
+        @click.option("--fresh", is_flag=True, help="Start anew instead of going on.")
+        @click.option("--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE")
+        @wraps(run)
+        def main(
+            file: str | None,
+            named: str | None,
+            settings: tuple[str, ...],
+            fresh: bool,
+            **options: str | None,
+        ) -> None:
+            with one_sentence():
+                if file and named:
+                    raise ValueError(f"two configurations named: {file} and {named}")
+                paths = ("data", "store", "out")
+                stated = [
+                    f"{f'paths.{key}' if key in paths else key}={json.dumps(value)}"
+                    for key, value in options.items()
+                    if value is not None
+                ]
+                config = load_config(file or named, settings=[*settings, *stated])
+                run(placed(config, pipeline=name), fresh=fresh)
+
+        return main
+
+    return command
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """End the program with one sentence where a user's mistake or a full disk ends the work."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        click.echo(f"camid: {' '.join(str(error).split())}", err=True)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        click.echo("camid: stopped; the same command goes on where it was", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def print_results(rows: Sequence[Mapping[str, Any]], *, title: str, folder: str) -> None:
+    """Print result rows as a table, figures to four places, and where everything lies."""
+    table = Table(title=title, title_justify="left", caption=CAPTION, caption_justify="left")
+    for key, heading in COLUMNS.items():
+        table.add_column(heading, justify="left" if key in {"method", "negatives"} else "right")
+    for row in rows:
+        cells = [row.get(key, "") for key in COLUMNS]
+        table.add_row(*(f"{c:.4f}" if isinstance(c, float) else f"{c}" for c in cells))
+    console.print(table)
+    console.print(f"Figures and scores: {folder}    Compare runs: make ui", soft_wrap=True)
+
+
+def print_ingested(done: Ingested, *, store: str) -> None:
+    """Print what preprocessing found and did, and every reason for which files were rejected."""
+    speed = f", {done.images_per_second:.1f} images/s" if done.images_per_second else ""
+    console.print(
+        f"{store}: {done.num_images} images of {done.num_devices} devices in {done.num_chunks} "
+        f"chunks, {done.num_chunks_made} made now{speed}; digest {done.content_digest[:12]}",
+        soft_wrap=True,
+    )
+    for reason, count in done.rejected.items():
+        console.print(f"  {count:6d} {reason}", soft_wrap=True, markup=False, highlight=False)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Print names and values, a line each."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    console.print(table)

@@ -1,0 +1,287 @@
+"""The configuration: one frozen tree of typed sections with a default for every field.
+
+A YAML file states only differences, ``--set section.field=value`` overrides it, and a mistake is a
+``ValueError`` of one sentence that names the nearest field.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from camid.folder import Folder
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Paths:
+    """Where things lie: paths or addresses; an empty one is filled in under ``$CAMID_HOME``."""
+
+    data: str = ""
+    """Folder of photographs, or a table (CSV, parquet) of them."""
+    store: str = ""
+    """The strip store."""
+    out: str = ""
+    """What the pipeline writes: results, figures and its resolved configuration."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Simulate:
+    """Synthetic cameras; the defaults are the demo's phones."""
+
+    num_devices: Positive = 24
+    num_models: Positive = 10
+    """Devices are dealt to models in turn, so several share one."""
+    num_background: Count = 24
+    num_foreground: Count = 12
+    width: Annotated[int, Field(ge=64)] = 768
+    height: Annotated[int, Field(ge=64)] = 512
+    pattern_strength: PositiveFloat = 0.004
+    """Standard deviation of a photosite's sensitivity around 1; models have 0.5–1.5 times it."""
+    quality: Annotated[int, Field(ge=50, le=100)] = 90
+    """JPEG quality of the best model; each model loses up to ten points of it."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Images:
+    """Which photographs are read."""
+
+    reader: Literal["auto", "socrates", "folders", "table"] = "auto"
+    max_megapixels: PositiveFloat = 250.0
+    """Larger images are rejected before they are decoded."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Strips:
+    """Geometry of the strips."""
+
+    size: Annotated[int, Field(ge=32, le=4096, multiple_of=16)] = 256
+    layout: Literal["grid", "centre"] = "grid"
+    """As many as fit from the top left, or one in the middle of the image."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Residual:
+    """How residuals are made and stored."""
+
+    filter: Literal["lukas", "none"] = "lukas"
+    """``none`` stores the pixels themselves."""
+    sigma: PositiveFloat = 5.0
+    """Standard deviation of the noise to remove, grey levels."""
+    wavelet: str = "db4"
+    """PyWavelets' name; ``db4`` has eight taps."""
+    levels: Positive = 4
+    extent: Literal["image", "strip"] = "image"
+    """Denoise whole images and cut them, or cut first as the study did."""
+    step: PositiveFloat = 0.125
+    """Grey levels a unit of the stored int8 residual."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Chunks:
+    """How images are grouped in the store's files."""
+
+    max_images: Positive = 16
+    max_mebibytes: Positive = 1024
+    """Samples in one chunk before compression."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Enrolment:
+    """Which images make a device's reference pattern; every other image is a query."""
+
+    num_background: Positive = 50
+    """Background images a pattern is made from, where a device has as many."""
+    min_background: Positive = 10
+    """A device with fewer gives a seeded half of all its images instead."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Enhancer:
+    """Li's enhancer of the query residual (METHODS: Li 2010, doi:10.1109/TIFS.2010.2046268)."""
+
+    model: Annotated[int, Field(ge=1, le=5)] = 5
+    alpha: PositiveFloat = 7.0
+    domain: Literal["wavelet", "spatial"] = "wavelet"
+    zero: Literal["plus", "zero"] = "plus"
+    """The value at a coefficient of exactly 0 where the formula gives +1."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Metrics:
+    """How scores are judged."""
+
+    single_threshold_fpr: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    """False-accept rate at which the study's single-threshold figures are taken."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Config:
+    """Everything a pipeline can be told."""
+
+    seed: Count = 1
+    split: str = "all"
+    """Name of a split, or a YAML file of one, whose test devices are used; or ``all``."""
+    paths: Paths = Paths()
+    simulate: Simulate = Simulate()
+    images: Images = Images()
+    strips: Strips = Strips()
+    residual: Residual = Residual()
+    chunks: Chunks = Chunks()
+    enrolment: Enrolment = Enrolment()
+    enhancer: Enhancer = Enhancer()
+    metrics: Metrics = Metrics()
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 with the floats people write: PyYAML alone reads ``1e-4`` as text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [pair for pair in resolvers if pair[0] != "tag:yaml.org,2002:float"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?$"),
+    list("-+0123456789."),
+)
+
+
+def load_config(
+    file: str | None = None,
+    *,
+    settings: Sequence[str] = (),
+    base: Mapping[str, Any] | None = None,
+) -> Config:
+    """Return the configuration that a YAML file and settings make of the defaults.
+
+    Parameters
+    ----------
+    file
+        Path or address of a YAML file that states differences; ``None`` for none.
+    settings
+        ``section.field=value`` strings, applied in order after the file; values are YAML.
+    base
+        Differences applied before the file.
+
+    Raises
+    ------
+    ValueError
+        For an unreadable file, an unknown field or a value of the wrong type or range.
+    """
+    tree: dict[str, Any] = {}
+    _merge(tree, base or {})
+    if file is not None:
+        _merge(tree, _yaml_file(file))
+        _checked(tree, source=file)
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"expected --set section.field=value, got {setting!r}")
+        value = _yaml(text, source=f"--set {setting}")
+        for part in reversed(name.strip().split(".")):
+            value = {part: value}
+        _merge(tree, value)
+        _checked(tree, source=f"--set {setting}")
+    return _checked(tree, source="the configuration")
+
+
+def config_tree(config: object) -> dict[str, Any]:
+    """Return a configuration, or a section of one, as nested dictionaries."""
+    assert is_dataclass(config)
+    assert not isinstance(config, type)
+    return asdict(config)
+
+
+def config_yaml(config: Config) -> str:
+    """Return the whole configuration as YAML that :func:`load_config` reads back."""
+    return yaml.safe_dump(config_tree(config), sort_keys=False)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], *, prefix: str = "") -> list[str]:
+    """Return ``section.field: old, now new`` for every leaf in which two trees differ."""
+    found: list[str] = []
+    for key in [*old, *(key for key in new if key not in old)]:
+        before, after = old.get(key), new.get(key)
+        name = f"{prefix}{key}"
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differences(before, after, prefix=f"{name}.")
+        elif before != after:
+            found.append(f"{name} was {before!r}, now {after!r}")
+    return found
+
+
+def _yaml(text: str, *, source: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def _yaml_file(file: str) -> dict[str, Any]:
+    try:
+        text = Folder(file).read().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file}: cannot read the configuration: {error}") from None
+    tree = _yaml(text, source=file)
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ValueError(f"{file}: expected sections and fields, got {type(tree).__name__}")
+    return tree
+
+
+def _merge(tree: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _checked(tree: dict[str, Any], *, source: str) -> Config:
+    try:
+        return TypeAdapter(Config).validate_json(json.dumps(tree, default=str))
+    except ValidationError as error:
+        raise ValueError(f"{source}: {_sentence(error.errors()[0])}") from None
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    where = [str(part) for part in error["loc"]]
+    name = ".".join(where)
+    if error["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        known = _names(where[:-1])
+        here = difflib.get_close_matches(where[-1], known, n=1)
+        there = _anywhere(where[-1])
+        if here and not any(full.endswith(f".{where[-1]}") for full in there):
+            there = [".".join([*where[:-1], *here])]
+        hint = f"did you mean {there[0]!r}?" if there else f"there are {', '.join(known)}"
+        return f"no field {name!r}; {hint}"
+    return f"{name} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _names(where: Sequence[str]) -> list[str]:
+    section: Any = Config()
+    for part in where:
+        section = getattr(section, part)
+    return [field.name for field in fields(section)]
+
+
+def _anywhere(name: str) -> list[str]:
+    """Return the full names of fields called like ``name`` in any section."""
+    config = config_tree(Config())
+    leaves = {f"{s}.{f}": f for s, v in config.items() if isinstance(v, dict) for f in v}
+    near = difflib.get_close_matches(name, leaves.values(), n=1)
+    return [full for full, leaf in leaves.items() if near and leaf == near[0]]

@@ -1,0 +1,13 @@
+"""Denoisers behind one name: each maps an image plane to its residual."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.filters import lukas
+
+Plane = NDArray[np.float32]
+Filter = Callable[..., Plane]
+
+FILTERS: dict[str, Filter] = {"lukas": lukas.residual}

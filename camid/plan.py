@@ -1,0 +1,86 @@
+"""The plan of a store: which images make which chunk, a function of the manifest and the seed."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from camid.config import Chunks, Strips
+from camid.records import OK, ImageRecord
+from camid.strips import positions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Images of one device with the same kind, pixel size and orientation: one file of a store."""
+
+    device: str
+    number: int
+    images: tuple[ImageRecord, ...]
+
+    @property
+    def digest(self) -> str:
+        """A digest of which images the chunk holds, in order, and of what is known of them."""
+        facts = [[i.image_id, i.bytes, i.width, i.height, i.orientation] for i in self.images]
+        return _digest([self.device, self.number, facts])
+
+
+def planned(
+    records: Sequence[ImageRecord], *, strips: Strips, chunks: Chunks, seed: int
+) -> list[ImageRecord]:
+    """Return the records with the chunk of every image that is ``ok``, −1 for all others.
+
+    Images are grouped by device, kind, pixel size and orientation, put in a seeded order and dealt
+    to chunks. A group's order depends on the seed and on its own images alone.
+    """
+    groups: dict[tuple[str, str, int, int, int], list[ImageRecord]] = defaultdict(list)
+    for record in records:
+        if record.status == OK:
+            key = (record.device, record.kind, record.width, record.height, record.orientation)
+            groups[key].append(record)
+    chunk_of: dict[str, int] = {}
+    next_number: dict[str, int] = defaultdict(int)
+    for key in sorted(groups):
+        device, _, width, height, _ = key
+        ordered = sorted(groups[key], key=lambda record: record.image_id)
+        rng = np.random.default_rng([seed, int(_digest(key)[:16], 16)])
+        order = rng.permutation(len(ordered))
+        share = _images_per_chunk(height, width, strips=strips, chunks=chunks)
+        for rank, index in enumerate(order):
+            chunk_of[ordered[index].image_id] = next_number[device] + rank // share
+        next_number[device] += -(-len(ordered) // share)
+    return [replace(record, chunk=chunk_of.get(record.image_id, -1)) for record in records]
+
+
+def chunks_of(records: Sequence[ImageRecord]) -> list[Chunk]:
+    """Return the chunks that planned records make, by device and number, images by id."""
+    members: dict[tuple[str, int], list[ImageRecord]] = defaultdict(list)
+    for record in records:
+        if record.chunk >= 0:
+            members[record.device, record.chunk].append(record)
+    return [
+        Chunk(
+            device=device,
+            number=number,
+            images=tuple(sorted(members[device, number], key=lambda record: record.image_id)),
+        )
+        for device, number in sorted(members)
+    ]
+
+
+def plan_digest(chunks: Sequence[Chunk]) -> str:
+    """Return the digest that stores share whose chunks hold the same images."""
+    return _digest([chunk.digest for chunk in chunks])
+
+
+def _images_per_chunk(height: int, width: int, *, strips: Strips, chunks: Chunks) -> int:
+    count = len(positions(height, width, size=strips.size, layout=strips.layout))
+    image_bytes = count * strips.size**2 * 3
+    return max(1, min(chunks.max_images, chunks.max_mebibytes * 2**20 // image_bytes))
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

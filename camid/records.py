@@ -1,0 +1,82 @@
+"""The vocabulary as records and Arrow schemas: images, the manifest and the index of a store."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+Kind = Literal["background", "foreground"]
+
+OK = "ok"
+
+
+def rejected(reason: str) -> str:
+    """Return the manifest status of a file that is left out for ``reason``."""
+    return f"rejected: {' '.join(reason.split())}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecord:
+    """One file that was found: a row of the manifest.
+
+    ``width`` and ``height`` are those of the stored pixels: EXIF ``orientation`` (1–8, 0 where
+    there is none) is recorded and never applied. ``status`` is ``ok`` or ``rejected: <reason>``.
+    ``sha256`` and ``chunk`` are filled in when the file is planned and read.
+    """
+
+    image_id: str
+    device: str = ""
+    kind: str = ""
+    make: str = ""
+    model: str = ""
+    lens: str = ""
+    scene: str = ""
+    provenance: str = ""
+    width: int = 0
+    height: int = 0
+    orientation: int = 0
+    path: str
+    bytes: int = 0
+    sha256: str = ""
+    chunk: int = -1
+    status: str = OK
+
+
+MANIFEST_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("device", pa.string()),
+        ("kind", pa.string()),
+        ("make", pa.string()),
+        ("model", pa.string()),
+        ("lens", pa.string()),
+        ("scene", pa.string()),
+        ("provenance", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("orientation", pa.int8()),
+        ("path", pa.string()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("chunk", pa.int32()),
+        ("status", pa.string()),
+    ]
+)
+
+INDEX_SCHEMA = pa.schema(
+    [
+        ("device", pa.string()),
+        ("chunk", pa.int32()),
+        ("row_group", pa.int32()),
+        ("top", pa.int32()),
+        ("left", pa.int32()),
+        ("num_images", pa.int32()),
+    ]
+)
+
+
+def manifest_table(records: Iterable[ImageRecord]) -> pa.Table:
+    """Return the manifest of ``records``, one row a file, ordered by ``image_id``."""
+    rows = sorted((asdict(record) for record in records), key=lambda row: row["image_id"])
+    return pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA)

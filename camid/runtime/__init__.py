@@ -1,0 +1,1 @@
+"""What knows Ray and MLflow: sessions, distributed passes over chunks, and tracking."""

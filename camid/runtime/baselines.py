@@ -1,0 +1,264 @@
+"""The study's baselines: enrol every device, score every other image, judge, draw, track."""
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from camid.config import Config
+from camid.figures import histogram_figure, pattern_figure, png, roc_figure
+from camid.folder import Folder
+from camid.metrics import recognised
+from camid.pattern_files import PatternFile, enrolment_digest, pattern_name, write_pattern
+from camid.records import ImageRecord, manifest_table
+from camid.runtime.output import Output
+from camid.runtime.stream import streamed
+from camid.runtime.tracking import log_files, metrics, tracked_run
+from camid.scoring import METHODS, NEGATIVES, Contest, Scores, chunk_scores, figures
+from camid.splits import Gallery, enrolled, named_split
+from camid.store import Store, open_store, write_table
+
+SHOWN_PATTERNS = 4
+FIGURES = {
+    "roc": "figures/roc.png",
+    "histograms": "figures/histograms.png",
+    "patterns": "figures/patterns.png",
+}
+
+
+def run_baselines(config: Config, output: Output) -> list[dict[str, Any]]:
+    """Score the store at ``config.paths.store`` with both baselines and return the result rows.
+
+    Writes reference patterns, ``scores.parquet``, ``devices.csv``, ``left_out.csv`` and figures to
+    the output folder, an MLflow run a method, and the results last. Patterns that an interrupted
+    run has written are used again.
+
+    Raises
+    ------
+    ValueError
+        If there is no finished store of residuals there, or it has fewer than two devices.
+    """
+    store = open_store(config.paths.store)
+    if store.description["samples"]["dtype"] != "int8":
+        raise ValueError(f"{config.paths.store}: holds pixels; baselines need a store of residuals")
+    images = store.images()
+    split = named_split(config.split, (record.device for record in images))
+    tested = [record for record in images if record.device in set(split.test)]
+    gallery = enrolled(tested, settings=config.enrolment, seed=config.seed)
+    patterns = output.folder / "patterns"
+    _enrol(store, gallery, patterns)
+    queries, scores = _scores(store, gallery, patterns, config)
+    result = BaselineScores(gallery=gallery, queries=queries, scores=scores)
+    rows = _rows(result, config)
+    _write_tables(output.folder, result)
+    _write_figures(output.folder, result, patterns)
+    for method in METHODS:
+        _track(method, rows, config, store, output.folder)
+    output.finish(rows)
+    return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineScores:
+    """Scores of every query with every device's pattern, ``(query, device)`` a method."""
+
+    gallery: Gallery
+    queries: list[ImageRecord]
+    scores: dict[str, Scores]
+
+    @cached_property
+    def contest(self) -> Contest:
+        """Who is compared with whom."""
+        column = {device: i for i, device in enumerate(self.gallery.devices)}
+        models = self.gallery.models()
+        firsts = [images[0] for images in self.gallery.enrolled.values()]
+        return Contest(
+            queries=np.array([column[record.device] for record in self.queries]),
+            models=[models[device] for device in self.gallery.devices],
+            sizes=[(record.width, record.height) for record in firsts],
+        )
+
+    def comparisons(self, method: str) -> dict[str, NDArray[np.float64]]:
+        """Return the scores of a method by the kind of comparison."""
+        scores = self.scores[method]
+        own = np.arange(len(self.gallery.devices)) == self.contest.queries[:, None]
+        kinds = {"same device": own}
+        for negatives in ("different-model", "same-model"):
+            kinds[negatives] = self.contest.impostors(negatives)[self.contest.queries]
+        return {kind: scores[chosen & np.isfinite(scores)] for kind, chosen in kinds.items()}
+
+
+def _enrol(store: Store, gallery: Gallery, folder: Folder) -> None:
+    """Write the pattern of every device that has none yet of these very images."""
+    missing = []
+    for device, images in gallery.enrolled.items():
+        if folder.exists(pattern_name(device)):
+            with PatternFile(folder, device) as pattern:
+                if pattern.digest == enrolment_digest(store, images):
+                    continue
+        missing.append(manifest_table(images))
+    work = partial(_enrol_device, store=store.folder.uri, folder=folder.uri)
+    for _ in streamed(missing, work, description="enrol", unit="images"):
+        pass
+
+
+def _enrol_device(table: pa.Table, *, store: str, folder: str) -> pa.Table:
+    """Write the pattern of the device whose images ``table`` lists; runs on a worker."""
+    images = tuple(ImageRecord(**row) for row in table.to_pylist())
+    write_pattern(Folder(folder), open_store(store), images)
+    return table.select(["image_id"])
+
+
+def _scores(
+    store: Store, gallery: Gallery, folder: Folder, config: Config
+) -> tuple[list[ImageRecord], dict[str, Scores]]:
+    """Return the queries and their scores ``(query, device)``, streaming chunk by chunk."""
+    queries = [record for images in gallery.queries.values() for record in images]
+    by_chunk: dict[tuple[str, int], list[ImageRecord]] = defaultdict(list)
+    for record in queries:
+        by_chunk[record.device, record.chunk].append(record)
+    row_of = {record.image_id: row for row, record in enumerate(queries)}
+    scores = {m: np.full((len(queries), len(gallery.devices)), np.nan) for m in METHODS}
+    work = partial(
+        _score_chunk,
+        store=store.folder.uri,
+        folder=folder.uri,
+        devices=gallery.devices,
+        config=config,
+    )
+    tables = [manifest_table(records) for _, records in sorted(by_chunk.items())]
+    for result in streamed(tables, work, description="score", unit="images"):
+        rows = [row_of[name] for name in result["image_id"].to_pylist()]
+        for method in METHODS:
+            scores[method][rows] = np.stack(result[method].to_numpy(zero_copy_only=False))
+    return queries, scores
+
+
+def _score_chunk(
+    table: pa.Table, *, store: str, folder: str, devices: Sequence[str], config: Config
+) -> pa.Table:
+    """Score the queries of one chunk, which ``table`` lists; runs on a worker."""
+    names = table["image_id"].to_pylist()
+    device, number = table["device"][0].as_py(), table["chunk"][0].as_py()
+    with ExitStack() as stack:
+        chunk = stack.enter_context(open_store(store).chunk(device, number))
+        patterns = [stack.enter_context(PatternFile(Folder(folder), d)) for d in devices]
+        scores = chunk_scores(chunk, names, patterns, settings=config.enhancer)
+    columns = {method: pa.array(list(matrix)) for method, matrix in scores.items()}
+    return pa.table({"image_id": names, **columns})
+
+
+def _rows(result: BaselineScores, config: Config) -> list[dict[str, Any]]:
+    counts = sorted({len(images) for images in result.gallery.enrolled.values()})
+    enrolled_images = str(counts[0]) if len(counts) == 1 else f"{counts[0]}..{counts[-1]}"
+    one_size = len(set(result.contest.sizes)) == 1
+    told_apart = [n for n in NEGATIVES if n != "same-size" or not one_size]
+    rows = []
+    for method in METHODS:
+        for negatives in told_apart:
+            found = figures(
+                result.scores[method],
+                result.contest,
+                negatives=negatives,
+                single_threshold_fpr=config.metrics.single_threshold_fpr,
+            )
+            if found:
+                condition = {
+                    "method": method,
+                    "images": f"{enrolled_images}+1",
+                    "crop_size": "whole",
+                    "num_crops": 1,
+                    "negatives": negatives,
+                    "split": config.split,
+                }
+                rows.append({**condition, **found})
+    return rows
+
+
+def _write_tables(folder: Folder, result: BaselineScores) -> None:
+    """Write every score, a row a device, and the images that took no part."""
+    gallery, contest = result.gallery, result.contest
+    table = pa.table(
+        {
+            "image_id": [record.image_id for record in result.queries],
+            "device": [record.device for record in result.queries],
+            **{method: pa.array(list(scores)) for method, scores in result.scores.items()},
+        }
+    ).replace_schema_metadata({"devices": json.dumps(gallery.devices)})
+    write_table(folder, "scores.parquet", table)
+    first = {m: recognised(contest.queries, s) for m, s in result.scores.items()}
+    devices = []
+    for column, (device, images) in enumerate(gallery.enrolled.items()):
+        mine = contest.queries == column
+        devices.append(
+            {
+                "device": device,
+                "model": contest.models[column],
+                "width": images[0].width,
+                "height": images[0].height,
+                "enrolled": len(images),
+                "enrolled_background": sum(r.kind == "background" for r in images),
+                "queries": int(mine.sum()),
+                **{f"rank1_{m}": f"{hits[mine].mean():.4f}" for m, hits in first.items()},
+                **{
+                    f"mean_score_{m}": f"{scores[mine, column].mean():.5f}"
+                    for m, scores in result.scores.items()
+                },
+            }
+        )
+    write_csv(folder, "devices.csv", devices)
+    if gallery.left_out:
+        write_csv(folder, "left_out.csv", [asdict(image) for image in gallery.left_out])
+
+
+def write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows with equal keys as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    folder.write(name, text.getvalue().encode())
+
+
+def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> None:
+    kinds = {method: result.comparisons(method) for method in METHODS}
+    curves = {}
+    for method, parts in kinds.items():
+        positives = parts["same device"]
+        negatives = np.concatenate([parts["different-model"], parts["same-model"]])
+        labels = np.repeat([1, 0], [len(positives), len(negatives)])
+        curves[method] = (labels, np.concatenate([positives, negatives]))
+    shown = {}
+    for device in result.gallery.devices[:SHOWN_PATTERNS]:
+        with PatternFile(patterns, device) as pattern:
+            shown[device] = pattern.read(next(iter(pattern.positions)))
+    folder.write(FIGURES["roc"], png(roc_figure(curves)))
+    folder.write(FIGURES["histograms"], png(histogram_figure(kinds)))
+    folder.write(FIGURES["patterns"], png(pattern_figure(shown)))
+
+
+def _track(
+    method: str, rows: Sequence[Mapping[str, Any]], config: Config, store: Store, folder: Folder
+) -> None:
+    """Log one method's figures, the tables and the pictures as an MLflow run."""
+    mine = [row for row in rows if row["method"] == method]
+    tags = {
+        "method": method,
+        "images": str(mine[0]["images"]),
+        "store_digest": store.digest,
+        "plan_digest": str(store.description["plan_digest"]),
+    }
+    with tracked_run(method, config, tags=tags) as mlflow:
+        for row in mine:
+            mlflow.log_metrics(metrics(row))
+        names = ["config.yaml", "devices.csv", *FIGURES.values()]
+        log_files(mlflow, folder, [name for name in names if folder.exists(name)])

@@ -1,0 +1,73 @@
+"""Where a run takes place: the Ray it runs on and the home of its stores and outputs."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from camid.config import Config, Paths
+from camid.folder import Folder, absolute
+
+
+def home() -> Folder:
+    """Return the folder of stores and runs: ``$CAMID_HOME``, else the current folder.
+
+    Raises
+    ------
+    ValueError
+        In a Ray job's temporary folder, where results would be lost.
+    """
+    named = os.environ.get("CAMID_HOME", "")
+    if named:
+        return Folder(absolute(named))
+    if "runtime_resources/working_dir_files" in str(Path.cwd()):
+        raise ValueError(
+            "this Ray job runs in a temporary folder, where its results would be lost; "
+            "set CAMID_HOME to a lasting path or address"
+        )
+    return Folder(absolute("."))
+
+
+def placed(config: Config, *, pipeline: str) -> Config:
+    """Return the configuration with absolute paths, empty ones filled in under :func:`home`."""
+    paths = config.paths
+    places = Paths(
+        data=absolute(paths.data) if paths.data else "",
+        store=absolute(paths.store) if paths.store else (home() / "store").uri,
+        out=absolute(paths.out) if paths.out else (home() / f"runs/{pipeline}").uri,
+    )
+    return replace(config, paths=places)
+
+
+@contextmanager
+def session() -> Iterator[None]:
+    """Run on the Ray that ``RAY_ADDRESS`` names, or on one started here and stopped at the end.
+
+    Raises
+    ------
+    ValueError
+        If the named cluster cannot be reached.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+    import ray.data
+
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        ray.init(log_to_driver=False, logging_level="error", configure_logging=False)
+    except ConnectionError as error:
+        raise ValueError(
+            f"no Ray cluster answers at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')!r}: {error}"
+        ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()

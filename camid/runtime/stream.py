@@ -1,0 +1,95 @@
+"""One pass of Ray Data over tables: a task each, results as they finish, with progress."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import pyarrow as pa
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+T = TypeVar("T")
+
+console = Console(stderr=True)
+
+
+class _Rate(ProgressColumn):
+    """Units a second so far."""
+
+    def render(self, task: "object") -> Text:
+        speed = getattr(task, "finished_speed", None) or getattr(task, "speed", None)
+        return Text(f"{speed:.1f}/s" if speed else "", style="progress.data.speed")
+
+
+def progress() -> Progress:
+    """Return a progress display with counts, rate and an estimate; silent without a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def tracked(items: Iterable[T], *, description: str, unit: str, total: int) -> Iterator[T]:
+    """Yield ``items`` under a progress display."""
+    with progress() as display:
+        task = display.add_task(description, total=total, unit=unit)
+        for item in items:
+            yield item
+            display.advance(task)
+
+
+def streamed(
+    tables: Sequence[pa.Table],
+    work: Callable[[pa.Table], pa.Table],
+    *,
+    description: str,
+    unit: str,
+    done: int = 0,
+    memory: int | None = None,
+) -> Iterator[pa.Table]:
+    """Yield what ``work`` makes of each table, one Ray task a table, in the order they finish.
+
+    ``work`` gets a table and returns one with a row for every unit that it finished; the progress
+    counts rows, and starts at ``done`` units that an earlier run finished. ``memory`` is what a
+    task needs, bytes. A task that dies with its worker is run again; an error that ``work`` raises
+    is raised here as it was.
+    """
+    import ray
+    from ray.exceptions import RayTaskError
+
+    total = done + sum(table.num_rows for table in tables)
+    if not tables:
+        return
+    dataset = ray.data.from_arrow(list(tables)).map_batches(
+        work,
+        batch_size=None,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        num_cpus=1,
+        **({"memory": memory} if memory else {}),
+    )
+    with progress() as display:
+        task = display.add_task(description, total=total, completed=done, unit=unit)
+        try:
+            for result in dataset.iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=0
+            ):
+                display.advance(task, result.num_rows)
+                yield result
+        except RayTaskError as error:
+            if isinstance(error.cause, ValueError | OSError):
+                raise error.cause from None
+            raise

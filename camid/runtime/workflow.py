@@ -1,0 +1,103 @@
+"""What pipelines do one after the other: photographs, store, results; each step only if needed."""
+
+from dataclasses import replace
+from typing import Any
+
+from camid.config import Config, config_tree
+from camid.folder import Folder
+from camid.runtime.baselines import run_baselines
+from camid.runtime.ingest import Ingested, preprocess
+from camid.runtime.output import Output, claimed
+from camid.runtime.session import home, session
+from camid.runtime.simulation import simulate
+from camid.runtime.stream import console
+from camid.store import DESCRIPTION, open_store, read_description
+
+ADOPTED = ("images", "strips", "residual", "chunks")
+"""Sections of the configuration that a store decides for whoever reads it."""
+
+
+def make_store(config: Config, *, fresh: bool = False) -> Ingested:
+    """Preprocess ``config.paths.data``, or what the store was made of, or simulated phones."""
+    with session():
+        return preprocess(_with_data(config), fresh=fresh)
+
+
+def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+    """Return the output folder of the baselines and their rows, computed unless finished there.
+
+    Where photographs are named, or no store exists at the default place, the store is made first.
+    """
+    default = (home() / "store").uri
+    unmade = config.paths.store == default and not Folder(default).exists(DESCRIPTION)
+    if config.paths.data or unmade:
+        make_store(config)
+    config = _adopting(config)
+    output = claimed(config, fresh=fresh)
+    if output.is_finished:
+        console.print(f"finished: {output.folder.uri} (--fresh computes it again)")
+        return output, output.rows()
+    with session():
+        return output, run_baselines(config, output)
+
+
+def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+    """Simulate phones below ``config.paths.out``, preprocess them and run the baselines."""
+    out = Folder(config.paths.out)
+    output = claimed(config, fresh=fresh)
+    if output.is_finished:
+        console.print(f"finished: {out.uri} (--fresh computes it again)")
+        return output, output.rows()
+    photographs = out / "photographs"
+    paths = replace(config.paths, data=photographs.uri, store=(out / "store").uri)
+    inner = replace(config, paths=paths)
+    with session():
+        settings = config.simulate
+        _announce(photographs, config)
+        simulate(photographs, settings, seed=config.seed)
+        preprocess(inner)
+        return output, run_baselines(inner, output)
+
+
+def _with_data(config: Config) -> Config:
+    """Return the configuration with photographs: those named, the store's own, or simulated."""
+    if config.paths.data:
+        return config
+    store = Folder(config.paths.store)
+    if store.exists(DESCRIPTION):
+        data = read_description(store)["settings"]["data"]
+    else:
+        folder = home() / "simulated"
+        _announce(folder, config)
+        simulate(folder, config.simulate, seed=config.seed)
+        data = folder.uri
+    return replace(config, paths=replace(config.paths, data=data))
+
+
+def _announce(folder: Folder, config: Config) -> None:
+    count = config.simulate.num_background + config.simulate.num_foreground
+    console.print(
+        f"simulating {config.simulate.num_devices} phones with {count} photographs each "
+        f"in {folder.uri}; name your own photographs with --data"
+    )
+
+
+def _adopting(config: Config) -> Config:
+    """Return the configuration with the sections that its store was made with.
+
+    Raises
+    ------
+    ValueError
+        If the configuration states something else than the store's and than the defaults.
+    """
+    store = open_store(config.paths.store)
+    mine, defaults = config_tree(config), config_tree(Config())
+    for section in ADOPTED:
+        stored = store.description["settings"][section]
+        if mine[section] not in (stored, defaults[section]):
+            raise ValueError(
+                f"{config.paths.store}: made with {section} = {stored}, "
+                f"and the configuration says {mine[section]}; preprocess into another store"
+            )
+        config = replace(config, **{section: type(getattr(config, section))(**stored)})
+    return config

@@ -1,0 +1,130 @@
+"""Readers of data sets, and the catalogue: every file found becomes a row of the manifest.
+
+A reader tells from a file's name below the data folder where it belongs, as a :class:`Placement`,
+and raises ``ValueError`` with the reason for a file that it cannot place. Only headers are opened.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+from camid.folder import Folder, absolute
+from camid.images import SUFFIXES, header, quiet, unreadable_reason
+from camid.records import ImageRecord, rejected
+from camid.sources import folders, socrates, table
+from camid.sources.placement import Placement
+
+__all__ = ["FoundFile", "Placement", "find_files", "read_headers"]
+
+NUM_THREADS = 8
+BATCH = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundFile:
+    """One file that is named or lies below the data folder, and what tells where it belongs."""
+
+    image_id: str
+    folder: Folder
+    name: str
+    place: Callable[[], Placement]
+
+
+def find_files(data: str, *, reader: str = "auto") -> list[FoundFile]:
+    """Return every file of ``data``, ordered by name, with the reader that places it.
+
+    Parameters
+    ----------
+    data
+        Path or address of a folder of photographs, or of a table of them.
+    reader
+        ``socrates``, ``folders``, ``table``, or ``auto``: a file is a table, a folder in which at
+        least half of the photographs have SOCRatES's names is SOCRatES, another is sorted by
+        device.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing at ``data``, or it is empty or no table.
+    """
+    root = Folder(absolute(data))
+    try:
+        missing = not root.exists()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{data}: cannot be reached: {error}") from None
+    if missing:
+        raise ValueError(f"{data}: no such folder or table; name your photographs with --data")
+    if reader == "table" or (reader == "auto" and root.is_file()):
+        return _listed(root)
+    if root.is_file():
+        raise ValueError(f"{data}: the reader {reader!r} expects a folder, got a file")
+    names = root.files()
+    if not names:
+        raise ValueError(f"{data}: the folder is empty")
+    if reader == "auto":
+        reader = "socrates" if _looks_like_socrates(names) else "folders"
+    place = socrates.place if reader == "socrates" else partial(folders.place, root=root.name)
+    return [
+        FoundFile(image_id=name, folder=root, name=name, place=partial(place, name))
+        for name in names
+    ]
+
+
+def read_headers(
+    files: Sequence[FoundFile], *, min_side: int, max_megapixels: float
+) -> Iterator[ImageRecord]:
+    """Yield the manifest's record of every file, in order, opening headers only.
+
+    A file that is no photograph, cannot be placed, is larger than ``max_megapixels`` or has a
+    side shorter than ``min_side`` pixels is yielded as rejected with the reason.
+    """
+    read = partial(_record, min_side=min_side, max_megapixels=max_megapixels)
+    with quiet(), ThreadPoolExecutor(NUM_THREADS) as pool:
+        for start in range(0, len(files), BATCH):
+            batch = files[start : start + BATCH]
+            # Threads wait for remote headers together; for local ones they only cost.
+            yield from map(read, batch) if batch[0].folder.is_local else pool.map(read, batch)
+
+
+def _listed(file: Folder) -> list[FoundFile]:
+    """Return the files that a table names; relative paths start at the table's folder."""
+    parent, _, _ = file.uri.rpartition("/")
+    found = []
+    for path, columns in table.rows(file):
+        is_absolute = path.startswith("/") or "://" in path
+        folder, _, name = path.rpartition("/") if is_absolute else (parent, "", path)
+        place = partial(table.place, columns)
+        found.append(FoundFile(image_id=path, folder=Folder(folder), name=name, place=place))
+    if not found:
+        raise ValueError(f"{file.uri}: the table is empty")
+    return found
+
+
+def _looks_like_socrates(names: Sequence[str]) -> bool:
+    photographs = [n for n in names if f".{n.rsplit('.', 1)[-1].lower()}" in SUFFIXES]
+    known = sum(bool(socrates.NAME.fullmatch(name.rsplit("/", 1)[-1])) for name in photographs)
+    return known > 0 and 2 * known >= len(photographs)
+
+
+def _record(file: FoundFile, *, min_side: int, max_megapixels: float) -> ImageRecord:
+    record = ImageRecord(image_id=file.image_id, path=f"{file.folder.uri}/{file.name}")
+    try:
+        size = file.folder.size(file.name)
+        record = replace(record, bytes=size)
+        if reason := unreadable_reason(file.name, size):
+            raise ValueError(reason)
+        placement = asdict(file.place())
+        record = replace(record, **placement)
+        with file.folder.open(file.name) as stream:
+            head = header(stream, max_megapixels=max_megapixels)
+        stated = {name: value for name, value in placement.items() if value}
+        record = replace(record, **{**asdict(head), **stated})
+        if min(head.width, head.height) < min_side:
+            raise ValueError(
+                f"{head.width}x{head.height} px is smaller than one strip of "
+                f"{min_side}x{min_side} px"
+            )
+    except (ValueError, OSError) as error:
+        return replace(record, status=rejected(str(error)))
+    return record

@@ -1,0 +1,24 @@
+"""SOCRatES (Galdi, Hartung, Dugelay, 2019): ``Eurecom_<ID>_picBG_<NNN>.jpg`` in any folders."""
+
+import re
+from pathlib import PurePosixPath
+
+from camid.records import Kind
+from camid.sources.placement import Placement
+
+NAME = re.compile(r"eurecom_(?P<device>\d+)_pic(?P<kind>bg|fg)_\d+(_\d+)*\.jpe?g", re.IGNORECASE)
+
+
+def place(name: str) -> Placement:
+    """Return what the file's name tells; the folders it lies in mean nothing.
+
+    Raises
+    ------
+    ValueError
+        If the name is not one of the set's photographs.
+    """
+    match = NAME.fullmatch(PurePosixPath(name).name)
+    if match is None:
+        raise ValueError("not a SOCRatES name (expected Eurecom_<ID>_picBG_<NNN>.jpg or …picFG…)")
+    kind: Kind = "background" if match["kind"].lower() == "bg" else "foreground"
+    return Placement(device=match["device"], kind=kind)

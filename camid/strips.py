@@ -1,0 +1,73 @@
+"""Strips: where they lie on the sensor grid, cutting them, and laying them out again."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Position = tuple[int, int]
+T = TypeVar("T", bound=np.generic)
+
+INTENSITY_STEP = 4
+"""Pixels a side that one sample of a strip's intensity stands for."""
+
+
+def positions(height: int, width: int, *, size: int = 256, layout: str = "grid") -> list[Position]:
+    """Return the ``(top, left)`` of every strip of an image, row by row.
+
+    ``grid`` gives as many strips of ``size`` pixels a side as fit from the top left; ``centre``
+    gives one in the middle of the image, at an even offset so that the colour filter array's
+    phase is kept. An image smaller than a strip has none.
+    """
+    if layout == "grid":
+        rows, columns = height // size, width // size
+        return [(row * size, column * size) for row in range(rows) for column in range(columns)]
+    if layout != "centre":
+        raise ValueError(f"expected the layout 'grid' or 'centre', got {layout!r}")
+    if min(height, width) < size:
+        return []
+    return [((height - size) // 4 * 2, (width - size) // 4 * 2)]
+
+
+def cut(image: NDArray[T], where: Sequence[Position], *, size: int = 256) -> NDArray[T]:
+    """Return strips ``(strip, size, size[, channel])`` of ``image`` ``(height, width[, channel])``.
+
+    Raises
+    ------
+    ValueError
+        If a strip reaches beyond the image.
+    """
+    height, width = image.shape[:2]
+    for top, left in where:
+        if not (0 <= top <= height - size and 0 <= left <= width - size):
+            raise ValueError(
+                f"a strip of {size}x{size} px at {(top, left)} reaches beyond {width}x{height} px"
+            )
+    return np.stack([image[top : top + size, left : left + size] for top, left in where])
+
+
+def assembled(strips: NDArray[T], where: Sequence[Position]) -> NDArray[T]:
+    """Return the smallest image that holds ``strips`` ``(strip, …, size, size)`` at ``where``.
+
+    Axes between the first and the last two (images, say) are kept in front:
+    ``(…, height, width)``. Pixels that no strip covers are 0.
+    """
+    size = strips.shape[-1]
+    tops, lefts = zip(*where, strict=True)
+    origin = (min(tops), min(lefts))
+    shape = (max(tops) + size - origin[0], max(lefts) + size - origin[1])
+    image = np.zeros((*strips.shape[1:-2], *shape), strips.dtype)
+    for strip, (top, left) in zip(strips, where, strict=True):
+        y, x = top - origin[0], left - origin[1]
+        image[..., y : y + size, x : x + size] = strip
+    return image
+
+
+def intensity(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return grey strips ``(…, size, size)`` averaged over 4×4 pixels, rounded to uint8."""
+    *front, height, width = grey.shape
+    step = INTENSITY_STEP
+    blocks = grey.reshape(*front, height // step, step, width // step, step)
+    reduced: NDArray[np.uint8] = np.rint(blocks.mean(axis=(-3, -1))).astype(np.uint8)
+    return reduced

@@ -1,0 +1,1 @@
+"""Entry scripts: arguments → configuration → one call → results printed."""
