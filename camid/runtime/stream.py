@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 console = Console(stderr=True)
 
+CPUS_PER_TASK = 1
+
 
 class _Rate(ProgressColumn):
     """Units a second so far."""
@@ -78,7 +80,7 @@ def streamed(
         batch_size=None,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        num_cpus=1,
+        num_cpus=CPUS_PER_TASK,
         **({"memory": memory} if memory else {}),
     )
     with progress() as display:

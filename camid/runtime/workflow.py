@@ -83,17 +83,18 @@ def _announce(folder: Folder, config: Config) -> None:
 
 
 def _adopting(config: Config) -> Config:
-    """Return the configuration with the sections that its store was made with.
+    """Return the configuration with the photographs and sections that its store was made with.
 
     Raises
     ------
     ValueError
         If the configuration states something else than the store's and than the defaults.
     """
-    store = open_store(config.paths.store)
+    settings = open_store(config.paths.store).description["settings"]
+    config = replace(config, paths=replace(config.paths, data=settings["data"]))
     mine, defaults = config_tree(config), config_tree(Config())
     for section in ADOPTED:
-        stored = store.description["settings"][section]
+        stored = settings[section]
         if mine[section] not in (stored, defaults[section]):
             raise ValueError(
                 f"{config.paths.store}: made with {section} = {stored}, "

@@ -1,0 +1,83 @@
+"""A real Ray for the tests that need one, and a small store made on it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from camid.config import Config, load_config
+from camid.folder import Folder
+
+SMALL = [
+    "simulate.num_devices=6",
+    "simulate.num_models=3",
+    "simulate.num_background=12",
+    "simulate.num_foreground=5",
+    "simulate.width=512",
+    "simulate.height=256",
+    "simulate.pattern_strength=0.02",
+]
+"""Six phones of three models, two strips an image: seconds for the whole path."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a test's photographs, store and results lie."""
+
+    root: Path
+
+    def config(self, *settings: str, data: str = "photographs", store: str = "store") -> Config:
+        config = load_config(settings=[*SMALL, *settings])
+        paths = replace(
+            config.paths,
+            data=str(self.root / data),
+            store=str(self.root / store),
+            out=str(self.root / "out"),
+        )
+        return replace(config, paths=paths)
+
+    def folder(self, name: str) -> Folder:
+        return Folder(str(self.root / name))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder; the lock is empty and says nothing."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="session")
+def ray_here() -> Iterator[None]:
+    import ray
+
+    from camid.runtime.session import session
+
+    ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False)
+    with session():
+        yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def made(ray_here, tmp_path_factory) -> Place:
+    """Simulated phones and the store made of them; tests only read it."""
+    from camid.runtime.ingest import preprocess
+    from camid.runtime.simulation import simulate
+
+    place = Place(tmp_path_factory.mktemp("made"))
+    config = place.config()
+    simulate(place.folder("photographs"), config.simulate, seed=config.seed)
+    preprocess(config)
+    return place
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """A home folder of the test's own; MLflow's sqlite lies in it."""
+    monkeypatch.setenv("CAMID_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path / "home"

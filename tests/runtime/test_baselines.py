@@ -1,0 +1,194 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from camid.config import load_config
+from camid.enhancers import enhanced_wavelet
+from camid.images import grey, pixels
+from camid.matching import ncc
+from camid.pattern_files import PatternFile, pattern_name
+from camid.residuals import residual
+from camid.runtime.baselines import run_baselines
+from camid.runtime.output import claimed
+from camid.runtime.workflow import make_baselines
+from camid.simulate import phones
+from camid.store import open_store
+
+from .conftest import Place
+
+pytestmark = pytest.mark.usefixtures("ray_here")
+
+
+@pytest.fixture(scope="module")
+def scored(made, tmp_path_factory):
+    """The baselines run once on the small store: configuration, output folder and rows."""
+    root = tmp_path_factory.mktemp("scored")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAMID_HOME", str(root / "home"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        config = made.config()
+        config = replace(config, paths=replace(config.paths, out=str(root / "out")))
+        rows = run_baselines(config, claimed(config, fresh=False))
+    return config, root, rows
+
+
+def row(rows, method, negatives="all"):
+    (found,) = [r for r in rows if (r["method"], r["negatives"]) == (method, negatives)]
+    return found
+
+
+def test_both_methods_are_judged_and_same_model_impostors_apart(scored):
+    _, _, rows = scored
+    assert {(r["method"], r["negatives"]) for r in rows} == {
+        (method, negatives)
+        for method in ("lukas", "li")
+        for negatives in ("all", "same-model", "different-model")
+    }
+    for found in rows:
+        assert (found["images"], found["crop_size"], found["split"]) == ("12+1", "whole", "all")
+        assert 0 <= found["eer"] <= 0.5 <= found["auc"] <= 1
+    assert row(rows, "lukas")["num_positives"] == 30
+    assert row(rows, "lukas")["num_negatives"] == 30 * 5
+    assert row(rows, "lukas", "same-model")["num_negatives"] == 30
+
+
+def test_strong_patterns_are_recognised(scored):
+    _, _, rows = scored
+    assert row(rows, "lukas")["rank1"] == 1
+    assert row(rows, "lukas")["auc"] > 0.99
+    assert row(rows, "li")["auc"] > 0.95
+
+
+def test_patterns_show_what_was_planted(scored):
+    config, _, _ = scored
+    planted = {p.device: p.pattern() for p in phones(config.simulate, seed=config.seed)}
+    for device in planted:
+        with PatternFile(claimed(config, fresh=False).folder / "patterns", device) as file:
+            assert list(file.positions) == [(0, 0), (0, 256)]
+            found = file.read((0, 256))
+        own = ncc(found, planted[device][:256, 256:512])
+        others = [ncc(found, p[:256, 256:512]) for d, p in planted.items() if d != device]
+        assert own > 0.3
+        assert max(others) < 0.05
+
+
+def test_scores_are_the_correlation_of_the_photograph_s_own_residual(made, scored):
+    """From the photographs again, without a store: quantisation is all that may differ."""
+    config, root, _ = scored
+    table = pq.read_table(root / "out/scores.parquet")
+    devices = json.loads(table.schema.metadata[b"devices"])
+    store = open_store(config.paths.store)
+    place = {image.image_id: image.path for image in store.images()}
+    patterns = []
+    for device in devices:
+        with PatternFile(claimed(config, fresh=False).folder / "patterns", device) as file:
+            patterns.append(np.hstack([file.read(position) for position in file.positions]))
+    for query in table.slice(0, 4).to_pylist():
+        noise = grey(residual(pixels(Path(place[query["image_id"]]).read_bytes())))
+        lukas = [ncc(noise, pattern) for pattern in patterns]
+        li = [ncc(enhanced_wavelet(noise), pattern) for pattern in patterns]
+        np.testing.assert_allclose(query["lukas"], lukas, atol=2e-3)
+        np.testing.assert_allclose(query["li"], li, atol=2e-2)
+
+
+def test_every_score_every_device_and_every_picture_is_kept(scored):
+    config, root, _ = scored
+    assert pq.read_table(root / "out/scores.parquet").num_rows == 30
+    lines = (root / "out/devices.csv").read_text().splitlines()
+    assert len(lines) == 7
+    assert lines[1].startswith("100,Aurora A1,512,256,12,12,5,1.0000")
+    for name in ("roc", "histograms", "patterns"):
+        assert (root / f"out/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert load_config(str(root / "out/config.yaml")) == config
+
+
+def test_mlflow_lines_the_methods_up(scored):
+    config, root, rows = scored
+    mlflow.set_tracking_uri(f"sqlite:///{root}/home/mlflow.db")
+    runs = {r.info.run_name: r for r in mlflow.search_runs(["1"], output_format="list")}
+    assert set(runs) == {"lukas", "li"}
+    assert set(runs["lukas"].data.metrics) == set(runs["li"].data.metrics)
+    for method, run in runs.items():
+        found = row(rows, method)
+        assert run.data.metrics["test/eer"] == pytest.approx(found["eer"])
+        assert run.data.metrics["test/same-model/auc"] == pytest.approx(
+            row(rows, method, "same-model")["auc"]
+        )
+        assert run.data.params["residual.sigma"] == "5.0"
+        assert run.data.tags["store_digest"] == open_store(config.paths.store).digest
+        names = {f.path for f in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
+        assert {"config.yaml", "devices.csv", "figures"} <= names
+
+
+def test_running_again_says_finished_and_changes_nothing(scored, monkeypatch):
+    config, root, rows = scored
+    monkeypatch.setenv("CAMID_HOME", str(root / "home"))
+    before = (root / "out/results.json").stat().st_mtime_ns
+    _, again = make_baselines(replace(config, paths=replace(config.paths, data="")))
+    assert again == json.loads(json.dumps(rows))
+    assert (root / "out/results.json").stat().st_mtime_ns == before
+
+
+def test_another_configuration_names_the_difference(scored):
+    config, _, _ = scored
+    other = replace(config, enhancer=replace(config.enhancer, alpha=3.0))
+    with pytest.raises(ValueError, match="enhancer.alpha was 7.0, now 3.0.*--fresh"):
+        claimed(other, fresh=False)
+
+
+def test_an_interrupted_run_goes_on_and_ends_the_same(scored, home):
+    config, root, rows = scored
+    out = root / "out"
+    (out / "results.json").unlink()
+    (out / "patterns" / pattern_name("101")).unlink()
+    kept = out / "patterns" / pattern_name("100")
+    before = kept.stat().st_mtime_ns
+    _, again = make_baselines(config)
+    assert again == rows
+    assert kept.stat().st_mtime_ns == before
+    assert (out / "patterns" / pattern_name("101")).exists()
+
+
+def test_sizes_are_compared_on_the_positions_both_have(made, tmp_path, home):
+    """A device with narrower photographs shares the left strips only, and is still recognised."""
+    from PIL import Image
+
+    shutil.copytree(made.root / "photographs", tmp_path / "photographs")
+    for path in (tmp_path / "photographs").glob("Eurecom_103_*"):
+        image = Image.open(path)
+        image.crop((0, 0, 256, 256)).save(path, quality=98, exif=image.getexif())
+    place = Place(tmp_path)
+    config = place.config()
+    _, rows = make_baselines(config)
+    assert {r["negatives"] for r in rows} >= {"same-size"}
+    lines = [line.split(",") for line in (tmp_path / "out/devices.csv").read_text().splitlines()]
+    assert [line[2] for line in lines[1:]] == ["512", "512", "512", "256", "512", "512"]
+    assert float(lines[4][7]) >= 0.8
+
+
+def test_a_store_of_pixels_is_refused(made, tmp_path, home):
+    place = Place(tmp_path)
+    config = place.config("residual.filter=none")
+    config = replace(config, paths=replace(config.paths, data=made.config().paths.data))
+    with pytest.raises(ValueError, match="holds pixels; baselines need a store of residuals"):
+        make_baselines(config)
+
+
+def test_settings_that_the_store_was_not_made_with_are_refused(made, home):
+    config = made.config("residual.sigma=3")
+    config = replace(config, paths=replace(config.paths, data=""))
+    with pytest.raises(ValueError, match="made with residual = .*'sigma': 5.0"):
+        make_baselines(config)
+
+
+def test_spatial_enhancement_runs_from_the_store(made, tmp_path, home):
+    config = made.config("enhancer.domain=spatial")
+    paths = replace(config.paths, data="", out=str(tmp_path / "out"))
+    _, rows = make_baselines(replace(config, paths=paths))
+    assert row(rows, "li")["auc"] > 0.9

@@ -1,0 +1,183 @@
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from filelock import FileLock
+
+from camid.runtime.ingest import preprocess
+from camid.runtime.simulation import simulate
+from camid.store import chunk_name, open_store
+from camid.verify import problems
+
+from .conftest import Place, contents
+
+pytestmark = pytest.mark.usefixtures("ray_here")
+
+
+@pytest.fixture
+def copied(made, tmp_path) -> Place:
+    """A store of one's own, made of the same photographs, to damage."""
+    shutil.copytree(made.root / "store", tmp_path / "store")
+    (tmp_path / "photographs").symlink_to(made.root / "photographs")
+    return Place(tmp_path)
+
+
+def config_of(made, copied):
+    return replace(
+        copied.config(), paths=replace(copied.config().paths, data=made.config().paths.data)
+    )
+
+
+def test_every_photograph_is_in_the_store(made):
+    store = open_store(made.config().paths.store)
+    assert store.manifest.num_rows == 6 * 17
+    assert len(store.images()) == 6 * 17
+    assert all(len(image.sha256) == 64 for image in store.images())
+    assert sum(store.index["num_images"].to_pylist()) == 6 * 17 * 2
+    assert not any(problems(store))
+
+
+def test_the_store_says_what_made_it(made):
+    description = open_store(made.config().paths.store).description
+    assert description["settings"]["residual"]["sigma"] == 5.0
+    assert description["samples"]["step"] == 0.125
+    assert description["num_chunks"] == 12
+
+
+def test_one_worker_or_two_give_the_same_bytes(made, tmp_path, monkeypatch):
+    from camid.runtime import stream
+
+    place = Place(tmp_path)
+    config = replace(
+        place.config(), paths=replace(place.config().paths, data=made.config().paths.data)
+    )
+    monkeypatch.setattr(stream, "CPUS_PER_TASK", 2)  # on two processors: one task at a time
+    preprocess(config)
+    assert contents(tmp_path / "store") == contents(made.root / "store")
+
+
+def test_a_finished_store_is_left_alone(made, copied):
+    before = contents(copied.root / "store")
+    done = preprocess(config_of(made, copied))
+    assert (done.num_chunks_made, done.num_chunks) == (0, 12)
+    assert contents(copied.root / "store") == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "leftover", "foreign"])
+def test_what_is_missing_is_made_again_and_nothing_else(made, copied, damage):
+    before = contents(copied.root / "store")
+    chunk = copied.root / "store" / chunk_name("100", 1)
+    match damage:
+        case "missing":
+            chunk.unlink()
+        case "truncated":
+            chunk.write_bytes(chunk.read_bytes()[:-10])
+        case "leftover":
+            chunk.with_suffix(".parquet.0123.part").write_bytes(b"half")
+        case "foreign":
+            shutil.copy(chunk, chunk.with_name("chunk-00044.parquet"))
+    done = preprocess(config_of(made, copied))
+    assert done.num_chunks_made == (1 if damage in {"missing", "truncated"} else 0)
+    assert contents(copied.root / "store") == before
+
+
+def test_new_photographs_of_one_device_change_its_chunks_only(made, tmp_path):
+    shutil.copytree(made.root / "photographs", tmp_path / "photographs")
+    place = Place(tmp_path)
+    preprocess(place.config())
+    first = contents(tmp_path / "store")
+    new = tmp_path / "photographs" / "Eurecom_101_picFG_900.jpg"
+    shutil.copy(tmp_path / "photographs" / "Eurecom_101_picFG_001.jpg", new)
+    done = preprocess(place.config())
+    second = contents(tmp_path / "store")
+    changed = {name for name in second if second[name] != first.get(name)}
+    assert done.num_chunks_made == 1
+    assert changed == {chunk_name("101", 1), "manifest.parquet", "store.json"} | (
+        {"index.parquet"} & changed
+    )
+
+
+def test_a_store_made_otherwise_is_refused_and_fresh_replaces_it(made, copied):
+    config = replace(config_of(made, copied), residual=replace(copied.config().residual, sigma=3.0))
+    with pytest.raises(ValueError, match="residual.sigma was 5.0, now 3.0.*--fresh"):
+        preprocess(config)
+    done = preprocess(config, fresh=True)
+    assert done.num_chunks_made == 12
+    assert open_store(config.paths.store).description["settings"]["residual"]["sigma"] == 3.0
+
+
+def test_two_runs_never_write_one_store(made, copied):
+    with (
+        FileLock(copied.root / "store/.lock"),
+        pytest.raises(ValueError, match="another run is writing this store"),
+    ):
+        preprocess(config_of(made, copied))
+
+
+def test_awkward_real_files_all_get_a_status(bad_inputs, tmp_path):
+    place = Place(tmp_path)
+    config = replace(place.config(), paths=replace(place.config().paths, data=str(bad_inputs)))
+    done = preprocess(config)
+    rows = open_store(config.paths.store).manifest.to_pylist()
+    assert done.num_files == len(rows) == len(list(bad_inputs.iterdir()))
+    assert all(row["status"] == "ok" or row["status"].startswith("rejected: ") for row in rows)
+    statuses = {row["image_id"]: row["status"] for row in rows}
+    for name in ("all_black.jpg", "all_white.jpg", "png_16bit_grey.png", "sugarshack.mpo"):
+        assert statuses[name] == "ok"
+    assert not any(problems(open_store(config.paths.store)))
+
+
+def test_data_without_anything_usable_are_one_sentence(tmp_path):
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    with pytest.raises(ValueError, match="none of 1 files can be used; a.jpg, for example, is rej"):
+        preprocess(Place(tmp_path).config())
+
+
+def test_images_that_all_fail_to_decode_are_one_sentence_too(made, tmp_path):
+    (tmp_path / "photographs").mkdir()
+    whole = next((made.root / "photographs").iterdir()).read_bytes()
+    (tmp_path / "photographs" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="none of 1 files .* cannot be decoded"):
+            preprocess(Place(tmp_path).config())
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        ("missing", "chunk-00000.parquet: missing"),
+        ("truncated", "chunk-00000.parquet: not a whole chunk"),
+        ("flipped", "chunk-00000.parquet: cannot be read back"),
+        ("swapped", "its images are not those that the manifest lists"),
+        ("foreign", "chunk-00077.parquet: belongs to no chunk"),
+    ],
+)
+def test_verify_names_the_damaged_chunk(copied, damage, sentence):
+    chunk = copied.root / "store" / chunk_name("100", 0)
+    data = bytearray(chunk.read_bytes())
+    match damage:
+        case "missing":
+            chunk.unlink()
+        case "truncated":
+            chunk.write_bytes(data[:-1])
+        case "flipped":
+            data[len(data) // 3] ^= 1
+            chunk.write_bytes(data)
+        case "swapped":
+            shutil.copy(copied.root / "store" / chunk_name("101", 0), chunk)
+        case "foreign":
+            shutil.copy(chunk, chunk.with_name("chunk-00077.parquet"))
+    found = [p for p in problems(open_store(str(copied.root / "store"))) if p]
+    assert sentence in found[0]
+
+
+def test_simulating_again_writes_nothing_and_other_settings_are_refused(made):
+    folder, config = made.folder("photographs"), made.config()
+    assert simulate(folder, config.simulate, seed=config.seed) == 0
+    with pytest.raises(ValueError, match="simulated with other settings .seed was 1, now 2"):
+        simulate(folder, config.simulate, seed=2)
+    with pytest.raises(ValueError, match="holds files that were not simulated"):
+        simulate(made.folder("store"), config.simulate, seed=1)
+    assert json.loads((made.root / "photographs.json").read_text())["num_devices"] == 6

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from camid.matching import Moments, ncc, pce, score_matrix
+from camid.patterns import PatternSum, reference_pattern
+
+planes = hnp.arrays(np.float32, (8, 9), elements=st.floats(-50, 50, width=32))
+
+
+@given(planes, planes)
+def test_ncc_is_symmetric_and_bounded(a, b):
+    assert ncc(a, b) == pytest.approx(ncc(b, a), abs=1e-9)
+    assert abs(ncc(a, b)) <= 1 + 1e-9
+
+
+@given(planes, st.floats(0.5, 20), st.floats(-100, 100))
+def test_ncc_does_not_see_scale_and_offset(a, scale, offset):
+    b = a * scale + offset
+    assert ncc(a, b) == pytest.approx(1 if a.std() > 1e-2 else ncc(a, b), abs=1e-3)
+
+
+def test_ncc_is_the_textbook_correlation(rng):
+    a, b = rng.normal(size=(2, 30, 40))
+    assert ncc(a, b) == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+def test_a_constant_correlates_with_nothing(rng):
+    assert ncc(np.full((4, 4), 3.0), rng.normal(size=(4, 4))) == 0
+
+
+def test_pce_finds_a_planted_pattern_wherever_it_lies(rng):
+    pattern, noise = rng.normal(size=(2, 128, 160))
+    for lag in [(0, 0), (17, 100), (127, 3)]:
+        taken = np.roll(pattern, lag, axis=(0, 1)) + 3 * noise
+        assert pce(taken, pattern) > 500
+    assert pce(noise, pattern) < 40
+    assert pce(np.zeros((32, 32)), pattern[:32, :32]) == 0
+
+
+def test_pce_is_the_formula(rng):
+    a, b = rng.normal(size=(2, 16, 20))
+    a, b = a - a.mean(), b - b.mean()
+    lags = np.array(
+        [[np.sum(np.roll(b, (y, x), (0, 1)) * a) for x in range(20)] for y in range(16)]
+    )
+    row, column = np.unravel_index(lags.argmax(), lags.shape)
+    away = [
+        lags[y, x] ** 2
+        for y in range(16)
+        for x in range(20)
+        if min((y - row) % 16, (row - y) % 16) > 5 or min((x - column) % 20, (column - x) % 20) > 5
+    ]
+    assert pce(a, b) == pytest.approx(lags.max() ** 2 / np.mean(away))
+
+
+def test_shapes_must_agree(rng):
+    with pytest.raises(
+        ValueError, match=r"expected two arrays of one shape, got \(3,\) and \(4,\)"
+    ):
+        ncc(np.zeros(3), np.zeros(4))
+    with pytest.raises(ValueError, match="expected planes of more than 11x11 px"):
+        pce(np.zeros((11, 64)), np.zeros((11, 64)))
+
+
+def test_the_score_matrix_is_ncc_of_every_pair_on_the_positions_both_have(rng):
+    queries, patterns = rng.normal(1, 2, (5, 4, 50)), rng.normal(-1, 3, (3, 4, 50))
+    has_q = np.ones((5, 4), bool)
+    has_p = np.array([[1, 1, 1, 1], [1, 1, 0, 0], [0, 1, 1, 0]], bool)
+    dots = np.einsum("qkn,pkn,qk,pk->qp", queries, patterns, has_q, has_p)
+
+    def moments(rows, present):
+        return Moments(rows.sum(2), (rows**2).sum(2), present)
+
+    found = score_matrix(dots, moments(queries, has_q), moments(patterns, has_p), samples=50)
+    for q in range(5):
+        for p in range(3):
+            assert found[q, p] == pytest.approx(ncc(queries[q, has_p[p]], patterns[p, has_p[p]]))
+
+
+def test_nothing_in_common_is_no_score(rng):
+    one, other = np.eye(2, dtype=bool)
+    row = Moments(np.ones((1, 2)), np.ones((1, 2)), one[None])
+    column = Moments(np.ones((1, 2)), np.ones((1, 2)), other[None])
+    assert np.isnan(score_matrix(np.zeros((1, 1)), row, column, samples=4)).all()
+
+
+def test_a_reference_pattern_is_the_mean(rng):
+    residuals = rng.normal(size=(7, 16, 16, 3)).astype(np.float32)
+    np.testing.assert_allclose(reference_pattern(residuals), residuals.mean(0), atol=1e-6)
+
+
+def test_parts_of_a_pattern_merge_into_the_whole(rng):
+    residuals = rng.normal(size=(7, 16, 16)).astype(np.float32)
+    merged = PatternSum.of(residuals[:2]) + PatternSum.of(residuals[2:])
+    np.testing.assert_array_equal(merged.pattern(), reference_pattern(residuals))
+
+
+def test_no_residual_makes_no_pattern():
+    with pytest.raises(ValueError, match="needs at least one residual, got none"):
+        reference_pattern(np.zeros((0, 4, 4), np.float32))
