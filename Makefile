@@ -17,7 +17,7 @@ FLAGS = $(call quoted,DATA,data) $(call quoted,STORE,store) $(call quoted,OUT,ou
 
 help:  ## Print this
 	@echo "make TARGET [DATA=photographs] [STORE=store] [OUT=results] [ARGS='--set section.field=value']"
-	@sed -n 's/^\([a-z][a-z-]*\):.*##  *\(.*\)/  \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':.*##  *' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY)  ## Create .venv from requirements.lock (GPU=1 adds CUDA; PYTHON=… chooses another Python)
 

@@ -8,7 +8,8 @@ from functools import wraps
 from typing import Any, Protocol
 
 import click
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from camid.config import Config, load_config
@@ -25,15 +26,12 @@ COLUMNS = {
     "eer": "EER",
     "auc": "AUC",
     "rank1": "rank-1",
-    "tpr_at_fpr_1e-2": "TPR@1e-2",
     "single_threshold_eer": "EER*",
     "single_threshold_auc": "AUC*",
 }
 """Columns of a printed table of results, and their titles."""
 
-CAPTION = (
-    "TPR@1e-2: true accepts at 1 % false accepts. *: by the study's single-threshold convention."
-)
+CAPTION = "* by the study's single-threshold convention; the true figures are those without"
 
 console = Console()
 
@@ -103,9 +101,17 @@ def one_sentence() -> Iterator[None]:
 
 def print_results(rows: Sequence[Mapping[str, Any]], *, title: str, folder: str) -> None:
     """Print result rows as a table, figures to four places, and where everything lies."""
-    table = Table(title=title, title_justify="left", caption=CAPTION, caption_justify="left")
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption=CAPTION,
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for key, heading in COLUMNS.items():
-        table.add_column(heading, justify="left" if key in {"method", "negatives"} else "right")
+        justify: JustifyMethod = "left" if key in {"method", "negatives"} else "right"
+        table.add_column(heading, justify=justify, no_wrap=True)
     for row in rows:
         cells = [row.get(key, "") for key in COLUMNS]
         table.add_row(*(f"{c:.4f}" if isinstance(c, float) else f"{c}" for c in cells))

@@ -39,20 +39,22 @@ def roc_figure(curves: Mapping[str, Judged]) -> Figure:
 
 def histogram_figure(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Figure:
     """Return histograms of each method's scores, one curve a kind of comparison (its key)."""
-    figure = Figure(figsize=(6.4, 2.6 * len(scores) + 0.4), layout="constrained")
+    figure = Figure(figsize=(6.4, 3 * len(scores)), layout="constrained")
     panels = figure.subplots(len(scores), squeeze=False)[:, 0]
     for axes, (method, kinds) in zip(panels, scores.items(), strict=True):
         values = np.concatenate(list(kinds.values()))
         low, high = np.quantile(values, [0.0005, 0.9995])
-        edges = np.linspace(low, max(high, low + 1e-9), 80)
+        edges = np.linspace(low, max(high, low + 1e-9), 60)
         for colour, (kind, sample) in zip(COLOURS, kinds.items(), strict=False):
             if len(sample):
                 clipped = np.clip(sample, edges[0], edges[-1])
                 label = f"{kind} ({len(sample):,})"
-                axes.hist(clipped, edges, density=True, alpha=0.55, color=colour, label=label)
+                how = {"histtype": "stepfilled", "alpha": 0.3, "lw": 1.3, "edgecolor": colour}
+                axes.hist(clipped, edges, density=True, color=colour, label=label, **how)
         axes.set(title=TITLES.get(method, method), xlabel="normalised correlation", yscale="log")
         axes.set_ylabel("density")
-        axes.legend(frameon=False)
+        axes.set_ylim(top=axes.get_ylim()[1] * 3)
+        axes.legend(frameon=False, ncols=len(kinds), loc="upper right", fontsize=9)
         _plain(axes)
     return figure
 

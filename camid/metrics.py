@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_auc_score, roc_curve
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,8 @@ def roc(labels: ArrayLike, scores: ArrayLike) -> Roc:
         If labels and scores differ in number, a label is not 0 or 1, a score is not finite, or one
         of the two classes is missing.
     """
+    from sklearn.metrics import roc_curve  # seconds to import: not in every worker
+
     y, s = _checked(labels, scores)
     fpr, tpr, thresholds = roc_curve(y, s, drop_intermediate=False)
     return Roc(fpr, tpr, thresholds)
@@ -57,6 +58,8 @@ def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float:
     ValueError
         As :func:`roc`.
     """
+    from sklearn.metrics import roc_auc_score
+
     return float(roc_auc_score(*_checked(labels, scores)))
 
 

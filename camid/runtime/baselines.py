@@ -15,12 +15,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from camid.config import Config
-from camid.figures import histogram_figure, pattern_figure, png, roc_figure
 from camid.folder import Folder
 from camid.metrics import recognised
 from camid.pattern_files import PatternFile, enrolment_digest, pattern_name, write_pattern
 from camid.records import ImageRecord, manifest_table
 from camid.runtime.output import Output
+from camid.runtime.session import session
 from camid.runtime.stream import streamed
 from camid.runtime.tracking import log_files, metrics, tracked_run
 from camid.scoring import METHODS, NEGATIVES, Contest, Scores, chunk_scores, figures
@@ -55,8 +55,9 @@ def run_baselines(config: Config, output: Output) -> list[dict[str, Any]]:
     tested = [record for record in images if record.device in set(split.test)]
     gallery = enrolled(tested, settings=config.enrolment, seed=config.seed)
     patterns = output.folder / "patterns"
-    _enrol(store, gallery, patterns)
-    queries, scores = _scores(store, gallery, patterns, config)
+    with session():
+        _enrol(store, gallery, patterns)
+        queries, scores = _scores(store, gallery, patterns, config)
     result = BaselineScores(gallery=gallery, queries=queries, scores=scores)
     rows = _rows(result, config)
     _write_tables(output.folder, result)
@@ -230,6 +231,8 @@ def write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) -
 
 
 def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> None:
+    from camid.figures import histogram_figure, pattern_figure, png, roc_figure
+
     kinds = {method: result.comparisons(method) for method in METHODS}
     curves = {}
     for method, parts in kinds.items():

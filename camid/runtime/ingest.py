@@ -17,6 +17,7 @@ from camid.config import Config, config_tree, differences
 from camid.folder import Folder
 from camid.plan import Chunk, chunks_of, plan_digest, planned
 from camid.records import INDEX_SCHEMA, OK, ImageRecord, manifest_table
+from camid.runtime.session import session
 from camid.runtime.stream import streamed, tracked
 from camid.sources import find_files, read_headers
 from camid.store import (
@@ -72,6 +73,11 @@ def preprocess(config: Config, *, fresh: bool = False) -> Ingested:
     settings = {"data": config.paths.data}
     settings |= {section: config_tree(config)[section] for section in SETTINGS}
     min_side = smallest_side(config)
+    if f"{store.uri}/".startswith(f"{config.paths.data}/"):
+        raise ValueError(
+            f"{store.uri}: lies among the photographs of {config.paths.data}; name a store "
+            "elsewhere with --store or CAMID_HOME"
+        )
     with _only_run(store):
         _cleared(store, settings, fresh=fresh)
         records = _catalogued(config, min_side=min_side)
@@ -182,10 +188,13 @@ def _ready(
 
 def _made(chunks: Sequence[Chunk], *, config: Config, done: int) -> dict[str, ImageFate]:
     """Make chunks on Ray, and return what became of their images."""
+    if not chunks:
+        return {}
     tables = [manifest_table(chunk.images) for chunk in chunks]
     work = partial(_make, config=config)
-    results = streamed(tables, work, description="preprocess", unit="images", done=done)
-    fates = (ImageFate(**row) for result in results for row in result.to_pylist())
+    with session():
+        results = streamed(tables, work, description="preprocess", unit="images", done=done)
+        fates = [ImageFate(**row) for result in results for row in result.to_pylist()]
     return {fate.image_id: fate for fate in fates}
 
 

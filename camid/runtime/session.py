@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from camid.config import Config, Paths
 from camid.folder import Folder, absolute
+
+CONNECT_SECONDS = 10
 
 
 def home() -> Folder:
@@ -61,13 +64,26 @@ def session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    address = os.environ.get("RAY_ADDRESS", "")
     try:
+        _reach(address)
         ray.init(log_to_driver=False, logging_level="error", configure_logging=False)
-    except ConnectionError as error:
-        raise ValueError(
-            f"no Ray cluster answers at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')!r}: {error}"
-        ) from None
+    except OSError as error:
+        raise ValueError(f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}") from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Connect once to the host and port of an address; Ray itself would try for minutes.
+
+    Raises
+    ------
+    OSError
+        If nobody answers.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from camid.chunking import smallest_side
 from camid.config import Config, config_tree
 from camid.folder import Folder
 from camid.runtime.baselines import run_baselines
@@ -19,8 +20,16 @@ ADOPTED = ("images", "strips", "residual", "chunks")
 
 def make_store(config: Config, *, fresh: bool = False) -> Ingested:
     """Preprocess ``config.paths.data``, or what the store was made of, or simulated phones."""
+    smallest_side(config)  # a filter that cannot work is known before any photograph is made
+    store = Folder(config.paths.store)
+    if not config.paths.data and store.exists(DESCRIPTION):
+        config = _with_data(config, read_description(store)["settings"]["data"])
+    if config.paths.data:
+        return preprocess(config, fresh=fresh)
+    photographs = home() / "simulated"
     with session():
-        return preprocess(_with_data(config), fresh=fresh)
+        _simulated(photographs, config)
+        return preprocess(_with_data(config, photographs.uri), fresh=fresh)
 
 
 def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
@@ -35,51 +44,48 @@ def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list
     config = _adopting(config)
     output = claimed(config, fresh=fresh)
     if output.is_finished:
-        console.print(f"finished: {output.folder.uri} (--fresh computes it again)")
+        console.print(f"finished: {output.folder.uri} (--fresh computes it again)", soft_wrap=True)
         return output, output.rows()
-    with session():
-        return output, run_baselines(config, output)
+    return output, run_baselines(config, output)
 
 
 def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
-    """Simulate phones below ``config.paths.out``, preprocess them and run the baselines."""
+    """Simulate phones below ``config.paths.out``, preprocess them and run the baselines.
+
+    Raises
+    ------
+    ValueError
+        If other photographs are named, or the output folder is another configuration's.
+    """
     out = Folder(config.paths.out)
+    photographs = out / "photographs"
+    if config.paths.data not in ("", photographs.uri):
+        raise ValueError("the demo simulates its photographs; `make baselines DATA=…` takes yours")
+    paths = replace(config.paths, data=photographs.uri, store=(out / "store").uri)
+    config = replace(config, paths=paths)
     output = claimed(config, fresh=fresh)
     if output.is_finished:
-        console.print(f"finished: {out.uri} (--fresh computes it again)")
+        console.print(f"finished: {output.folder.uri} (--fresh computes it again)", soft_wrap=True)
         return output, output.rows()
-    photographs = out / "photographs"
-    paths = replace(config.paths, data=photographs.uri, store=(out / "store").uri)
-    inner = replace(config, paths=paths)
     with session():
-        settings = config.simulate
-        _announce(photographs, config)
-        simulate(photographs, settings, seed=config.seed)
-        preprocess(inner)
-        return output, run_baselines(inner, output)
+        _simulated(photographs, config)
+        preprocess(config)
+        return output, run_baselines(config, output)
 
 
-def _with_data(config: Config) -> Config:
-    """Return the configuration with photographs: those named, the store's own, or simulated."""
-    if config.paths.data:
-        return config
-    store = Folder(config.paths.store)
-    if store.exists(DESCRIPTION):
-        data = read_description(store)["settings"]["data"]
-    else:
-        folder = home() / "simulated"
-        _announce(folder, config)
-        simulate(folder, config.simulate, seed=config.seed)
-        data = folder.uri
+def _with_data(config: Config, data: str) -> Config:
     return replace(config, paths=replace(config.paths, data=data))
 
 
-def _announce(folder: Folder, config: Config) -> None:
+def _simulated(folder: Folder, config: Config) -> None:
+    """Simulate the configured phones into ``folder``, and say so."""
     count = config.simulate.num_background + config.simulate.num_foreground
     console.print(
         f"simulating {config.simulate.num_devices} phones with {count} photographs each "
-        f"in {folder.uri}; name your own photographs with --data"
+        f"in {folder.uri}; name your own photographs with --data",
+        soft_wrap=True,
     )
+    simulate(folder, config.simulate, seed=config.seed)
 
 
 def _adopting(config: Config) -> Config:
@@ -91,7 +97,7 @@ def _adopting(config: Config) -> Config:
         If the configuration states something else than the store's and than the defaults.
     """
     settings = open_store(config.paths.store).description["settings"]
-    config = replace(config, paths=replace(config.paths, data=settings["data"]))
+    config = _with_data(config, settings["data"])
     mine, defaults = config_tree(config), config_tree(Config())
     for section in ADOPTED:
         stored = settings[section]

@@ -1,0 +1,108 @@
+"""Preprocessing that is killed, again and again, ends with the bytes of an undisturbed run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from camid.store import open_store
+from camid.verify import problems
+
+ROOT = Path(__file__).parents[2]
+SIZE = ["--set", "simulate.num_devices=8", "--set", "simulate.num_foreground=8"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def preprocess(home: Path, store: Path) -> subprocess.Popen[bytes]:
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    return subprocess.Popen(
+        [
+            *(sys.executable, str(ROOT / "pipelines/preprocess.py"), *SIZE),
+            *("--data", str(home / "simulated"), "--store", str(store)),
+        ],
+        cwd=home,
+        env={**environment, "CAMID_HOME": str(home)},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def chunks(store: Path) -> int:
+    return len(list(store.glob("device=*/chunk-*.parquet")))
+
+
+def wait_for_chunks(store: Path, process: subprocess.Popen[bytes], count: int) -> None:
+    """Wait until a run has made ``count`` chunks or is over."""
+    while process.poll() is None and chunks(store) < count:
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    from camid.config import load_config
+    from camid.folder import Folder
+    from camid.runtime.session import session
+    from camid.runtime.simulation import simulate
+
+    home = tmp_path_factory.mktemp("home")
+    config = load_config(settings=[s for s in SIZE if s != "--set"])
+    with session():
+        simulate(Folder(str(home / "simulated")), config.simulate, seed=config.seed)
+    assert preprocess(home, home / "store").wait() == 0
+    return home
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("victim", ["driver", "worker", "raylet", "everything"])
+def test_kill_9_loses_at_most_the_work_in_flight(undisturbed, tmp_path, victim):
+    store = tmp_path / "store"
+    choice = random.Random(victim)
+    whole = chunks(undisturbed / "store")
+    for count in sorted(choice.sample(range(1, whole), 2)):
+        process = preprocess(undisturbed, store)
+        wait_for_chunks(store, process, count)
+        kill(process, victim)
+        process.wait()
+    last = preprocess(undisturbed, store)
+    _, words = last.communicate()
+    assert last.returncode == 0, words
+    assert contents(store) == contents(undisturbed / "store")
+    assert not any(problems(open_store(str(store))))
+
+
+def kill(process: subprocess.Popen[bytes], victim: str) -> None:
+    """Kill -9 part of a run: its driver, a worker at its task, its raylet, or all of it."""
+    try:
+        family = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+    if victim in {"driver", "everything"}:
+        os.kill(process.pid, signal.SIGKILL)
+    for child in family:
+        try:
+            name = " ".join(child.cmdline())
+            chosen = {
+                "driver": False,
+                "worker": name.startswith("ray::") and "IDLE" not in name,
+                "raylet": "raylet/raylet" in name,
+                "everything": True,
+            }[victim]
+            if chosen:
+                child.kill()
+                if victim == "worker":
+                    return
+        except psutil.NoSuchProcess:
+            continue

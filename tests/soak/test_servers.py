@@ -1,0 +1,137 @@
+"""Two Ray nodes, a Ray job, and a real MLflow server."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from tests.runtime.conftest import contents
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.soak
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def mlflow_server(tmp_path):
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+        *("--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--workers", "1"),
+        *("--default-artifact-root", str(tmp_path / "artifacts")),
+    ]
+    with (tmp_path / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+    try:
+        for _ in range(300):
+            try:
+                with urlopen(f"{address}/health"):
+                    break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+def two_nodes():
+    """A head without processors and two nodes with one each."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    yield cluster.address
+    cluster.shutdown()
+
+
+def run(*command: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=home,
+        env={**os.environ, "CAMID_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+SMALL = [
+    *("--set", "simulate.num_devices=4", "--set", "simulate.num_models=2"),
+    *("--set", "simulate.num_background=12", "--set", "simulate.num_foreground=3"),
+    *("--set", "simulate.width=512", "--set", "simulate.height=256"),
+]
+
+
+def test_two_nodes_and_one_make_the_same_store(two_nodes, tmp_path):
+    stores = []
+    for name, address in (("one", "local"), ("two", two_nodes)):
+        home = tmp_path / name
+        home.mkdir()
+        (home / "simulated").symlink_to(tmp_path / "photographs")
+        (tmp_path / "photographs").mkdir(exist_ok=True)
+        data = ["--data", str(tmp_path / "one/simulated")] if name == "two" else []
+        script = str(ROOT / "pipelines/preprocess.py")
+        done = run(sys.executable, script, *SMALL, *data, home=home, RAY_ADDRESS=address)
+        assert done.returncode == 0, done.stderr
+        stores.append(contents(home / "store"))
+    assert stores[0] == stores[1]
+
+
+def test_a_ray_job_runs_the_demo(two_nodes, tmp_path):
+    """`ray job submit -- python pipelines/demo.py` where camid is installed."""
+    from ray.job_submission import JobSubmissionClient
+
+    client = JobSubmissionClient(two_nodes)
+    job = client.submit_job(
+        entrypoint=f"{sys.executable} {ROOT}/pipelines/demo.py {' '.join(SMALL)}",
+        runtime_env={"env_vars": {"CAMID_HOME": str(tmp_path)}},
+    )
+    while not client.get_job_status(job).is_terminal():
+        time.sleep(1)
+    assert client.get_job_status(job) == "SUCCEEDED", client.get_job_logs(job)
+    rows = json.loads((tmp_path / "runs/demo/results.json").read_text())
+    assert {row["method"] for row in rows} == {"lukas", "li"}
+
+
+def test_a_server_gets_the_same_figures_as_the_results_file(mlflow_server, tmp_path):
+    script = str(ROOT / "pipelines/demo.py")
+    done = run(sys.executable, script, *SMALL, home=tmp_path, MLFLOW_TRACKING_URI=mlflow_server)
+    assert done.returncode == 0, done.stderr
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri=mlflow_server)
+    experiment = client.get_experiment_by_name("camid")
+    runs = client.search_runs([experiment.experiment_id])
+    rows = json.loads((tmp_path / "runs/demo/results.json").read_text())
+    found = {run.data.tags["method"]: run.data.metrics["test/eer"] for run in runs}
+    assert found == {r["method"]: r["eer"] for r in rows if r["negatives"] == "all"}
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_server_that_is_gone_is_one_sentence_and_keeps_the_scores(tmp_path):
+    script = str(ROOT / "pipelines/demo.py")
+    address = f"http://127.0.0.1:{free_port()}"
+    refused = run(sys.executable, script, *SMALL, home=tmp_path, MLFLOW_TRACKING_URI=address)
+    assert refused.returncode == 2
+    assert f"MLflow at {address} does not answer" in refused.stderr
+    assert (tmp_path / "runs/demo/scores.parquet").exists()
+    again = run(sys.executable, script, *SMALL, home=tmp_path)
+    assert again.returncode == 0, again.stderr

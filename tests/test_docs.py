@@ -1,0 +1,91 @@
+"""The README is true: its commands, files, fields and modules exist, and its figures are whole."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from camid.cli import main
+from camid.config import load_config
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_every_make_target_that_is_named_exists():
+    named = set(re.findall(r"make ([a-z]+)\b", README))
+    assert {"demo", "test", "preprocess", "baselines", "ui", "soak", "check", "bench"} <= named
+    assert named <= targets()
+
+
+def test_make_alone_lists_every_target():
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert targets() <= set(re.findall(r"^  ([a-z]+) ", shown, re.MULTILINE))
+
+
+def test_every_camid_command_that_is_named_exists():
+    commands = re.findall(r"\.venv/bin/camid ((?:[a-z]+ )+)", README)
+    assert len(commands) == 3
+    for command in commands:
+        shown = CliRunner().invoke(main, [*command.split(), "--help"])
+        assert shown.exit_code == 0, command
+
+
+def test_every_field_that_is_named_exists():
+    for setting in re.findall(r"--set ([a-z_]+\.[a-z_]+=\S+?)['`]", README):
+        if setting != "section.field=value":
+            load_config(settings=[setting])
+
+
+def test_every_pipeline_and_picture_that_is_named_exists():
+    for path in re.findall(r"pipelines/\w+\.py|docs/[\w.]+", README):
+        assert (ROOT / path).is_file(), path
+
+
+def test_the_map_names_every_module_and_no_other():
+    text = README.split("## Map")[1].split("tests/")[0]
+    library = ROOT / "camid"
+    rooms = {p.stem for p in library.glob("*.py") if p.stem != "__init__"}
+    rooms |= {p.parent.name for p in library.glob("*/__init__.py")}
+    for room in rooms:
+        assert re.search(rf"\b{room}\b", text), room
+    first = set(re.findall(r"^      (\w+)/? ", text, re.MULTILINE))
+    assert first - {"commandline"} <= rooms
+    for module in (library / "runtime").glob("[!_]*.py"):
+        assert module.stem in text, module
+
+
+def test_no_figure_is_missing():
+    assert "@" not in README.replace("user@", "")
+
+
+@pytest.mark.parametrize("python", ["2.7", "3.10", "3.14"])
+def test_another_python_is_one_sentence(python, tmp_path):
+    """A stand-in for an interpreter of another version: real ones are not on every machine."""
+    (tmp_path / "requirements.lock").touch()
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    major, minor = python.split(".")
+    stand_in = tmp_path / "python"
+    stand_in.write_text(
+        "#!/bin/sh\nshift\n"
+        f'exec python3 -c "import sys; sys.version_info = ({major}, {minor}, 0); $1"\n'
+    )
+    stand_in.chmod(0o755)
+    refused = subprocess.run(
+        ["make", "setup", f"PYTHON={stand_in}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "camid: Python 3.11, 3.12 or 3.13 is needed" in refused.stderr
+    assert python in refused.stderr
+    assert not (tmp_path / ".venv").exists()

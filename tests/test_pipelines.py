@@ -1,0 +1,168 @@
+"""The commands a user types, as processes of their own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    *("--set", "simulate.num_devices=4", "--set", "simulate.num_models=2"),
+    *("--set", "simulate.num_background=10", "--set", "simulate.num_foreground=3"),
+    *("--set", "simulate.width=256", "--set", "simulate.height=256"),
+    *("--set", "simulate.pattern_strength=0.03"),
+]
+
+
+def run(*command: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {k: v for k, v in os.environ.items() if k not in {"RAY_ADDRESS", "CAMID_HOME"}}
+    variables.pop("MLFLOW_TRACKING_URI", None)
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=home,
+        env={**variables, "HOME": str(home), "CAMID_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def pipeline(name: str, *options: str, home: Path, **environment: str):
+    return run(str(ROOT / "pipelines" / f"{name}.py"), *options, home=home, **environment)
+
+
+def camid(*options: str, home: Path):
+    return run("-c", "from camid.cli import main; main()", *options, home=home)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def demo(home):
+    return pipeline("demo", *SMALL, home=home)
+
+
+def test_the_demo_prints_both_baselines_and_keeps_their_rows(demo, home):
+    assert demo.returncode == 0, demo.stderr
+    assert "lukas" in demo.stdout
+    assert re.search(r"^\s*li ", demo.stdout, re.MULTILINE)
+    rows = json.loads((home / "runs/demo/results.json").read_text())
+    assert {row["method"] for row in rows} == {"lukas", "li"}
+    assert "simulating 4 phones with 13 photographs each" in demo.stderr
+
+
+def test_the_demo_again_is_finished_at_once(demo, home):
+    again = pipeline("demo", *SMALL, home=home)
+    assert again.returncode == 0
+    assert "finished:" in again.stderr
+    assert again.stdout == demo.stdout
+
+
+def test_the_demo_s_resolved_configuration_repeats_it(demo, home):
+    again = pipeline("demo", "runs/demo/config.yaml", home=home)
+    assert "finished:" in again.stderr
+
+
+def test_another_configuration_needs_fresh(demo, home):
+    refused = pipeline("demo", *SMALL, "--set", "enhancer.alpha=5", home=home)
+    assert refused.returncode == 2
+    assert "enhancer.alpha was 7.0, now 5.0" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_store_tells_what_it_holds_and_is_whole(demo, home):
+    store = str(home / "runs/demo/store")
+    info = camid("store", "info", store, home=home)
+    assert "52 ok, 0 rejected" in info.stdout
+    assert "filter=lukas" in info.stdout
+    verified = camid("store", "verify", store, home=home)
+    assert (verified.returncode, verified.stdout.strip()) == (0, f"{store}: 8 chunks, 0 problems")
+
+
+def test_verify_names_what_is_damaged(demo, home, tmp_path):
+    import shutil
+
+    shutil.copytree(home / "runs/demo/store", tmp_path / "store")
+    chunk = tmp_path / "store/device=101/chunk-00001.parquet"
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    found = camid("store", "verify", str(tmp_path / "store"), home=home)
+    assert found.returncode == 1
+    assert "device=101/chunk-00001.parquet: not a whole chunk" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("preprocess", ["--data", "nowhere"], "nowhere: no such folder or table"),
+        ("preprocess", ["--data", "."], "lies among the photographs"),
+        ("preprocess", ["--set", "strips.sise=2"], "no field 'strips.sise'; did you mean"),
+        ("preprocess", ["--config", "none.yaml"], "none.yaml: cannot read the configuration"),
+        ("preprocess", ["--set", "residual.levels=9"], "allows at most 5 levels of 'db4'"),
+        ("baselines", ["--store", "nowhere"], "no strip store there"),
+        ("baselines", ["--split", "vision", "--store", "runs/demo/store"], "no split 'vision'"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(demo, home, name, options, sentence):
+    refused = pipeline(name, *options, home=home)
+    assert refused.returncode == 2, refused.stderr
+    assert sentence in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1, refused.stderr
+
+
+def test_a_folder_with_nothing_usable_is_one_sentence_and_exit_code_2(home, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "notes.txt").write_text("no photographs here")
+    options = ["--data", str(tmp_path / "data"), "--store", str(tmp_path / "store")]
+    refused = pipeline("preprocess", *options, home=home)
+    assert refused.returncode == 2
+    assert "none of 1 files can be used" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_ray_job_without_a_home_stops_before_work(tmp_path):
+    folder = tmp_path / "runtime_resources/working_dir_files/_ray_pkg_1"
+    folder.mkdir(parents=True)
+    refused = run(str(ROOT / "pipelines/baselines.py"), home=folder, CAMID_HOME="")
+    assert refused.returncode == 2
+    assert "set CAMID_HOME to a lasting path or address" in refused.stderr
+
+
+def test_a_cluster_that_does_not_answer_is_one_sentence(home):
+    refused = pipeline("preprocess", *SMALL, home=home, RAY_ADDRESS="127.0.0.1:1")
+    assert refused.returncode == 2
+    assert "no Ray cluster answers at RAY_ADDRESS='127.0.0.1:1'" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["preprocess", "baselines", "demo"])
+def test_every_pipeline_explains_itself(name, home):
+    shown = pipeline(name, "--help", home=home).stdout
+    for option in ("--data", "--store", "--out", "--config", "--split", "--fresh", "--set"):
+        assert option in shown
+
+
+@pytest.mark.shared
+def test_real_photographs_go_through(real_photographs, tmp_path, home):
+    """Four devices that a plain test recognises; a symbolic link a device, so nothing is copied."""
+    for device in ("canon_600d_01", "galaxy_s3_01", "nikon_d200_01", "nikon_d200_02"):
+        (tmp_path / "photographs").mkdir(exist_ok=True)
+        folder = tmp_path / "photographs" / device
+        folder.mkdir()
+        for photograph in sorted((real_photographs / device).iterdir())[:10]:
+            (folder / photograph.name).symlink_to(photograph)
+    out = tmp_path / "out"
+    places = ["--store", str(tmp_path / "store"), "--out", str(out)]
+    done = pipeline("baselines", "--data", str(tmp_path / "photographs"), *places, home=home)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((out / "results.json").read_text())
+    (lukas,) = [r for r in rows if (r["method"], r["negatives"]) == ("lukas", "all")]
+    assert lukas["rank1"] > 0.9
+    assert lukas["auc"] > 0.95
+    assert any(row["negatives"] == "same-model" for row in rows)
