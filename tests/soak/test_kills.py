@@ -70,12 +70,13 @@ def undisturbed(tmp_path_factory) -> Path:
 def test_kill_9_loses_at_most_the_work_in_flight(undisturbed, tmp_path, victim):
     store = tmp_path / "store"
     choice = random.Random(victim)
-    whole = chunks(undisturbed / "store")
+    whole, killed = chunks(undisturbed / "store"), 0
     for count in sorted(choice.sample(range(1, whole), 2)):
         process = preprocess(undisturbed, store)
         wait_for_chunks(store, process, count)
-        kill(process, victim)
+        killed += kill(process, victim)
         process.wait()
+    assert killed
     last = preprocess(undisturbed, store)
     _, words = last.communicate()
     assert last.returncode == 0, words
@@ -83,14 +84,16 @@ def test_kill_9_loses_at_most_the_work_in_flight(undisturbed, tmp_path, victim):
     assert not any(problems(open_store(str(store))))
 
 
-def kill(process: subprocess.Popen[bytes], victim: str) -> None:
-    """Kill -9 part of a run: its driver, a worker at its task, its raylet, or all of it."""
+def kill(process: subprocess.Popen[bytes], victim: str) -> int:
+    """Kill -9 part of a run (driver, a worker at its task, raylet, or all); return how many."""
     try:
         family = psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
-        return
-    if victim in {"driver", "everything"}:
+        return 0
+    killed = 0
+    if victim in {"driver", "everything"} and process.poll() is None:
         os.kill(process.pid, signal.SIGKILL)
+        killed += 1
     for child in family:
         try:
             name = " ".join(child.cmdline())
@@ -102,7 +105,9 @@ def kill(process: subprocess.Popen[bytes], victim: str) -> None:
             }[victim]
             if chosen:
                 child.kill()
+                killed += 1
                 if victim == "worker":
-                    return
+                    break
         except psutil.NoSuchProcess:
             continue
+    return killed
