@@ -16,6 +16,9 @@ Judged = tuple[NDArray[np.int64], NDArray[np.float64]]
 TITLES = {"lukas": "Lukas", "li": "Li"}
 COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#8d5a97", "#c98a1b")
 
+PATTERN_SIDE = 96
+"""Pixels a side of a pattern that are shown: enough to see it, few enough to tell pixels."""
+
 
 def roc_figure(curves: Mapping[str, Judged]) -> Figure:
     """Return the ROC of each method: true-accept rate over false-accept rate, log axis."""
@@ -60,15 +63,17 @@ def histogram_figure(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) ->
 
 
 def pattern_figure(patterns: Mapping[str, NDArray[np.float32]]) -> Figure:
-    """Return reference patterns ``(height, width)`` as grey pictures, ±3 standard deviations."""
+    """Return the first pixels of reference patterns ``(height, width)``, ±3 standard deviations."""
     figure = Figure(figsize=(3.2 * len(patterns), 3.6), layout="constrained")
     panels: Sequence[Axes] = figure.subplots(1, len(patterns), squeeze=False)[0]
     for axes, (device, pattern) in zip(panels, patterns.items(), strict=True):
         limit = 3 * float(pattern.std()) or 1.0
-        axes.imshow(pattern - pattern.mean(), cmap="gray", vmin=-limit, vmax=limit)
+        shown = (pattern - pattern.mean())[:PATTERN_SIDE, :PATTERN_SIDE]
+        axes.imshow(shown, cmap="gray", vmin=-limit, vmax=limit, interpolation="nearest")
         axes.set_title(f"device {device}\nσ = {pattern.std():.2f} grey levels", fontsize=10)
         axes.set_axis_off()
-    figure.suptitle("Reference patterns: the first strip of the sensor")
+    side = f"{PATTERN_SIDE}×{PATTERN_SIDE}"
+    figure.suptitle(f"Reference patterns: the first {side} pixels of the sensor")
     return figure
 
 

@@ -128,6 +128,7 @@ def write_chunk(
     """
     schema = form.schema
     content = hashlib.sha256()
+    places: list[Position] = []
 
     def fill(sink: Any) -> None:
         with pq.ParquetWriter(
@@ -142,10 +143,12 @@ def write_chunk(
             for batch in batches:
                 table = _table(batch, schema)
                 _feed(content, table)
+                places.append(batch.position)
                 writer.write_table(table, row_group_size=table.num_rows)
             facts = {
                 "digest": digest,
                 "content": content.hexdigest(),
+                "positions": places,
                 "images": [vars(fate) for fate in fates],
             }
             writer.add_key_value_metadata({_CHUNK: json.dumps(facts)})
@@ -216,16 +219,20 @@ class ChunkFile:
             step=float(self._format["step"]),
         )
 
-    def index(self) -> list[dict[str, int]]:
-        """Return a row for every row group: its number, position and number of images."""
-        rows = []
-        for group in range(self.num_row_groups):
-            columns = self._file.read_row_group(group, columns=["top", "left"], use_threads=False)
-            top, left = columns["top"][0].as_py(), columns["left"][0].as_py()
-            rows.append(
-                {"row_group": group, "top": top, "left": left, "num_images": columns.num_rows}
-            )
-        return rows
+    def index(self, *, device: str, chunk: int) -> pa.Table:
+        """Return a row for every row group, as ``camid.records.INDEX_SCHEMA`` has them."""
+        places = np.array(self._facts["positions"], np.int32).reshape(-1, 2)
+        count = len(places)
+        num_images = sum(fate.status == OK for fate in self.fates)
+        columns = [
+            pa.array([device] * count, pa.string()),
+            np.full(count, chunk, np.int32),
+            np.arange(count, dtype=np.int32),
+            places[:, 0],
+            places[:, 1],
+            np.full(count, num_images, np.int32),
+        ]
+        return pa.table(columns, schema=INDEX_SCHEMA)
 
     def content_read(self) -> str:
         """Return the digest of what the file holds now, reading all of it."""

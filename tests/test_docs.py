@@ -19,7 +19,7 @@ def targets() -> set[str]:
 
 
 def test_every_make_target_that_is_named_exists():
-    named = set(re.findall(r"make ([a-z]+)\b", README))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)\b", README, re.MULTILINE))
     assert {"demo", "test", "preprocess", "baselines", "ui", "soak", "check", "bench"} <= named
     assert named <= targets()
 

@@ -16,7 +16,7 @@ from camid.chunking import make_chunk, sample_format, smallest_side
 from camid.config import Config, config_tree, differences
 from camid.folder import Folder
 from camid.plan import Chunk, chunks_of, plan_digest, planned
-from camid.records import INDEX_SCHEMA, OK, ImageRecord, manifest_table
+from camid.records import OK, ImageRecord, manifest_table
 from camid.runtime.session import session
 from camid.runtime.stream import streamed, tracked
 from camid.sources import find_files, read_headers
@@ -219,18 +219,17 @@ def _finished(
 ) -> str:
     """Write manifest, index and description from the chunks' files; return the content digest."""
     contents: dict[str, str] = {}
-    index: list[dict[str, Any]] = []
+    indexes: list[pa.Table] = []
     members = {chunk_name(r.device, r.chunk): r for r in records if r.chunk >= 0}
     for name in names:
         with ChunkFile(store, name) as file:
             contents[name] = file.content
-            index += [
-                {"device": members[name].device, "chunk": members[name].chunk, **row}
-                for row in file.index()
-            ]
+            member = members[name]
+            indexes.append(file.index(device=member.device, chunk=member.chunk))
+    index = pa.concat_tables(indexes)
     write_table(store, MANIFEST, manifest_table(records))
-    write_table(store, INDEX, pa.Table.from_pylist(index, schema=INDEX_SCHEMA))
+    write_table(store, INDEX, index)
     digest = content_digest(contents)
-    counts = {"num_chunks": len(names), "num_row_groups": len(index)}
+    counts = {"num_chunks": len(names), "num_row_groups": index.num_rows}
     write_description(store, {**description, **counts, "content_digest": digest})
     return digest
