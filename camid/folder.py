@@ -3,7 +3,7 @@
 import io
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -76,8 +76,13 @@ class Folder:
         return bool(filesystem.get_file_info(path).type == pafs.FileType.File)
 
     def files(self) -> list[str]:
-        """Return the name of every file below the folder, in order."""
+        """Return the name of every file below the folder, in order; links are followed.
+
+        A name that is not UTF-8 has surrogates in it, as ``os.fsdecode`` makes them.
+        """
         filesystem, path = self._place
+        if self.is_local:
+            return sorted(_local_files(path))
         selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
         return sorted(
             info.path[len(path) :].lstrip("/")
@@ -144,3 +149,17 @@ class Folder:
                 filesystem.delete_dir(path)
             case pafs.FileType.File:
                 filesystem.delete_file(path)
+
+
+def _local_files(folder: str) -> Iterator[str]:
+    """Yield the names of all files below a folder; a folder that links lead to twice comes once."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        below = os.path.relpath(place, folder)
+        yield from (name if below == "." else f"{below}/{name}" for name in names)

@@ -10,4 +10,10 @@ from camid.filters import lukas
 Plane = NDArray[np.float32]
 Filter = Callable[..., Plane]
 
-FILTERS: dict[str, Filter] = {"lukas": lukas.residual}
+
+def unfiltered(plane: Plane, **_: object) -> Plane:
+    """Return the plane itself: for who wants pixels where others want residuals."""
+    return plane
+
+
+FILTERS: dict[str, Filter] = {"lukas": lukas.residual, "none": unfiltered}

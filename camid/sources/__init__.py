@@ -108,8 +108,11 @@ def _looks_like_socrates(names: Sequence[str]) -> bool:
 
 
 def _record(file: FoundFile, *, min_side: int, max_megapixels: float) -> ImageRecord:
-    record = ImageRecord(image_id=file.image_id, path=f"{file.folder.uri}/{file.name}")
+    path = f"{file.folder.uri}/{file.name}"
+    record = ImageRecord(image_id=_utf8(file.image_id), path=_utf8(path))
     try:
+        if record.path != path:
+            raise ValueError("its name is not UTF-8; rename it")
         size = file.folder.size(file.name)
         record = replace(record, bytes=size)
         if reason := unreadable_reason(file.name, size):
@@ -128,3 +131,8 @@ def _record(file: FoundFile, *, min_side: int, max_megapixels: float) -> ImageRe
     except (ValueError, OSError) as error:
         return replace(record, status=rejected(str(error)))
     return record
+
+
+def _utf8(name: str) -> str:
+    """Return a name with what is not UTF-8 in it spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode()

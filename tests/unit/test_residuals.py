@@ -68,8 +68,13 @@ def test_the_image_is_left_as_it_was(rng):
     np.testing.assert_array_equal(image, before)
 
 
+def test_no_filter_gives_the_pixels(rng):
+    image = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(residual(image, filter="none"), image)
+
+
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="no filter 'lucas'; there are lukas"):
+    with pytest.raises(ValueError, match="no filter 'lucas'; there are lukas, none"):
         residual(np.zeros((128, 128), np.uint8), filter="lucas")
     with pytest.raises(ValueError, match="64x64 px allows at most 3 levels of 'db4', got levels=4"):
         residual(np.zeros((64, 64), np.uint8))

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -113,6 +115,18 @@ def test_a_table_that_is_none_is_refused_in_one_sentence(tmp_path, text, sentenc
     table.write_text(text)
     with pytest.raises(ValueError, match=sentence):
         find_files(str(table))
+
+
+def test_names_that_are_not_utf_8_and_links_that_lead_nowhere_are_rows_too(tmp_path, write_image):
+    good = write_image("d1/good é\n.png", PIXELS)
+    os.link(good, os.fsencode(tmp_path) + b"/d1/\xff.png")
+    (tmp_path / "d1/round").symlink_to(tmp_path)
+    (tmp_path / "d1/gone.png").symlink_to(tmp_path / "nowhere")
+    assert {name: r.status for name, r in records(tmp_path).items()} == {
+        "d1/good é\n.png": OK,
+        "d1/\\udcff.png": "rejected: its name is not UTF-8; rename it",
+        "d1/gone.png": "rejected: no such file",
+    }
 
 
 def test_missing_and_empty_folders_are_refused(tmp_path):
