@@ -7,10 +7,10 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
+READY := .venv/.ready$(if $(GPU),-gpu)
 PORT ?= 5000
 
-quoted = $(if $(value $(1)),--$(2) '$(value $(1))')
+quoted = $(if $(value $(1)),--$(2) '$(subst ','\'',$(value $(1)))')
 FLAGS = $(call quoted,DATA,data) $(call quoted,STORE,store) $(call quoted,OUT,out) $(ARGS)
 
 .PHONY: help setup demo preprocess baselines ui test soak check bench lock

@@ -3,7 +3,3 @@
 Everything in this package is a pure function over arrays and records, except ``camid.runtime``,
 which alone knows Ray and MLflow, and the command lines on top of it.
 """
-
-from importlib.metadata import version
-
-__version__ = version("camid")

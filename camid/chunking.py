@@ -23,6 +23,9 @@ from camid.store import (
 )
 from camid.strips import INTENSITY_STEP, Position, cut, intensity, positions
 
+UNREADABLE = "cannot be read"
+"""How the reason begins for a file that another run may find readable."""
+
 
 def sample_format(config: Config) -> SampleFormat:
     """Return what the samples of a store made with ``config`` are."""
@@ -93,11 +96,11 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> list[ImageFate
 
 
 def _bytes(record: ImageRecord) -> bytes:
-    folder, _, name = record.path.rpartition("/")
+    folder, name = Folder.at(record.path)
     try:
-        return Folder(folder).read(name)
+        return folder.read(name)
     except OSError as error:
-        raise ValueError(f"cannot be read: {error}") from None
+        raise ValueError(f"{UNREADABLE}: {error}") from None
 
 
 def _pixels(data: bytes, record: ImageRecord, *, max_megapixels: float) -> NDArray[np.uint8]:

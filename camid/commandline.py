@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
+from rich.markup import escape
 from rich.table import Table
 
 from camid.config import Config, load_config
-from camid.runtime.ingest import Ingested
 from camid.runtime.session import placed
 
 USER_ERROR = 2
@@ -116,24 +116,18 @@ def print_results(rows: Sequence[Mapping[str, Any]], *, title: str, folder: str)
         cells = [row.get(key, "") for key in COLUMNS]
         table.add_row(*(f"{c:.4f}" if isinstance(c, float) else f"{c}" for c in cells))
     console.print(table)
-    console.print(f"Figures and scores: {folder}    Compare runs: make ui", soft_wrap=True)
+    print_lines([f"Figures and scores: {folder}    Compare runs: make ui"])
 
 
-def print_ingested(done: Ingested, *, store: str) -> None:
-    """Print what preprocessing found and did, and every reason for which files were rejected."""
-    speed = f", {done.images_per_second:.1f} images/s" if done.images_per_second else ""
-    console.print(
-        f"{store}: {done.num_images} images of {done.num_devices} devices in {done.num_chunks} "
-        f"chunks, {done.num_chunks_made} made now{speed}; digest {done.content_digest[:12]}",
-        soft_wrap=True,
-    )
-    for reason, count in done.rejected.items():
-        console.print(f"  {count:6d} {reason}", soft_wrap=True, markup=False, highlight=False)
+def print_lines(lines: Sequence[str]) -> None:
+    """Print lines that may hold any path."""
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
     """Print names and values, a line each."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in facts.items():
-        table.add_row(name, str(value))
+        table.add_row(name, escape(str(value)))
     console.print(table)

@@ -163,7 +163,6 @@ def load_config(
     file: str | None = None,
     *,
     settings: Sequence[str] = (),
-    base: Mapping[str, Any] | None = None,
 ) -> Config:
     """Return the configuration that a YAML file and settings make of the defaults.
 
@@ -173,8 +172,6 @@ def load_config(
         Path or address of a YAML file that states differences; ``None`` for none.
     settings
         ``section.field=value`` strings, applied in order after the file; values are YAML.
-    base
-        Differences applied before the file.
 
     Raises
     ------
@@ -182,7 +179,6 @@ def load_config(
         For an unreadable file, an unknown field or a value of the wrong type or range.
     """
     tree: dict[str, Any] = {}
-    _merge(tree, base or {})
     if file is not None:
         _merge(tree, _yaml_file(file))
         _checked(tree, source=file)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -20,7 +21,8 @@ def absolute(uri: str) -> str:
     if not uri:
         raise ValueError("expected a path or an address, got an empty string")
     if "://" in uri:
-        return uri.rstrip("/")
+        base, mark, query = uri.partition("?")
+        return f"{base.rstrip('/')}{mark}{query}"
     return os.path.abspath(Path(uri).expanduser())  # noqa: PTH100  (links are kept: mounts differ)
 
 
@@ -59,7 +61,26 @@ class Folder:
         return str(self._place[1]).rstrip("/").rsplit("/", 1)[-1]
 
     def __truediv__(self, name: str) -> "Folder":
-        return Folder(f"{self.uri.rstrip('/')}/{name}")
+        return Folder(self.address(name))
+
+    def address(self, name: str) -> str:
+        """Return the path or address of ``name`` in the folder; :meth:`at` takes it apart again.
+
+        In an address the name is quoted, and stands before the query, if there is one.
+        """
+        if "://" not in self.uri:
+            return f"{self.uri.rstrip('/')}/{name}"
+        base, mark, query = self.uri.partition("?")
+        return f"{base.rstrip('/')}/{quote(name)}{mark}{query}"
+
+    @classmethod
+    def at(cls, address: str) -> tuple["Folder", str]:
+        """Return the folder and the name of the file at a path or address."""
+        base, mark, query = address.partition("?") if "://" in address else (address, "", "")
+        folder, _, name = base.rpartition("/")
+        if "://" not in address:
+            return cls(folder or "/"), name
+        return cls(f"{folder}{mark}{query}"), unquote(name)
 
     def _path(self, name: str) -> tuple[pafs.FileSystem, str]:
         filesystem, path = self._place

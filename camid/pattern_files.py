@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from camid.folder import Folder
 from camid.images import grey
 from camid.patterns import PatternSum
-from camid.records import ImageRecord
+from camid.records import ImageRecord, device_name
 from camid.store import Store
 from camid.strips import Position
 
@@ -25,7 +24,7 @@ _FACTS = b"camid.pattern"
 
 def pattern_name(device: str) -> str:
     """Return the name of a device's pattern below the folder of patterns."""
-    return f"device={quote(device, safe=' ')}.parquet"
+    return f"{device_name(device)}.parquet"
 
 
 def enrolment_digest(store: Store, images: Iterable[ImageRecord]) -> str:

@@ -21,6 +21,11 @@ class Chunk:
     number: int
     images: tuple[ImageRecord, ...]
 
+    def num_bytes(self, strips: Strips) -> int:
+        """Return the size of the chunk's samples before compression."""
+        first = self.images[0]
+        return len(self.images) * _image_bytes(first.height, first.width, strips=strips)
+
     @property
     def digest(self) -> str:
         """A digest of which images the chunk holds, in order, and of what is known of them."""
@@ -77,9 +82,13 @@ def plan_digest(chunks: Sequence[Chunk]) -> str:
 
 
 def _images_per_chunk(height: int, width: int, *, strips: Strips, chunks: Chunks) -> int:
+    room = chunks.max_mebibytes * 2**20 // _image_bytes(height, width, strips=strips)
+    return max(1, min(chunks.max_images, room))
+
+
+def _image_bytes(height: int, width: int, *, strips: Strips) -> int:
     count = len(positions(height, width, size=strips.size, layout=strips.layout))
-    image_bytes = count * strips.size**2 * 3
-    return max(1, min(chunks.max_images, chunks.max_mebibytes * 2**20 // image_bytes))
+    return count * strips.size**2 * 3
 
 
 def _digest(facts: object) -> str:

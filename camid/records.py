@@ -1,14 +1,26 @@
 """The vocabulary as records and Arrow schemas: images, the manifest and the index of a store."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
+from urllib.parse import quote
 
 import pyarrow as pa
 
 Kind = Literal["background", "foreground"]
 
 OK = "ok"
+LONGEST_NAME = 120
+"""Characters of a quoted device id in a file's name; file systems allow 255 bytes in all."""
+
+
+def device_name(device: str) -> str:
+    """Return a device's file name, ``device=<id>``, quoted, and shortened with a digest if long."""
+    name = quote(device, safe=" ")
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME]}~{hashlib.sha256(device.encode()).hexdigest()[:16]}"
+    return f"device={name}"
 
 
 def rejected(reason: str) -> str:

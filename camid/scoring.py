@@ -45,11 +45,12 @@ class Contest:
         known = np.array([bool(model) for model in self.models])
         names = np.array(self.models)
         same_model = (names[:, None] == names) & known[:, None]
+        other_model = (names[:, None] != names) & known[:, None] & known
         sides = np.array(self.sizes)
         same_size = (sides[:, None] == sides).all(axis=2)
         allowed = {
             "all": others,
-            "different-model": others & ~same_model,
+            "different-model": others & other_model,
             "same-model": others & same_model,
             "same-size": others & same_size,
         }
@@ -103,6 +104,7 @@ def figures(
     empty dictionary where nothing can be compared.
     """
     impostor: NDArray[np.bool_] = contest.impostors(negatives)[contest.queries]
+    impostor &= np.isfinite(scores)
     taking_part = np.asarray(impostor.any(axis=1))
     if not taking_part.any():
         return {}

@@ -7,11 +7,11 @@ group, and ``store.json`` says what made the store and what it contains.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from camid.folder import TEMPORARY, Folder, absolute
-from camid.records import INDEX_SCHEMA, MANIFEST_SCHEMA, OK, ImageRecord
+from camid.records import INDEX_SCHEMA, MANIFEST_SCHEMA, OK, ImageRecord, device_name
 from camid.residuals import restored
 from camid.strips import INTENSITY_STEP, Position
 
@@ -30,6 +30,11 @@ DESCRIPTION = "store.json"
 MANIFEST = "manifest.parquet"
 INDEX = "index.parquet"
 
+_LEFTOVER = re.compile(
+    r"device=[^/]+/chunk-\d{5,}\.parquet"
+    rf"|(device=[^/]+/chunk-\d{{5,}}\.parquet|{DESCRIPTION}|{MANIFEST}|{INDEX})"
+    rf"\.[0-9a-f]{{32}}{re.escape(TEMPORARY)}"
+)
 _FORMAT = b"camid.format"
 _CHUNK = b"camid.chunk"
 
@@ -109,7 +114,7 @@ class ImageFate:
 
 def chunk_name(device: str, number: int) -> str:
     """Return the name of a chunk's file below the store's folder."""
-    return f"device={quote(device, safe=' ')}/chunk-{number:05d}.parquet"
+    return f"{device_name(device)}/chunk-{number:05d}.parquet"
 
 
 def write_chunk(
@@ -293,9 +298,14 @@ def open_store(uri: str) -> Store:
         If there is none, it is unfinished, or of a schema version that is not known.
     """
     store = Store(Folder(absolute(uri)))
-    if store.description.get("content_digest") is None:
+    if not store.description.get("content_digest"):
         raise ValueError(f"{uri}: the store is unfinished; run preprocess again to complete it")
     return store
+
+
+def is_finished(folder: Folder) -> bool:
+    """Return whether there is a store, and it is complete."""
+    return folder.exists(DESCRIPTION) and bool(read_description(folder).get("content_digest"))
 
 
 def read_description(folder: Folder) -> dict[str, Any]:
@@ -339,12 +349,9 @@ def content_digest(contents: Mapping[str, str]) -> str:
 
 
 def stray_files(folder: Folder, *, chunks: Sequence[str]) -> list[str]:
-    """Return the files below a store that are not its own: leftovers, and chunks of no plan."""
-    own = {*chunks, DESCRIPTION, MANIFEST, INDEX}
+    """Return what killed runs and older plans left below a store: half files, and other chunks."""
     return [
-        name
-        for name in folder.files()
-        if name not in own and (name.startswith("device=") or name.endswith(TEMPORARY))
+        name for name in folder.files() if name not in set(chunks) and _LEFTOVER.fullmatch(name)
     ]
 
 

@@ -1,6 +1,6 @@
 """Photographs → strip store: ``python pipelines/preprocess.py --data PHOTOGRAPHS``."""
 
-from camid.commandline import pipeline, print_ingested
+from camid.commandline import pipeline, print_lines
 from camid.config import Config
 from camid.runtime.workflow import make_store
 
@@ -8,7 +8,7 @@ from camid.runtime.workflow import make_store
 @pipeline("preprocess")
 def main(config: Config, *, fresh: bool) -> None:
     """Denoise photographs and cut them into a strip store; go on where a run was stopped."""
-    print_ingested(make_store(config, fresh=fresh), store=config.paths.store)
+    print_lines(make_store(config, fresh=fresh).lines(config.paths.store))
 
 
 if __name__ == "__main__":

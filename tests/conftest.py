@@ -4,10 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 
+settings.register_profile("camid", deadline=None)  # nothing asserts on time
+settings.load_profile("camid")
+
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"real_photographs", "bad_inputs"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.shared)
 
 
 def _shared(name: str) -> Path:

@@ -148,7 +148,6 @@ def test_every_pipeline_explains_itself(name, home):
         assert option in shown
 
 
-@pytest.mark.shared
 def test_real_photographs_go_through(real_photographs, tmp_path, home):
     """Four devices that a plain test recognises; a symbolic link a device, so nothing is copied."""
     for device in ("canon_600d_01", "galaxy_s3_01", "nikon_d200_01", "nikon_d200_02"):

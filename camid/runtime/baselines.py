@@ -16,23 +16,30 @@ from numpy.typing import NDArray
 
 from camid.config import Config
 from camid.folder import Folder
-from camid.metrics import recognised
+from camid.metrics import recognised, roc
 from camid.pattern_files import PatternFile, enrolment_digest, pattern_name, write_pattern
 from camid.records import ImageRecord, manifest_table
 from camid.runtime.output import Output
 from camid.runtime.session import session
 from camid.runtime.stream import streamed
-from camid.runtime.tracking import log_files, metrics, tracked_run
+from camid.runtime.tracking import log_files, metrics, open_tracking, tracked_run
 from camid.scoring import METHODS, NEGATIVES, Contest, Scores, chunk_scores, figures
 from camid.splits import Gallery, enrolled, named_split
 from camid.store import Store, open_store, write_table
 
 SHOWN_PATTERNS = 4
-FIGURES = {
+MEMORY_PER_PIXEL = 12
+"""Bytes that scoring takes for a pixel of a chunk's queries: residuals, as read and enhanced."""
+PICTURES = {
     "roc": "figures/roc.png",
     "histograms": "figures/histograms.png",
     "patterns": "figures/patterns.png",
 }
+ROC_POINTS = "figures/roc.csv"
+LOGGED_FILES = (
+    *("config.yaml", "inputs.json", "results.csv", "scores.parquet", "devices.csv"),
+    *("left_out.csv", ROC_POINTS, *PICTURES.values()),
+)
 
 
 def run_baselines(config: Config, output: Output) -> list[dict[str, Any]]:
@@ -54,12 +61,14 @@ def run_baselines(config: Config, output: Output) -> list[dict[str, Any]]:
     split = named_split(config.split, (record.device for record in images))
     tested = [record for record in images if record.device in set(split.test)]
     gallery = enrolled(tested, settings=config.enrolment, seed=config.seed)
+    open_tracking()  # a server that is gone is known before the work is done
     patterns = output.folder / "patterns"
     with session():
         _enrol(store, gallery, patterns)
         queries, scores = _scores(store, gallery, patterns, config)
     result = BaselineScores(gallery=gallery, queries=queries, scores=scores)
     rows = _rows(result, config)
+    _write_csv(output.folder, "results.csv", rows)
     _write_tables(output.folder, result)
     _write_figures(output.folder, result, patterns)
     for method in METHODS:
@@ -137,11 +146,16 @@ def _scores(
         config=config,
     )
     tables = [manifest_table(records) for _, records in sorted(by_chunk.items())]
-    for result in streamed(tables, work, description="score", unit="images"):
+    memory = MEMORY_PER_PIXEL * max(_num_pixels(records) for records in by_chunk.values())
+    for result in streamed(tables, work, description="score", unit="images", memory=memory):
         rows = [row_of[name] for name in result["image_id"].to_pylist()]
         for method in METHODS:
             scores[method][rows] = np.stack(result[method].to_numpy(zero_copy_only=False))
     return queries, scores
+
+
+def _num_pixels(images: Sequence[ImageRecord]) -> int:
+    return sum(image.width * image.height for image in images)
 
 
 def _score_chunk(
@@ -216,12 +230,12 @@ def _write_tables(folder: Folder, result: BaselineScores) -> None:
                 },
             }
         )
-    write_csv(folder, "devices.csv", devices)
+    _write_csv(folder, "devices.csv", devices)
     if gallery.left_out:
-        write_csv(folder, "left_out.csv", [asdict(image) for image in gallery.left_out])
+        _write_csv(folder, "left_out.csv", [asdict(image) for image in gallery.left_out])
 
 
-def write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+def _write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows with equal keys as CSV."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -244,9 +258,27 @@ def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> 
     for device in result.gallery.devices[:SHOWN_PATTERNS]:
         with PatternFile(patterns, device) as pattern:
             shown[device] = pattern.read(next(iter(pattern.positions)))
-    folder.write(FIGURES["roc"], png(roc_figure(curves)))
-    folder.write(FIGURES["histograms"], png(histogram_figure(kinds)))
-    folder.write(FIGURES["patterns"], png(pattern_figure(shown)))
+    _write_csv(
+        folder, ROC_POINTS, [p for m, judged in curves.items() for p in _corners(m, *judged)]
+    )
+    folder.write(PICTURES["roc"], png(roc_figure(curves)))
+    folder.write(PICTURES["histograms"], png(histogram_figure(kinds)))
+    folder.write(PICTURES["patterns"], png(pattern_figure(shown)))
+
+
+def _corners(
+    method: str, labels: NDArray[np.int64], scores: NDArray[np.float64]
+) -> list[dict[str, Any]]:
+    """Return the points of a method's ROC at which it turns."""
+    curve = roc(labels, scores)
+    bends = (np.diff(curve.fpr, 2) != 0) | (np.diff(curve.tpr, 2) != 0)
+    turns = np.concatenate([[True], bends, [True]])
+    return [
+        {"method": method, "fpr": fpr, "tpr": tpr, "threshold": threshold}
+        for fpr, tpr, threshold in zip(
+            curve.fpr[turns], curve.tpr[turns], curve.thresholds[turns], strict=True
+        )
+    ]
 
 
 def _track(
@@ -263,5 +295,4 @@ def _track(
     with tracked_run(method, config, tags=tags) as mlflow:
         for row in mine:
             mlflow.log_metrics(metrics(row))
-        names = ["config.yaml", "devices.csv", *FIGURES.values()]
-        log_files(mlflow, folder, [name for name in names if folder.exists(name)])
+        log_files(mlflow, folder, [name for name in LOGGED_FILES if folder.exists(name)])

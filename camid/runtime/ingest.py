@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from camid.chunking import make_chunk, sample_format, smallest_side
+from camid.chunking import UNREADABLE, make_chunk, sample_format, smallest_side
 from camid.config import Config, config_tree, differences
 from camid.folder import Folder
 from camid.plan import Chunk, chunks_of, plan_digest, planned
-from camid.records import OK, ImageRecord, manifest_table
+from camid.records import OK, ImageRecord, manifest_table, rejected
 from camid.runtime.session import session
 from camid.runtime.stream import streamed, tracked
 from camid.sources import find_files, read_headers
@@ -26,8 +26,10 @@ from camid.store import (
     MANIFEST,
     ChunkFile,
     ImageFate,
+    Store,
     chunk_name,
     content_digest,
+    is_finished,
     read_description,
     stray_files,
     write_description,
@@ -39,6 +41,9 @@ FATE_SCHEMA = pa.schema(
 )
 SETTINGS = ("seed", "images", "strips", "residual", "chunks")
 """Sections of the configuration that a store's bytes depend on."""
+
+MEMORY_PER_SAMPLE = 3
+"""Bytes that making a chunk takes for a byte of its samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +60,16 @@ class Ingested:
     images_per_second: float
     """Images read in this run a second; 0 where there was nothing to do."""
     content_digest: str
+
+    def lines(self, store: str) -> list[str]:
+        """Return what to tell the user: a summary, and every reason for a rejection."""
+        speed = f", {self.images_per_second:.1f} images/s" if self.images_per_second else ""
+        return [
+            f"{store}: {self.num_images} of {self.num_files} files are images of "
+            f"{self.num_devices} devices, in {self.num_chunks} chunks, {self.num_chunks_made} made "
+            f"now{speed}; digest {self.content_digest[:12]}",
+            *(f"  {count:6d} {reason}" for reason, count in self.rejected.items()),
+        ]
 
 
 def preprocess(config: Config, *, fresh: bool = False) -> Ingested:
@@ -79,11 +94,15 @@ def preprocess(config: Config, *, fresh: bool = False) -> Ingested:
             "elsewhere with --store or CAMID_HOME"
         )
     with _only_run(store):
-        _cleared(store, settings, fresh=fresh)
+        if not fresh:
+            _check_settings(store, settings)
         records = _catalogued(config, min_side=min_side)
         chunks = chunks_of(records)
         if not chunks:
             raise _nothing_usable(config, records)
+        if fresh:
+            for name in [DESCRIPTION, *stray_files(store, chunks=()), MANIFEST, INDEX]:
+                store.delete(name)
         description = {
             "settings": settings,
             "samples": form.facts,
@@ -93,7 +112,7 @@ def preprocess(config: Config, *, fresh: bool = False) -> Ingested:
         ready = _ready(store, names, facts=form.facts)
         missing = [chunk for name, chunk in names.items() if name not in ready]
         stray = stray_files(store, chunks=list(names))
-        if missing or stray or not _is_finished(store):
+        if missing or stray or not is_finished(store):
             write_description(store, {**description, "content_digest": None})
         for name in stray:
             store.delete(name)
@@ -135,22 +154,26 @@ def _only_run(store: Folder) -> Iterator[None]:
         raise ValueError(f"{store.uri}: another run is writing this store; wait for it") from None
 
 
-def _cleared(store: Folder, settings: dict[str, Any], *, fresh: bool) -> None:
-    """Empty the store if ``fresh``; else see that it is of these settings, or not there yet."""
-    if fresh:
-        for name in [DESCRIPTION, *stray_files(store, chunks=()), MANIFEST, INDEX]:
-            store.delete(name)
-    elif store.exists(DESCRIPTION):
+def _check_settings(store: Folder, settings: dict[str, Any]) -> None:
+    """See that a store is of these settings, or that there is nothing yet.
+
+    Raises
+    ------
+    ValueError
+        If it is of other settings, or the folder holds something else.
+    """
+    if store.exists(DESCRIPTION):
         changed = differences(read_description(store)["settings"], settings)
         if changed:
             raise ValueError(
                 f"{store.uri}: a store made otherwise ({'; '.join(changed)}); "
                 "name another with --store, or replace it with --fresh"
             )
-
-
-def _is_finished(store: Folder) -> bool:
-    return store.exists(DESCRIPTION) and bool(read_description(store).get("content_digest"))
+    elif foreign := sorted({*store.files(), ".lock"} - {".lock", *stray_files(store, chunks=())}):
+        raise ValueError(
+            f"{store.uri}: holds files that are no store's, {foreign[0]} for example; "
+            "name another folder with --store"
+        )
 
 
 def _catalogued(config: Config, *, min_side: int) -> list[ImageRecord]:
@@ -179,11 +202,17 @@ def _ready(
             continue
         try:
             with ChunkFile(store, name) as file:
-                if file.digest == chunk.digest and file.format == facts:
-                    ready[name] = file.fates
+                fates = file.fates
+                if file.digest == chunk.digest and file.format == facts and not _retry(fates):
+                    ready[name] = fates
         except ValueError:
             continue  # half a file is made again
     return ready
+
+
+def _retry(fates: Sequence[ImageFate]) -> bool:
+    """Return whether a file could not be read, which a better day may mend."""
+    return any(fate.status.startswith(rejected(UNREADABLE)) for fate in fates)
 
 
 def _made(chunks: Sequence[Chunk], *, config: Config, done: int) -> dict[str, ImageFate]:
@@ -193,7 +222,14 @@ def _made(chunks: Sequence[Chunk], *, config: Config, done: int) -> dict[str, Im
     tables = [manifest_table(chunk.images) for chunk in chunks]
     work = partial(_make, config=config)
     with session():
-        results = streamed(tables, work, description="preprocess", unit="images", done=done)
+        results = streamed(
+            tables,
+            work,
+            description="preprocess",
+            unit="images",
+            done=done,
+            memory=MEMORY_PER_SAMPLE * max(chunk.num_bytes(config.strips) for chunk in chunks),
+        )
         fates = [ImageFate(**row) for result in results for row in result.to_pylist()]
     return {fate.image_id: fate for fate in fates}
 
@@ -227,9 +263,12 @@ def _finished(
             member = members[name]
             indexes.append(file.index(device=member.device, chunk=member.chunk))
     index = pa.concat_tables(indexes)
-    write_table(store, MANIFEST, manifest_table(records))
-    write_table(store, INDEX, index)
     digest = content_digest(contents)
+    manifest = manifest_table(records)
+    if is_finished(store) and Store(store).digest == digest and Store(store).manifest == manifest:
+        return digest
+    write_table(store, MANIFEST, manifest)
+    write_table(store, INDEX, index)
     counts = {"num_chunks": len(names), "num_row_groups": index.num_rows}
     write_description(store, {**description, **counts, "content_digest": digest})
     return digest

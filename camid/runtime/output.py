@@ -11,7 +11,13 @@ from camid.config import Config, config_tree, config_yaml, differences
 from camid.folder import Folder
 
 CONFIG = "config.yaml"
+INPUTS = "inputs.json"
 RESULTS = "results.json"
+PARTS = (
+    *(CONFIG, INPUTS, RESULTS, "results.csv", "scores.parquet", "devices.csv", "left_out.csv"),
+    *("patterns", "figures"),
+)
+"""Everything that pipelines write into an output folder, and that ``fresh`` deletes."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +41,52 @@ class Output:
         self.folder.write(RESULTS, (json.dumps(list(rows), indent=2) + "\n").encode())
 
 
-def claimed(config: Config, *, fresh: bool) -> Output:
+def claimed(
+    config: Config,
+    *,
+    fresh: bool,
+    inputs: Mapping[str, Any] | None = None,
+    parts: Sequence[str] = (),
+) -> Output:
     """Return the output folder at ``config.paths.out``, now this configuration's.
 
-    A folder of the same configuration is gone on with; ``fresh`` empties it first.
+    A folder of the same configuration and ``inputs`` (digests and lists of what is read) is gone
+    on with. ``fresh`` first deletes what pipelines write there, and the further ``parts``.
 
     Raises
     ------
     ValueError
-        If it belongs to another configuration, or holds what is no pipeline's output.
+        If it belongs to another configuration or to other inputs, or holds what is no pipeline's.
     """
     folder = Folder(config.paths.out)
-    if fresh and folder.exists(CONFIG):
-        for name in folder.files():
-            folder.delete(name)
-    if folder.exists(CONFIG):
-        old = yaml.safe_load(folder.read(CONFIG))
-        changed = differences(old if isinstance(old, dict) else {}, config_tree(config))
-        if changed:
+    stated = {CONFIG: config_tree(config), INPUTS: dict(inputs or {})}
+    if not folder.exists(CONFIG):
+        if folder.files():
+            raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
+    else:
+        old = _stated(folder)
+        changed = [line for name in stated for line in differences(old[name], stated[name])]
+        if changed and not fresh:
             raise ValueError(
-                f"{folder.uri}: made with another configuration ({'; '.join(changed)}); "
+                f"{folder.uri}: made otherwise ({'; '.join(changed)}); "
                 "name another with --out, or replace it with --fresh"
             )
-        return Output(folder)
-    if folder.files():
-        raise ValueError(f"{folder.uri}: holds files of something else; name another with --out")
-    folder.write(CONFIG, config_yaml(config).encode())
+    if fresh:
+        for name in (*PARTS, *parts):
+            folder.delete(name)
+    if not folder.exists(CONFIG):
+        folder.write(INPUTS, (json.dumps(stated[INPUTS], indent=2) + "\n").encode())
+        folder.write(CONFIG, config_yaml(config).encode())
     return Output(folder)
+
+
+def _stated(folder: Folder) -> dict[str, dict[str, Any]]:
+    """Return the configuration and inputs that an output folder was made with."""
+    try:
+        config = yaml.safe_load(folder.read(CONFIG))
+        inputs = json.loads(folder.read(INPUTS)) if folder.exists(INPUTS) else {}
+    except (yaml.YAMLError, ValueError):
+        config = None
+    if not isinstance(config, dict) or set(config) != set(config_tree(Config())):
+        raise ValueError(f"{folder.uri}: its {CONFIG} is none of camid's; name another with --out")
+    return {CONFIG: config, INPUTS: inputs}

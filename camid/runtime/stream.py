@@ -60,7 +60,7 @@ def streamed(
     description: str,
     unit: str,
     done: int = 0,
-    memory: int | None = None,
+    memory: int = 0,
 ) -> Iterator[pa.Table]:
     """Yield what ``work`` makes of each table, one Ray task a table, in the order they finish.
 
@@ -70,7 +70,6 @@ def streamed(
     is raised here as it was.
     """
     import ray
-    from ray.exceptions import RayTaskError
 
     total = done + sum(table.num_rows for table in tables)
     if not tables:
@@ -81,17 +80,19 @@ def streamed(
         batch_format="pyarrow",
         zero_copy_batch=True,
         num_cpus=CPUS_PER_TASK,
-        **({"memory": memory} if memory else {}),
+        memory=min(memory, _largest_node()),
     )
     with progress() as display:
         task = display.add_task(description, total=total, completed=done, unit=unit)
-        try:
-            for result in dataset.iter_batches(
-                batch_size=None, batch_format="pyarrow", prefetch_batches=0
-            ):
-                display.advance(task, result.num_rows)
-                yield result
-        except RayTaskError as error:
-            if isinstance(error.cause, ValueError | OSError):
-                raise error.cause from None
-            raise
+        for result in dataset.iter_batches(
+            batch_size=None, batch_format="pyarrow", prefetch_batches=0
+        ):
+            display.advance(task, result.num_rows)
+            yield result
+
+
+def _largest_node() -> int:
+    """Return the memory, bytes, that Ray grants to tasks on its largest node."""
+    import ray
+
+    return int(max(node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]))

@@ -1,10 +1,12 @@
 """MLflow: one run a method, with the same metric names for every method."""
 
+import hashlib
 import logging
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from camid.folder import Folder
 from camid.runtime.session import home
 
 EXPERIMENT = "camid"
-FIGURES = (
+LOGGED = (
     "eer",
     "auc",
     "rank1",
@@ -22,12 +24,14 @@ FIGURES = (
     "single_threshold_eer",
     "single_threshold_auc",
 )
-RETRIES = {
+SQLITE = "sqlite:///"
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
-"""MLflow's own would hold a pipeline for minutes where a server is gone."""
+"""No word to others, and retries that do not hold a pipeline for minutes where a server is gone."""
 
 
 def tracking_uri() -> str:
@@ -46,77 +50,80 @@ def tracking_uri() -> str:
             f"CAMID_HOME={home().uri} cannot hold MLflow's sqlite file; name a server with "
             "MLFLOW_TRACKING_URI"
         )
-    return f"sqlite:///{home().local_path}/mlflow.db"
+    return f"{SQLITE}{home().local_path}/mlflow.db"
 
 
-def metrics(row: Mapping[str, Any], *, part: str = "test") -> dict[str, float]:
+def metrics(row: Mapping[str, Any]) -> dict[str, float]:
     """Return a result row's figures under the names that all methods share.
 
     ``test/eer`` is against all negatives, ``test/same-model/eer`` against those of one kind.
     """
     negatives = row["negatives"]
-    prefix = part if negatives == "all" else f"{part}/{negatives}"
-    return {f"{prefix}/{name}": float(row[name]) for name in FIGURES if name in row}
+    prefix = "test" if negatives == "all" else f"test/{negatives}"
+    return {f"{prefix}/{name}": float(row[name]) for name in LOGGED if name in row}
 
 
-@contextmanager
-def tracked_run(
-    method: str, config: Config, *, tags: Mapping[str, str], parent: str | None = None
-) -> Iterator[Any]:
-    """Open an MLflow run called ``method`` and yield the ``mlflow`` module to log with.
-
-    The resolved configuration is logged as parameters; ``tags`` and the git commit as tags.
+def open_tracking() -> None:
+    """Choose camid's experiment on the tracking server, or make it.
 
     Raises
     ------
     ValueError
-        If the tracking server does not answer.
+        If the server does not answer.
     """
-    for name, value in RETRIES.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(tracking_uri())
+    uri = tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    with _answering():
+        if uri.startswith(SQLITE) and mlflow.get_experiment_by_name(EXPERIMENT) is None:
+            place = Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts"
+            mlflow.create_experiment(EXPERIMENT, artifact_location=place.as_uri())
+        mlflow.set_experiment(EXPERIMENT)
+
+
+@contextmanager
+def tracked_run(method: str, config: Config, *, tags: Mapping[str, str]) -> Iterator[Any]:
+    """Open an MLflow run called ``method`` and yield the ``mlflow`` module to log with.
+
+    The resolved configuration is logged as parameters; ``tags``, the git commit and the digest of
+    the lock file as tags.
+
+    Raises
+    ------
+    ValueError
+        If the tracking server does not answer, or refuses something.
+    """
+    open_tracking()
+    import mlflow
+
+    with _answering(), mlflow.start_run(run_name=method, tags={**tags, **_provenance()}):
+        mlflow.log_params(_flat(config_tree(config)))
+        yield mlflow
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+
     try:
-        _choose_experiment(mlflow)
-        parents = {"mlflow.parentRunId": parent} if parent else {}
-        run = mlflow.start_run(run_name=method, tags={**tags, **_commit(), **parents})
+        yield
     except MlflowException as error:
         words = str(error).splitlines()[0]
         raise ValueError(f"MLflow at {tracking_uri()} does not answer: {words}") from None
-    with run:
-        mlflow.log_params(_flat(config_tree(config)))
-        yield mlflow
 
 
 def log_files(mlflow: Any, folder: Folder, names: list[str]) -> None:
     """Log files of an output folder as the run's artifacts, under their own folders."""
     for name in names:
-        data = folder.read(name)
-        *folders, last = name.split("/")
-        with _temporary(last, data) as path:
-            mlflow.log_artifact(path, artifact_path="/".join(folders) or None)
-
-
-@contextmanager
-def _temporary(name: str, data: bytes) -> Iterator[str]:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        path.write_bytes(data)
-        yield str(path)
-
-
-def _choose_experiment(mlflow: Any) -> None:
-    """Choose camid's experiment; with sqlite its artifacts lie beside the database."""
-    uri = tracking_uri()
-    if uri.startswith("sqlite:///") and mlflow.get_experiment_by_name(EXPERIMENT) is None:
-        place = Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts"
-        mlflow.create_experiment(EXPERIMENT, artifact_location=place.as_uri())
-    mlflow.set_experiment(EXPERIMENT)
+        place, _, last = name.rpartition("/")
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary) / last
+            path.write_bytes(folder.read(name))
+            mlflow.log_artifact(str(path), artifact_path=place or None)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -129,11 +136,15 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _commit() -> dict[str, str]:
-    """Return the commit of the checkout that this code runs from, where there is one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-    return {"git_commit": found.stdout.strip()}
+def _provenance() -> dict[str, str]:
+    """Return commit and lock digest of the checkout that this code runs from, where it is one."""
+    root = Path(__file__).parents[2]
+    found = {}
+    lock = root / "requirements.lock"
+    if lock.exists():
+        found["lock_sha256"] = hashlib.sha256(lock.read_bytes()).hexdigest()
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    with suppress(OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found["git_commit"] = done.stdout.strip()
+    return found

@@ -1,5 +1,6 @@
 """What pipelines do one after the other: photographs, store, results; each step only if needed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ from camid.runtime.output import Output, claimed
 from camid.runtime.session import home, session
 from camid.runtime.simulation import simulate
 from camid.runtime.stream import console
-from camid.store import DESCRIPTION, open_store, read_description
+from camid.splits import named_split
+from camid.store import DESCRIPTION, is_finished, open_store, read_description
 
 ADOPTED = ("images", "strips", "residual", "chunks")
 """Sections of the configuration that a store decides for whoever reads it."""
@@ -35,18 +37,23 @@ def make_store(config: Config, *, fresh: bool = False) -> Ingested:
 def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
     """Return the output folder of the baselines and their rows, computed unless finished there.
 
-    Where photographs are named, or no store exists at the default place, the store is made first.
+    Where photographs are named, or the store at the default place is not finished, the store is
+    made first.
     """
-    default = (home() / "store").uri
-    unmade = config.paths.store == default and not Folder(default).exists(DESCRIPTION)
+    default = Folder((home() / "store").uri)
+    unmade = config.paths.store == default.uri and not is_finished(default)
     if config.paths.data or unmade:
-        make_store(config)
+        _say(make_store(config).lines(config.paths.store))
     config = _adopting(config)
-    output = claimed(config, fresh=fresh)
-    if output.is_finished:
-        console.print(f"finished: {output.folder.uri} (--fresh computes it again)", soft_wrap=True)
-        return output, output.rows()
-    return output, run_baselines(config, output)
+    store = open_store(config.paths.store)
+    split = named_split(config.split, {image.device for image in store.images()})
+    if split.missing:
+        _say([f"split {split.name}: the store lacks {len(split.missing)} of its devices"])
+    inputs = {"store_digest": store.digest, "devices": list(split.test)}
+    output = claimed(config, fresh=fresh, inputs=inputs)
+    if not output.is_finished:
+        return output, run_baselines(config, output)
+    return output, _finished_before(output)
 
 
 def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
@@ -63,14 +70,25 @@ def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict
         raise ValueError("the demo simulates its photographs; `make baselines DATA=…` takes yours")
     paths = replace(config.paths, data=photographs.uri, store=(out / "store").uri)
     config = replace(config, paths=paths)
-    output = claimed(config, fresh=fresh)
+    output = claimed(config, fresh=fresh, parts=("photographs", "photographs.json", "store"))
     if output.is_finished:
-        console.print(f"finished: {output.folder.uri} (--fresh computes it again)", soft_wrap=True)
-        return output, output.rows()
+        return output, _finished_before(output)
     with session():
         _simulated(photographs, config)
-        preprocess(config)
+        _say(preprocess(config).lines(config.paths.store))
         return output, run_baselines(config, output)
+
+
+def _finished_before(output: Output) -> list[dict[str, Any]]:
+    """Say that an output folder was finished before, and return its rows."""
+    _say([f"finished: {output.folder.uri} (--fresh computes it again)"])
+    return output.rows()
+
+
+def _say(lines: Sequence[str]) -> None:
+    """Tell the user lines that may hold any path, beside the results."""
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _with_data(config: Config, data: str) -> Config:
@@ -80,16 +98,17 @@ def _with_data(config: Config, data: str) -> Config:
 def _simulated(folder: Folder, config: Config) -> None:
     """Simulate the configured phones into ``folder``, and say so."""
     count = config.simulate.num_background + config.simulate.num_foreground
-    console.print(
-        f"simulating {config.simulate.num_devices} phones with {count} photographs each "
-        f"in {folder.uri}; name your own photographs with --data",
-        soft_wrap=True,
+    _say(
+        [
+            f"simulating {config.simulate.num_devices} phones with {count} photographs each "
+            f"in {folder.uri}; name your own photographs with --data"
+        ]
     )
     simulate(folder, config.simulate, seed=config.seed)
 
 
 def _adopting(config: Config) -> Config:
-    """Return the configuration with the photographs and sections that its store was made with.
+    """Return the configuration with the sections that its store was made with, and no photographs.
 
     Raises
     ------
@@ -97,7 +116,7 @@ def _adopting(config: Config) -> Config:
         If the configuration states something else than the store's and than the defaults.
     """
     settings = open_store(config.paths.store).description["settings"]
-    config = _with_data(config, settings["data"])
+    config = _with_data(config, "")  # the store is what is read
     mine, defaults = config_tree(config), config_tree(Config())
     for section in ADOPTED:
         stored = settings[section]

@@ -89,13 +89,13 @@ def read_headers(
 
 def _listed(file: Folder) -> list[FoundFile]:
     """Return the files that a table names; relative paths start at the table's folder."""
-    parent, _, _ = file.uri.rpartition("/")
+    parent, _ = Folder.at(file.uri)
     found = []
     for path, columns in table.rows(file):
         is_absolute = path.startswith("/") or "://" in path
-        folder, _, name = path.rpartition("/") if is_absolute else (parent, "", path)
+        folder, name = Folder.at(path) if is_absolute else (parent, path)
         place = partial(table.place, columns)
-        found.append(FoundFile(image_id=path, folder=Folder(folder), name=name, place=place))
+        found.append(FoundFile(image_id=path, folder=folder, name=name, place=place))
     if not found:
         raise ValueError(f"{file.uri}: the table is empty")
     return found
@@ -108,10 +108,10 @@ def _looks_like_socrates(names: Sequence[str]) -> bool:
 
 
 def _record(file: FoundFile, *, min_side: int, max_megapixels: float) -> ImageRecord:
-    path = f"{file.folder.uri}/{file.name}"
-    record = ImageRecord(image_id=_utf8(file.image_id), path=_utf8(path))
+    image_id = _utf8(file.image_id)
+    record = ImageRecord(image_id=image_id, path=file.folder.address(_utf8(file.name)))
     try:
-        if record.path != path:
+        if image_id != file.image_id:
             raise ValueError("its name is not UTF-8; rename it")
         size = file.folder.size(file.name)
         record = replace(record, bytes=size)

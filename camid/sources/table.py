@@ -34,6 +34,9 @@ def rows(table: Folder) -> list[tuple[str, dict[str, str]]]:
             f"{table.uri}: expected the columns path and device, "
             f"got {', '.join(found.column_names) or 'none'}"
         )
+    twice = {name for name in found.column_names if found.column_names.count(name) > 1}
+    if twice:
+        raise ValueError(f"{table.uri}: the column {min(twice)!r} stands in it twice")
     known = [name for name in ("path", *COLUMNS) if name in found.column_names]
     listed = [
         {name: "" if row[name] is None else str(row[name]) for name in known}

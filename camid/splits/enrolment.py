@@ -39,9 +39,7 @@ class Gallery:
     def models(self) -> dict[str, str]:
         """Return each device's make and model, as most of its images state it; may be empty."""
         return {
-            device: _majority(
-                f"{r.make} {r.model}".strip() for r in (*images, *self.queries[device])
-            )
+            device: _majority(_names((*images, *self.queries[device])))
             for device, images in self.enrolled.items()
         }
 
@@ -106,6 +104,11 @@ def _chosen(images: list[ImageRecord], *, settings: Enrolment, seed: int) -> set
 
 def _left_out(record: ImageRecord, reason: str) -> LeftOut:
     return LeftOut(image_id=record.image_id, device=record.device, reason=reason)
+
+
+def _names(images: Iterable[ImageRecord]) -> list[str]:
+    """Return the makes and models that images state, one empty name if none does."""
+    return [f"{r.make} {r.model}".strip() for r in images if r.make or r.model] or [""]
 
 
 def _majority(values: Iterable[T]) -> T:

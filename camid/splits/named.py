@@ -64,7 +64,11 @@ def _parts(name: str) -> dict[str, list[str]]:
         text = Path(name).read_text()
     else:
         raise ValueError(f"no split {name!r}; there are all, {', '.join(known)}, or a YAML file")
-    parts = yaml.safe_load(text)
-    if not isinstance(parts, dict) or set(parts) != {"validation", "test"}:
+    try:
+        parts = yaml.safe_load(text)
+    except yaml.YAMLError:
+        parts = None
+    lists = isinstance(parts, dict) and all(isinstance(p, list | None) for p in parts.values())
+    if not lists or set(parts) != {"validation", "test"}:
         raise ValueError(f"split {name!r}: expected the two lists validation and test")
     return {part: [str(device) for device in devices or []] for part, devices in parts.items()}

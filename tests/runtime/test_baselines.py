@@ -10,11 +10,11 @@ import pytest
 
 from camid.config import load_config
 from camid.enhancers import enhanced_wavelet
+from camid.folder import Folder
 from camid.images import grey, pixels
 from camid.matching import ncc
 from camid.pattern_files import PatternFile, pattern_name
 from camid.residuals import residual
-from camid.runtime.baselines import run_baselines
 from camid.runtime.output import claimed
 from camid.runtime.workflow import make_baselines
 from camid.simulate import phones
@@ -33,8 +33,8 @@ def scored(made, tmp_path_factory):
         patch.setenv("CAMID_HOME", str(root / "home"))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         config = made.config()
-        config = replace(config, paths=replace(config.paths, out=str(root / "out")))
-        rows = run_baselines(config, claimed(config, fresh=False))
+        config = replace(config, paths=replace(config.paths, data="", out=str(root / "out")))
+        _, rows = make_baselines(config)
     return config, root, rows
 
 
@@ -69,7 +69,7 @@ def test_patterns_show_what_was_planted(scored):
     config, _, _ = scored
     planted = {p.device: p.pattern() for p in phones(config.simulate, seed=config.seed)}
     for device in planted:
-        with PatternFile(claimed(config, fresh=False).folder / "patterns", device) as file:
+        with PatternFile(Folder(config.paths.out) / "patterns", device) as file:
             assert list(file.positions) == [(0, 0), (0, 256)]
             found = file.read((0, 256))
         own = ncc(found, planted[device][:256, 256:512])
@@ -87,14 +87,14 @@ def test_scores_are_the_correlation_of_the_photograph_s_own_residual(made, score
     place = {image.image_id: image.path for image in store.images()}
     patterns = []
     for device in devices:
-        with PatternFile(claimed(config, fresh=False).folder / "patterns", device) as file:
+        with PatternFile(Folder(config.paths.out) / "patterns", device) as file:
             patterns.append(np.hstack([file.read(position) for position in file.positions]))
     for query in table.slice(0, 4).to_pylist():
         noise = grey(residual(pixels(Path(place[query["image_id"]]).read_bytes())))
         lukas = [ncc(noise, pattern) for pattern in patterns]
         li = [ncc(enhanced_wavelet(noise), pattern) for pattern in patterns]
         np.testing.assert_allclose(query["lukas"], lukas, atol=2e-3)
-        np.testing.assert_allclose(query["li"], li, atol=2e-2)
+        np.testing.assert_allclose(query["li"], li, atol=4e-3)
 
 
 def test_every_score_every_device_and_every_picture_is_kept(scored):
@@ -123,14 +123,17 @@ def test_mlflow_lines_the_methods_up(scored):
         assert run.data.params["residual.sigma"] == "5.0"
         assert run.data.tags["store_digest"] == open_store(config.paths.store).digest
         names = {f.path for f in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
-        assert {"config.yaml", "devices.csv", "figures"} <= names
+        assert {"config.yaml", "results.csv", "scores.parquet", "devices.csv", "figures"} <= names
+        assert json.loads((root / "out/inputs.json").read_text())["devices"] == [
+            *("100", "101", "102", "103", "104", "105")
+        ]
 
 
 def test_running_again_says_finished_and_changes_nothing(scored, monkeypatch):
     config, root, rows = scored
     monkeypatch.setenv("CAMID_HOME", str(root / "home"))
     before = (root / "out/results.json").stat().st_mtime_ns
-    _, again = make_baselines(replace(config, paths=replace(config.paths, data="")))
+    _, again = make_baselines(config)
     assert again == json.loads(json.dumps(rows))
     assert (root / "out/results.json").stat().st_mtime_ns == before
 
@@ -167,9 +170,34 @@ def test_sizes_are_compared_on_the_positions_both_have(made, tmp_path, home):
     config = place.config()
     _, rows = make_baselines(config)
     assert {r["negatives"] for r in rows} >= {"same-size"}
+    assert all(row["eer"] < 0.1 for row in rows if row["method"] == "lukas")
     lines = [line.split(",") for line in (tmp_path / "out/devices.csv").read_text().splitlines()]
     assert [line[2] for line in lines[1:]] == ["512", "512", "512", "256", "512", "512"]
     assert float(lines[4][7]) >= 0.8
+
+
+def test_sizes_without_a_shared_position_leave_pairs_out(made, tmp_path, home):
+    from PIL import Image
+
+    shutil.copytree(made.root / "photographs", tmp_path / "photographs")
+    for path in (tmp_path / "photographs").glob("Eurecom_103_*"):
+        image = Image.open(path)
+        image.crop((0, 0, 480, 256)).save(path, quality=98, exif=image.getexif())
+    _, rows = make_baselines(Place(tmp_path).config("strips.layout=centre"))
+    found = row(rows, "lukas")
+    assert (found["num_positives"], found["num_negatives"]) == (25, 25 * 4)
+
+
+def test_new_photographs_make_finished_results_old(made, tmp_path, home):
+    shutil.copytree(made.root / "photographs", tmp_path / "photographs")
+    config = Place(tmp_path).config()
+    make_baselines(config)
+    for path in (tmp_path / "photographs").glob("Eurecom_105_*"):
+        path.unlink()
+    with pytest.raises(ValueError, match="out: made otherwise .store_digest was .* --fresh"):
+        make_baselines(config)
+    _, rows = make_baselines(config, fresh=True)
+    assert row(rows, "lukas")["num_devices"] == 5
 
 
 def test_a_store_of_pixels_is_refused(made, tmp_path, home):

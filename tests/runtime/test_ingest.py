@@ -1,12 +1,16 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from camid.chunking import make_chunk
+from camid.plan import chunks_of, planned
 from camid.runtime.ingest import preprocess
 from camid.runtime.simulation import simulate
+from camid.sources import find_files, read_headers
 from camid.store import chunk_name, open_store
 from camid.verify import problems
 
@@ -74,7 +78,7 @@ def test_what_is_missing_is_made_again_and_nothing_else(made, copied, damage):
         case "truncated":
             chunk.write_bytes(chunk.read_bytes()[:-10])
         case "leftover":
-            chunk.with_suffix(".parquet.0123.part").write_bytes(b"half")
+            chunk.with_suffix(f".parquet.{'0' * 32}.part").write_bytes(b"half")
         case "foreign":
             shutil.copy(chunk, chunk.with_name("chunk-00044.parquet"))
     done = preprocess(config_of(made, copied))
@@ -105,6 +109,83 @@ def test_a_store_made_otherwise_is_refused_and_fresh_replaces_it(made, copied):
     done = preprocess(config, fresh=True)
     assert done.num_chunks_made == 12
     assert open_store(config.paths.store).description["settings"]["residual"]["sigma"] == 3.0
+
+
+def test_fresh_with_nothing_to_read_keeps_the_store(made, copied):
+    before = contents(copied.root / "store")
+    wrong = replace(copied.config(), paths=replace(copied.config().paths, data="/nowhere"))
+    with pytest.raises(ValueError, match="no such folder or table"):
+        preprocess(wrong, fresh=True)
+    assert contents(copied.root / "store") == before
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_files_of_others_are_never_deleted(made, tmp_path, fresh):
+    theirs = ["device=7/mine.parquet", "film.mkv.part", "thesis.tex"]
+    for name in theirs:
+        (tmp_path / "store" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "store" / name).write_text("mine")
+    config = config_of(made, Place(tmp_path))
+    if fresh:
+        preprocess(config, fresh=True)
+    else:
+        with pytest.raises(ValueError, match="holds files that are no store's"):
+            preprocess(config)
+    assert all((tmp_path / "store" / name).read_text() == "mine" for name in theirs)
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(made, tmp_path):
+    shutil.copytree(made.root / "photographs", tmp_path / "photographs")
+    place = Place(tmp_path)
+    config = place.config()
+    found = read_headers(find_files(config.paths.data), min_side=256, max_megapixels=250)
+    plan = planned(list(found), strips=config.strips, chunks=config.chunks, seed=config.seed)
+    chunk = chunks_of(plan)[3]
+    victim = Path(chunk.images[0].path)
+    victim.rename(tmp_path / "away.jpg")
+    fates = make_chunk(chunk, store=place.folder("store"), config=config)
+    assert fates[0].status.startswith("rejected: cannot be read")
+    (tmp_path / "away.jpg").rename(victim)
+    done = preprocess(config)
+    assert (done.num_chunks_made, done.rejected) == (12, {})
+    pairs = contents(tmp_path / "store"), contents(made.root / "store")
+    one, other = ({n: d for n, d in p.items() if n.startswith("device=")} for p in pairs)
+    assert one == other
+
+
+def test_an_error_on_a_worker_is_raised_here_as_it_was(tmp_path):
+    import pyarrow as pa
+
+    from camid.runtime.stream import streamed
+
+    def full_disk(table):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device"):
+        list(streamed([pa.table({"a": [1]})], full_disk, description="test", unit="rows"))
+
+
+def test_addresses_with_odd_names_are_read(made, tmp_path):
+    folder = tmp_path / "photographs" / "dév 1#50%41?"
+    folder.mkdir(parents=True)
+    for path in sorted((made.root / "photographs").glob("Eurecom_100_*"))[:2]:
+        shutil.copy(path, folder / f"a b {path.name}")
+    config = Place(tmp_path).config()
+    places = replace(config.paths, data=f"file://{tmp_path}/photographs")
+    done = preprocess(replace(config, paths=places))
+    assert (done.num_images, done.rejected) == (2, {})
+
+
+def test_a_device_of_any_name_has_a_folder(made, tmp_path):
+    long = "携" * 80
+    for device in (long, "a=b c", "x" * 200):
+        (tmp_path / "photographs" / device).mkdir(parents=True)
+        photograph = made.root / "photographs/Eurecom_100_picBG_001.jpg"
+        shutil.copy(photograph, tmp_path / "photographs" / device / "1.jpg")
+    preprocess(Place(tmp_path).config())
+    store = open_store(str(tmp_path / "store"))
+    assert {image.device for image in store.images()} >= {long, "x" * 200}
+    assert not any(problems(store))
 
 
 def test_two_runs_never_write_one_store(made, copied):

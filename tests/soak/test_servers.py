@@ -126,12 +126,12 @@ def test_a_server_gets_the_same_figures_as_the_results_file(mlflow_server, tmp_p
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_a_server_that_is_gone_is_one_sentence_and_keeps_the_scores(tmp_path):
+def test_a_server_that_is_gone_is_one_sentence_before_the_scoring(tmp_path):
     script = str(ROOT / "pipelines/demo.py")
     address = f"http://127.0.0.1:{free_port()}"
     refused = run(sys.executable, script, *SMALL, home=tmp_path, MLFLOW_TRACKING_URI=address)
     assert refused.returncode == 2
     assert f"MLflow at {address} does not answer" in refused.stderr
-    assert (tmp_path / "runs/demo/scores.parquet").exists()
+    assert not (tmp_path / "runs/demo/scores.parquet").exists()
     again = run(sys.executable, script, *SMALL, home=tmp_path)
     assert again.returncode == 0, again.stderr

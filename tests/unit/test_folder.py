@@ -44,3 +44,17 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         Folder(str(tmp_path)).size("nothing")
+
+
+@pytest.mark.parametrize(
+    "root",
+    ["/data/a b", "s3://bucket/päth", "s3://b/x?endpoint_override=127.0.0.1%3A9&scheme=http", "/"],
+)
+@pytest.mark.parametrize("name", ["1.jpg", "a b/ü#1%41?.jpg"])
+def test_an_address_is_taken_apart_into_what_it_was_made_of(root, name):
+    folder, last = Folder.at(Folder(root).address(name))
+    if "/" in name:
+        assert last == name.rsplit("/", 1)[1]
+        assert folder.uri == Folder(root).address(name.rsplit("/", 1)[0])
+    else:
+        assert (folder.uri, last) == (root, name)

@@ -152,11 +152,13 @@ def test_leftovers_and_chunks_of_no_plan_are_stray(tmp_path):
     folder = Folder(str(tmp_path))
     for name in ["store.json", "device=1/chunk-00000.parquet", "device=2/chunk-00000.parquet"]:
         folder.write(name, b"x")
-    (tmp_path / f"device=1/chunk-00001.parquet.ab{TEMPORARY}").touch()
-    assert stray_files(folder, chunks=["device=1/chunk-00000.parquet"]) == [
-        f"device=1/chunk-00001.parquet.ab{TEMPORARY}",
-        "device=2/chunk-00000.parquet",
+    halves = [
+        f"{name}.{'0a' * 16}{TEMPORARY}" for name in ("device=1/chunk-00001.parquet", "store.json")
     ]
+    for name in [*halves, "device=2/mine.parquet", "film.mkv.part"]:
+        folder.write(name, b"x")
+    found = stray_files(folder, chunks=["device=1/chunk-00000.parquet"])
+    assert sorted(found) == sorted([*halves, "device=2/chunk-00000.parquet"])
 
 
 def test_the_content_digest_does_not_see_the_order():
