@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.chunk_files import CHANNELS, ImageFate, SampleFormat, StripBatch, chunk_name, write_chunk
 from camid.config import Config, Residual
 from camid.filters.lukas import checked_wavelet
 from camid.folder import Folder
@@ -13,14 +14,6 @@ from camid.images import grey, pixels
 from camid.plan import Chunk
 from camid.records import OK, ImageRecord, rejected
 from camid.residuals import quantised, residual
-from camid.store import (
-    CHANNELS,
-    ImageFate,
-    SampleFormat,
-    StripBatch,
-    chunk_name,
-    write_chunk,
-)
 from camid.strips import INTENSITY_STEP, Position, cut, intensity, positions
 
 UNREADABLE = "cannot be read"

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from camid.chunk_files import chunk_name
 from camid.commandline import one_sentence, print_facts
 from camid.config import load_config
 from camid.folder import Folder, absolute
 from camid.records import OK
 from camid.runtime.stream import tracked
 from camid.runtime.tracking import tracking_uri
-from camid.store import chunk_name, open_store
+from camid.store import open_store
 from camid.verify import problems
 
 DAMAGED = 1
@@ -107,4 +108,6 @@ def verify(uri: str) -> None:
     for problem in wrong:
         click.echo(problem, err=True)
     click.echo(f"{found.folder.uri}: {total} chunks, {len(wrong)} problems")
+    if wrong:
+        click.echo("delete the files named above and run preprocess again to make them anew")
     sys.exit(DAMAGED if wrong else 0)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,7 +26,7 @@ def roc_figure(curves: Mapping[str, Judged]) -> Figure:
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.subplots()
     floor = min(1 / max(int(np.sum(labels == 0)), 1) for labels, _ in curves.values()) / 2
-    for colour, (method, (labels, scores)) in zip(COLOURS, curves.items(), strict=False):
+    for colour, (method, (labels, scores)) in zip(cycle(COLOURS), curves.items(), strict=False):
         curve = roc(labels, scores)
         eer, auc = equal_error_rate(labels, scores), roc_auc(labels, scores)
         name = f"{TITLES.get(method, method)}: EER {eer:.3f}, AUC {auc:.3f}"
@@ -48,7 +49,7 @@ def histogram_figure(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) ->
         values = np.concatenate(list(kinds.values()))
         low, high = np.quantile(values, [0.0005, 0.9995])
         edges = np.linspace(low, max(high, low + 1e-9), 60)
-        for colour, (kind, sample) in zip(COLOURS, kinds.items(), strict=False):
+        for colour, (kind, sample) in zip(cycle(COLOURS), kinds.items(), strict=False):
             if len(sample):
                 clipped = np.clip(sample, edges[0], edges[-1])
                 label = f"{kind} ({len(sample):,})"

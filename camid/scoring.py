@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.chunk_files import ChunkFile
 from camid.config import Enhancer
 from camid.enhancers import enhanced, enhanced_wavelet
 from camid.images import grey
@@ -19,7 +20,6 @@ from camid.metrics import (
     tpr_at_fpr,
 )
 from camid.pattern_files import PatternFile
-from camid.store import ChunkFile
 from camid.strips import Position, assembled, cut
 
 Scores = NDArray[np.float64]

@@ -1,6 +1,5 @@
-"""The strip store: a folder of parquet files, one a chunk, with one row group a position.
+"""The strip store: a folder of chunks' files, with a manifest, an index and a description.
 
-``device=<id>/chunk-00007.parquet`` holds the strips of up to 16 images of one device;
 ``manifest.parquet`` has a row for every file that was found, ``index.parquet`` one for every row
 group, and ``store.json`` says what made the store and what it contains.
 """
@@ -8,24 +7,19 @@ group, and ``store.json`` says what made the store and what it contains.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from camid.chunk_files import SCHEMA_VERSION, ChunkFile, chunk_name
 from camid.folder import TEMPORARY, Folder, absolute
-from camid.records import INDEX_SCHEMA, MANIFEST_SCHEMA, OK, ImageRecord, device_name
-from camid.residuals import restored
-from camid.strips import INTENSITY_STEP, Position
+from camid.records import INDEX_SCHEMA, MANIFEST_SCHEMA, OK, ImageRecord
 
-SCHEMA_VERSION = 1
-CHANNELS = 3
 DESCRIPTION = "store.json"
 MANIFEST = "manifest.parquet"
 INDEX = "index.parquet"
@@ -35,216 +29,6 @@ _LEFTOVER = re.compile(
     rf"|(device=[^/]+/chunk-\d{{5,}}\.parquet|{DESCRIPTION}|{MANIFEST}|{INDEX})"
     rf"\.[0-9a-f]{{32}}{re.escape(TEMPORARY)}"
 )
-_FORMAT = b"camid.format"
-_CHUNK = b"camid.chunk"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleFormat:
-    """What the samples of a store are: stated in every file's schema metadata."""
-
-    size: int
-    dtype: str
-    step: float
-    filter: Mapping[str, Any]
-    channels: int = CHANNELS
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What is stated in every file, as JSON knows it."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "shape": [self.size, self.size, self.channels],
-            "dtype": self.dtype,
-            "step": self.step,
-            "filter": dict(self.filter),
-        }
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The Arrow schema of a chunk's file."""
-        strip = self.size**2 * self.channels * np.dtype(self.dtype).itemsize
-        reduced = (self.size // INTENSITY_STEP) ** 2
-        return pa.schema(
-            [
-                pa.field("image_id", pa.string(), nullable=False),
-                pa.field("top", pa.int32(), nullable=False),
-                pa.field("left", pa.int32(), nullable=False),
-                pa.field("intensity", pa.binary(reduced), nullable=False),
-                pa.field("samples", pa.binary(strip), nullable=False),
-            ],
-            metadata={_FORMAT: json.dumps(self.facts)},
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class StripBatch:
-    """The strips of a chunk's images at one position: one row group."""
-
-    image_ids: tuple[str, ...]
-    position: Position
-    samples: NDArray[Any]
-    """``(image, height, width, channel)`` int8 residuals in steps, or uint8 pixels."""
-    intensity: NDArray[np.uint8]
-    """``(image, height / 4, width / 4)`` grey, 0–255."""
-    step: float
-    """Grey levels a unit of ``samples``."""
-
-    def residuals(self) -> NDArray[np.float32]:
-        """Return the residuals in grey levels ``(image, height, width, channel)``.
-
-        Raises
-        ------
-        ValueError
-            If the store holds pixels.
-        """
-        if self.samples.dtype != np.int8:
-            raise ValueError("the store holds pixels (residual.filter=none), not residuals")
-        return restored(self.samples, step=self.step)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageFate:
-    """What became of one image of a chunk when its file was read."""
-
-    image_id: str
-    sha256: str
-    status: str
-
-
-def chunk_name(device: str, number: int) -> str:
-    """Return the name of a chunk's file below the store's folder."""
-    return f"{device_name(device)}/chunk-{number:05d}.parquet"
-
-
-def write_chunk(
-    store: Folder,
-    name: str,
-    *,
-    batches: Iterator[StripBatch],
-    form: SampleFormat,
-    digest: str,
-    fates: Sequence[ImageFate],
-) -> None:
-    """Write one chunk's file, seen whole or not at all, with equal bytes for equal content.
-
-    ``digest`` is the chunk's in the plan; ``fates`` are kept in the file, so that a run that
-    finds it complete knows what became of each image.
-    """
-    schema = form.schema
-    content = hashlib.sha256()
-    places: list[Position] = []
-
-    def fill(sink: Any) -> None:
-        with pq.ParquetWriter(
-            sink,
-            schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=["image_id"],
-            write_statistics=["image_id", "top", "left"],
-            write_page_checksum=True,
-        ) as writer:
-            for batch in batches:
-                table = _table(batch, schema)
-                _feed(content, table)
-                places.append(batch.position)
-                writer.write_table(table, row_group_size=table.num_rows)
-            facts = {
-                "digest": digest,
-                "content": content.hexdigest(),
-                "positions": places,
-                "images": [vars(fate) for fate in fates],
-            }
-            writer.add_key_value_metadata({_CHUNK: json.dumps(facts)})
-
-    store.write(name, fill)
-
-
-class ChunkFile:
-    """One chunk's file, open for reading; a context manager."""
-
-    def __init__(self, store: Folder, name: str) -> None:
-        self.name = name
-        try:
-            self._stream = store.open(name)
-        except OSError as error:
-            raise ValueError(f"{store.uri}/{name}: missing: {error}") from None
-        try:
-            self._file = pq.ParquetFile(self._stream, page_checksum_verification=True)
-            metadata = self._file.metadata.metadata or {}
-            self._facts = json.loads(metadata[_CHUNK])
-            self._format = json.loads(self._file.schema_arrow.metadata[_FORMAT])
-        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-            self._stream.close()
-            words = " ".join(str(error).split())
-            raise ValueError(f"{store.uri}/{name}: not a whole chunk: {words}") from None
-
-    def __enter__(self) -> "ChunkFile":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-    @property
-    def digest(self) -> str:
-        """The chunk's digest in the plan it was written for."""
-        return str(self._facts["digest"])
-
-    @property
-    def content(self) -> str:
-        """The digest of ids, positions, intensities and samples, as written."""
-        return str(self._facts["content"])
-
-    @property
-    def format(self) -> dict[str, Any]:
-        """What the samples are, as stated in the file."""
-        return dict(self._format)
-
-    @property
-    def fates(self) -> list[ImageFate]:
-        """What became of each image of the chunk."""
-        return [ImageFate(**fate) for fate in self._facts["images"]]
-
-    @property
-    def num_row_groups(self) -> int:
-        """Positions in the chunk."""
-        return int(self._file.num_row_groups)
-
-    def read(self, row_group: int) -> StripBatch:
-        """Return the strips of all images at one position."""
-        table = self._file.read_row_group(row_group, use_threads=False)
-        size, _, channels = self._format["shape"]
-        reduced = size // INTENSITY_STEP
-        return StripBatch(
-            image_ids=tuple(table["image_id"].to_pylist()),
-            position=(table["top"][0].as_py(), table["left"][0].as_py()),
-            samples=_array(table["samples"], self._format["dtype"], (size, size, channels)),
-            intensity=_array(table["intensity"], "uint8", (reduced, reduced)),
-            step=float(self._format["step"]),
-        )
-
-    def index(self, *, device: str, chunk: int) -> pa.Table:
-        """Return a row for every row group, as ``camid.records.INDEX_SCHEMA`` has them."""
-        places = np.array(self._facts["positions"], np.int32).reshape(-1, 2)
-        count = len(places)
-        num_images = sum(fate.status == OK for fate in self.fates)
-        columns = [
-            pa.array([device] * count, pa.string()),
-            np.full(count, chunk, np.int32),
-            np.arange(count, dtype=np.int32),
-            places[:, 0],
-            places[:, 1],
-            np.full(count, num_images, np.int32),
-        ]
-        return pa.table(columns, schema=INDEX_SCHEMA)
-
-    def content_read(self) -> str:
-        """Return the digest of what the file holds now, reading all of it."""
-        content = hashlib.sha256()
-        for row_group in range(self.num_row_groups):
-            _feed(content, self._file.read_row_group(row_group, use_threads=False))
-        return content.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -353,40 +137,3 @@ def stray_files(folder: Folder, *, chunks: Sequence[str]) -> list[str]:
     return [
         name for name in folder.files() if name not in set(chunks) and _LEFTOVER.fullmatch(name)
     ]
-
-
-def _table(batch: StripBatch, schema: pa.Schema) -> pa.Table:
-    count = len(batch.image_ids)
-    columns = [
-        pa.array(batch.image_ids, pa.string()),
-        pa.array(np.full(count, batch.position[0], np.int32)),
-        pa.array(np.full(count, batch.position[1], np.int32)),
-        _binary(batch.intensity),
-        _binary(batch.samples),
-    ]
-    return pa.table(columns, schema=schema)
-
-
-def _binary(samples: NDArray[Any]) -> pa.Array:
-    """Return ``(row, …)`` samples as one fixed-size binary value a row, without a copy."""
-    flat = np.ascontiguousarray(samples).reshape(len(samples), -1)
-    width = flat.shape[1] * flat.itemsize
-    return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(width), len(flat), [None, pa.py_buffer(flat)]
-    )
-
-
-def _array(column: pa.ChunkedArray, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return fixed-size binary values as ``(row, *shape)``; read-only views of Arrow's memory."""
-    rows = column.combine_chunks()
-    start = rows.offset * rows.type.byte_width
-    flat = np.frombuffer(rows.buffers()[1], np.uint8)[start : start + rows.nbytes]
-    return flat.view(dtype).reshape(len(rows), *shape)
-
-
-def _feed(content: Any, table: pa.Table) -> None:
-    for name in ("image_id", "top", "left"):
-        content.update(json.dumps(table[name].to_pylist()).encode())
-    for name in ("intensity", "samples"):
-        width = table.schema.field(name).type.byte_width
-        content.update(_array(table[name], "uint8", (width,)).data)

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from camid.chunk_files import ChunkFile, chunk_name
 from camid.records import ImageRecord
-from camid.store import ChunkFile, Store, chunk_name, content_digest, stray_files
+from camid.store import Store, content_digest, stray_files
 
 
 def problems(store: Store) -> Iterator[str | None]:

@@ -2,13 +2,13 @@
 
 from camid.commandline import pipeline, print_lines
 from camid.config import Config
-from camid.runtime.workflow import make_store
+from camid.runtime.workflow import make_recorded_store
 
 
 @pipeline("preprocess")
 def main(config: Config, *, fresh: bool) -> None:
     """Denoise photographs and cut them into a strip store; go on where a run was stopped."""
-    print_lines(make_store(config, fresh=fresh).lines(config.paths.store))
+    print_lines(make_recorded_store(config, fresh=fresh).lines(config.paths.store))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
+from camid.chunk_files import ChunkFile, ImageFate, chunk_name
 from camid.chunking import UNREADABLE, make_chunk, sample_format, smallest_side
 from camid.config import Config, config_tree, differences
 from camid.folder import Folder
@@ -24,10 +25,7 @@ from camid.store import (
     DESCRIPTION,
     INDEX,
     MANIFEST,
-    ChunkFile,
-    ImageFate,
     Store,
-    chunk_name,
     content_digest,
     is_finished,
     read_description,

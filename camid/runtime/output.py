@@ -80,6 +80,24 @@ def claimed(
     return Output(folder)
 
 
+def record(config: Config, rows: Sequence[Mapping[str, Any]], *, pipeline: str) -> None:
+    """Write the configuration and results of a pipeline that is never finished for good.
+
+    Each run replaces what the last one of the same pipeline left at ``config.paths.out``.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something else.
+    """
+    folder, inputs = Folder(config.paths.out), {"pipeline": pipeline}
+    if folder.files() and (not folder.exists(CONFIG) or _stated(folder)[INPUTS] != inputs):
+        raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
+    folder.write(INPUTS, (json.dumps(inputs, indent=2) + "\n").encode())
+    folder.write(CONFIG, config_yaml(config).encode())
+    Output(folder).finish(rows)
+
+
 def _stated(folder: Folder) -> dict[str, dict[str, Any]]:
     """Return the configuration and inputs that an output folder was made with."""
     try:

@@ -1,7 +1,7 @@
 """What pipelines do one after the other: photographs, store, results; each step only if needed."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from camid.chunking import smallest_side
@@ -9,7 +9,7 @@ from camid.config import Config, config_tree
 from camid.folder import Folder
 from camid.runtime.baselines import run_baselines
 from camid.runtime.ingest import Ingested, preprocess
-from camid.runtime.output import Output, claimed
+from camid.runtime.output import Output, claimed, record
 from camid.runtime.session import home, session
 from camid.runtime.simulation import simulate
 from camid.runtime.stream import console
@@ -32,6 +32,13 @@ def make_store(config: Config, *, fresh: bool = False) -> Ingested:
     with session():
         _simulated(photographs, config)
         return preprocess(_with_data(config, photographs.uri), fresh=fresh)
+
+
+def make_recorded_store(config: Config, *, fresh: bool = False) -> Ingested:
+    """Return :func:`make_store`'s, and leave configuration and counts in ``config.paths.out``."""
+    done = make_store(config, fresh=fresh)
+    record(config, [asdict(done)], pipeline="preprocess")
+    return done
 
 
 def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from camid.chunk_files import chunk_name
 from camid.chunking import make_chunk
 from camid.plan import chunks_of, planned
 from camid.runtime.ingest import preprocess
 from camid.runtime.simulation import simulate
 from camid.sources import find_files, read_headers
-from camid.store import chunk_name, open_store
+from camid.store import open_store
 from camid.verify import problems
 
 from .conftest import Place, contents

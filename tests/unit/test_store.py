@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from camid.chunk_files import ChunkFile, chunk_name
 from camid.chunking import make_chunk, sample_format, smallest_side
 from camid.config import Config, load_config
 from camid.folder import TEMPORARY, Folder
@@ -13,14 +14,7 @@ from camid.matching import ncc
 from camid.plan import chunks_of, planned
 from camid.residuals import residual
 from camid.sources import find_files, read_headers
-from camid.store import (
-    ChunkFile,
-    chunk_name,
-    content_digest,
-    open_store,
-    stray_files,
-    write_description,
-)
+from camid.store import content_digest, open_store, stray_files, write_description
 from camid.strips import intensity
 
 
