@@ -82,15 +82,11 @@ def preprocess(config: Config, *, fresh: bool = False) -> Ingested:
         If the data hold nothing usable, or a store of another configuration is in the way.
     """
     store = Folder(config.paths.store)
-    form = sample_format(config)
+    facts = sample_format(config).facts
     settings = {"data": config.paths.data}
     settings |= {section: config_tree(config)[section] for section in SETTINGS}
     min_side = smallest_side(config)
-    if f"{store.uri}/".startswith(f"{config.paths.data}/"):
-        raise ValueError(
-            f"{store.uri}: lies among the photographs of {config.paths.data}; name a store "
-            "elsewhere with --store or CAMID_HOME"
-        )
+    _check_place(store, data=config.paths.data)
     with _only_run(store):
         if not fresh:
             _check_settings(store, settings)
@@ -99,30 +95,20 @@ def preprocess(config: Config, *, fresh: bool = False) -> Ingested:
         if not chunks:
             raise _nothing_usable(config, records)
         if fresh:
-            for name in [DESCRIPTION, *stray_files(store, chunks=()), MANIFEST, INDEX]:
-                store.delete(name)
-        description = {
-            "settings": settings,
-            "samples": form.facts,
-            "plan_digest": plan_digest(chunks),
-        }
+            _clear(store)
         names = {chunk_name(chunk.device, chunk.number): chunk for chunk in chunks}
-        ready = _ready(store, names, facts=form.facts)
+        ready = _ready(store, names, facts=facts)
         missing = [chunk for name, chunk in names.items() if name not in ready]
-        stray = stray_files(store, chunks=list(names))
-        if missing or stray or not is_finished(store):
-            write_description(store, {**description, "content_digest": None})
-        for name in stray:
-            store.delete(name)
-        started = time.monotonic()
-        done = len([fate for fates in ready.values() for fate in fates])
+        description = {"settings": settings, "samples": facts, "plan_digest": plan_digest(chunks)}
+        _begin(store, names, description, is_due=bool(missing))
         fates = {fate.image_id: fate for fates in ready.values() for fate in fates}
-        fates |= _made(missing, config=config, done=done)
+        started = time.monotonic()
+        fates |= _made(missing, config=config, done=len(fates))
         seconds = time.monotonic() - started
         final = [_judged(record, fates) for record in records]
         if not any(record.status == OK for record in final):
             raise _nothing_usable(config, final)
-        digest = _finished(store, final, list(names), description)
+        digest = _finish(store, final, list(names), description)
     kept = [record for record in final if record.status == OK]
     num_read = sum(len(chunk.images) for chunk in missing)
     return Ingested(
@@ -150,6 +136,32 @@ def _only_run(store: Folder) -> Iterator[None]:
             yield
     except Timeout:
         raise ValueError(f"{store.uri}: another run is writing this store; wait for it") from None
+
+
+def _check_place(store: Folder, *, data: str) -> None:
+    """See that a store does not lie where photographs are looked for."""
+    if f"{store.uri}/".startswith(f"{data}/"):
+        raise ValueError(
+            f"{store.uri}: lies among the photographs of {data}; name a store elsewhere with "
+            "--store or CAMID_HOME"
+        )
+
+
+def _clear(store: Folder) -> None:
+    """Delete everything that is a store's, the description first."""
+    for name in [DESCRIPTION, *stray_files(store, chunks=()), MANIFEST, INDEX]:
+        store.delete(name)
+
+
+def _begin(
+    store: Folder, names: dict[str, Chunk], description: dict[str, Any], *, is_due: bool
+) -> None:
+    """Mark the store as unfinished if anything is to do, and remove what is not the plan's."""
+    stray = stray_files(store, chunks=list(names))
+    if is_due or stray or not is_finished(store):
+        write_description(store, {**description, "content_digest": None})
+    for name in stray:
+        store.delete(name)
 
 
 def _check_settings(store: Folder, settings: dict[str, Any]) -> None:
@@ -245,7 +257,7 @@ def _judged(record: ImageRecord, fates: dict[str, ImageFate]) -> ImageRecord:
     return replace(record, sha256=fate.sha256, status=fate.status) if fate else record
 
 
-def _finished(
+def _finish(
     store: Folder,
     records: Sequence[ImageRecord],
     names: Sequence[str],
