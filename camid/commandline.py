@@ -108,6 +108,7 @@ def print_results(rows: Sequence[Mapping[str, Any]], *, title: str, folder: str)
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for key, heading in COLUMNS.items():
         justify: JustifyMethod = "left" if key in {"method", "negatives"} else "right"

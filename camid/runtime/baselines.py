@@ -27,6 +27,7 @@ from camid.scoring import METHODS, NEGATIVES, Contest, Scores, chunk_scores, fig
 from camid.splits import Gallery, enrolled, named_split
 from camid.store import Store, open_store, write_table
 
+SAME_DEVICE = "same device"
 SHOWN_PATTERNS = 4
 MEMORY_PER_PIXEL = 12
 """Bytes that scoring takes for a pixel of a chunk's queries: residuals, as read and enhanced."""
@@ -100,10 +101,13 @@ class BaselineScores:
     def comparisons(self, method: str) -> dict[str, NDArray[np.float64]]:
         """Return the scores of a method by the kind of comparison."""
         scores = self.scores[method]
-        own = np.arange(len(self.gallery.devices)) == self.contest.queries[:, None]
-        kinds = {"same device": own}
-        for negatives in ("different-model", "same-model"):
-            kinds[negatives] = self.contest.impostors(negatives)[self.contest.queries]
+        impostor = self.contest.impostors("all")[self.contest.queries]
+        same_model = self.contest.impostors("same-model")[self.contest.queries]
+        kinds = {
+            SAME_DEVICE: ~impostor,
+            "other device": impostor & ~same_model,
+            "other device of the model": same_model,
+        }
         return {kind: scores[chosen & np.isfinite(scores)] for kind, chosen in kinds.items()}
 
 
@@ -250,8 +254,8 @@ def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> 
     kinds = {method: result.comparisons(method) for method in METHODS}
     curves = {}
     for method, parts in kinds.items():
-        positives = parts["same device"]
-        negatives = np.concatenate([parts["different-model"], parts["same-model"]])
+        positives = parts[SAME_DEVICE]
+        negatives = np.concatenate([part for kind, part in parts.items() if kind != SAME_DEVICE])
         labels = np.repeat([1, 0], [len(positives), len(negatives)])
         curves[method] = (labels, np.concatenate([positives, negatives]))
     shown = {}

@@ -176,6 +176,17 @@ def test_sizes_are_compared_on_the_positions_both_have(made, tmp_path, home):
     assert float(lines[4][7]) >= 0.8
 
 
+def test_photographs_without_exif_have_no_model_to_share(made, tmp_path, home):
+    from PIL import Image
+
+    (tmp_path / "photographs").mkdir()
+    for path in (made.root / "photographs").glob("Eurecom_10[0-3]_*"):
+        Image.open(path).save(tmp_path / "photographs" / path.name, quality="keep", exif=b"")
+    _, rows = make_baselines(Place(tmp_path).config())
+    assert {r["negatives"] for r in rows} == {"all"}
+    assert (tmp_path / "out/figures/roc.png").exists()
+
+
 def test_sizes_without_a_shared_position_leave_pairs_out(made, tmp_path, home):
     from PIL import Image
 
