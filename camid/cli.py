@@ -55,7 +55,16 @@ def ui(port: int) -> None:
             return
         if not Path(uri.removeprefix("sqlite:///")).exists():
             raise ValueError(f"no runs yet in {uri}; run a pipeline first")
-        place = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
+        place = [
+            "--backend-store-uri",
+            uri,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+        ]
         os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *place])
 
 

@@ -78,6 +78,16 @@ def test_another_configuration_needs_fresh(demo, home):
     assert len(refused.stderr.splitlines()) == 1
 
 
+def test_simulate_writes_photographs_of_known_cameras(home, tmp_path):
+    sizes = [f"--set={s}" for s in ("num_devices=2", "num_background=2", "num_foreground=1")]
+    written = camid("simulate", str(tmp_path / "phones"), *sizes, home=home)
+    assert (written.returncode, "6 photographs written now" in written.stdout) == (0, True)
+    assert len(list((tmp_path / "phones").glob("Eurecom_10[01]_pic[BF]G_00[12].jpg"))) == 6
+    refused = camid("simulate", str(tmp_path / "phones"), "--set=num_device=2", home=home)
+    assert refused.returncode == 2
+    assert "did you mean 'simulate.num_devices'?" in refused.stderr
+
+
 def test_a_store_tells_what_it_holds_and_is_whole(demo, home):
     store = str(home / "runs/demo/store")
     info = camid("store", "info", store, home=home)
