@@ -25,7 +25,7 @@ CPUS_PER_TASK = 1
 class _Rate(ProgressColumn):
     """Units a second so far."""
 
-    def render(self, task: "object") -> Text:
+    def render(self, task: object) -> Text:
         speed = getattr(task, "finished_speed", None) or getattr(task, "speed", None)
         return Text(f"{speed:.1f}/s" if speed else "", style="progress.data.speed")
 

@@ -13,17 +13,10 @@ import pytest
 
 from camid.store import open_store
 from camid.verify import problems
+from tests.runtime.conftest import contents
 
 ROOT = Path(__file__).parents[2]
 SIZE = ["--set", "simulate.num_devices=8", "--set", "simulate.num_foreground=8"]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def preprocess(home: Path, store: Path) -> subprocess.Popen[bytes]:
