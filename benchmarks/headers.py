@@ -14,7 +14,7 @@ NUM_FILES = 10_000
 
 
 def main() -> None:
-    (phone,) = phones(Simulate(num_devices=1, width=1024, height=768), seed=1)
+    (phone,) = phones(Simulate(num_devices=1, sizes=((1024, 768),)), seed=1)
     data = phone.photograph("foreground", 1)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -17,7 +17,8 @@ from camid.runtime.session import session
 from camid.runtime.simulation import simulate
 from camid.sources import find_files, read_headers
 
-SETTINGS = ["num_devices=8", "num_background=16", "num_foreground=0", "width=1536", "height=1024"]
+SIZE = (1536, 1024)
+SETTINGS = ["num_devices=8", "num_background=16", "num_foreground=0", f"sizes=[{list(SIZE)}]"]
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
             make_chunk(chunk, store=Folder(str(root / "plain")), config=config)
         alone = time.perf_counter() - started
     cores = os.cpu_count()
-    megapixels = done.num_images * config.simulate.width * config.simulate.height / 1e6
+    megapixels = done.num_images * SIZE[0] * SIZE[1] / 1e6
     print(f"one process        {megapixels / alone:6.2f} megapixels/s")
     print(f"Ray on {cores} processors {megapixels / on_ray:6.2f} megapixels/s, ", end="")
     print(f"{alone / on_ray:.2f} times as fast")

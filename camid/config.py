@@ -8,7 +8,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -22,6 +22,8 @@ STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=64, le=16384, multiple_of=2)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -40,24 +42,37 @@ class Paths:
 class Simulate:
     """Synthetic cameras; the defaults are the demo's phones."""
 
-    num_devices: Positive = 24
-    num_models: Positive = 10
+    num_devices: Positive = 30
+    num_models: Positive = 12
     """Devices are dealt to models in turn, so several share one."""
-    num_background: Count = 24
-    num_foreground: Count = 12
-    width: Annotated[int, Field(ge=64)] = 768
-    height: Annotated[int, Field(ge=64)] = 512
-    pattern_strength: PositiveFloat = 0.004
-    """Standard deviation of a photosite's sensitivity around 1; models have 0.5–1.5 times it."""
-    quality: Annotated[int, Field(ge=50, le=100)] = 90
-    """JPEG quality of the best model; each model loses up to ten points of it."""
+    num_background: Count = 20
+    num_foreground: Count = 16
+    sizes: Annotated[tuple[tuple[Side, Side], ...], Field(min_length=1)] = (
+        (768, 512),
+        (768, 576),
+        (912, 512),
+    )
+    """Width and height of the sensors, dealt to models in turn."""
+    portraits: Share = 0.2
+    """Share of foregrounds that are taken upright."""
+    pattern_strength: PositiveFloat = 0.0055
+    """Middle of the standard deviations of a photosite's sensitivity around 1."""
+    kinship: tuple[Share, Share] = (0.1, 0.5)
+    """Range of what devices of one model share, relative to their pattern's strength."""
+    quality: Annotated[int, Field(ge=50, le=100)] = 98
+    """JPEG quality of the best model; models have up to 22 points less, most of them few."""
+    write_patterns: bool = False
+    """Also write each device's planted pattern, beside the folder: ``<folder>-patterns``."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Images:
     """Which photographs are read."""
 
-    reader: Literal["auto", "socrates", "folders", "table"] = "auto"
+    reader: Literal[
+        "auto", "socrates", "vision", "fodb", "dresden", "daxing", "folders", "table"
+    ] = "auto"
+    """How files tell their device: as a data set names them, by folders, or by a table."""
     max_megapixels: PositiveFloat = 250.0
     """Larger images are rejected before they are decoded."""
 
@@ -105,6 +120,26 @@ class Enrolment:
     """Background images a pattern is made from, where a device has as many."""
     min_background: Positive = 10
     """A device with fewer gives a seeded half of all its images instead."""
+    provenance: tuple[str, ...] = ()
+    """Only images of these provenances enrol, such as ``[original]``; empty for all."""
+    query_provenance: tuple[str, ...] = ()
+    """Only images of these provenances are queries; empty for all."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Splits:
+    """How devices and scenes are dealt to training, validation and test, and what takes part."""
+
+    test: Share = 0.4
+    """Share of the devices that the split ``seeded`` tests, at least two; of shared scenes too."""
+    validation: Share = 0.15
+    """Share of the devices that validate; the rest trains."""
+    whole_models: bool = True
+    """Devices of one model stay in one part, so that a tested model is new to what was trained."""
+    scene_disjoint: bool = True
+    """Scenes that several devices share are dealt too: none is trained on and tested on."""
+    provenance: tuple[str, ...] = ()
+    """Only images of these provenances take part, such as ``[original]``; empty for all."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -132,13 +167,14 @@ class Config:
 
     seed: Count = 1
     split: str = "all"
-    """Name of a split, or a YAML file of one, whose test devices are used; or ``all``."""
+    """Whose test devices are used: ``all``, ``seeded``, a named split, or a YAML file of one."""
     paths: Paths = Paths()
     simulate: Simulate = Simulate()
     images: Images = Images()
     strips: Strips = Strips()
     residual: Residual = Residual()
     chunks: Chunks = Chunks()
+    splits: Splits = Splits()
     enrolment: Enrolment = Enrolment()
     enhancer: Enhancer = Enhancer()
     metrics: Metrics = Metrics()
@@ -163,6 +199,7 @@ def load_config(
     file: str | None = None,
     *,
     settings: Sequence[str] = (),
+    defaults: Sequence[str] = (),
 ) -> Config:
     """Return the configuration that a YAML file and settings make of the defaults.
 
@@ -172,6 +209,8 @@ def load_config(
         Path or address of a YAML file that states differences; ``None`` for none.
     settings
         ``section.field=value`` strings, applied in order after the file; values are YAML.
+    defaults
+        Such strings for what neither file nor settings state.
 
     Raises
     ------
@@ -179,26 +218,18 @@ def load_config(
         For an unreadable file, an unknown field or a value of the wrong type or range.
     """
     tree: dict[str, Any] = {}
+    _set(tree, defaults)
     if file is not None:
         _merge(tree, _yaml_file(file))
         _checked(tree, source=file)
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or not name.strip():
-            raise ValueError(f"expected --set section.field=value, got {setting!r}")
-        value = _yaml(text, source=f"--set {setting}")
-        for part in reversed(name.strip().split(".")):
-            value = {part: value}
-        _merge(tree, value)
-        _checked(tree, source=f"--set {setting}")
+    _set(tree, settings)
     return _checked(tree, source="the configuration")
 
 
 def config_tree(config: object) -> dict[str, Any]:
     """Return a configuration, or a section of one, as nested dictionaries."""
-    assert is_dataclass(config)
-    assert not isinstance(config, type)
-    return asdict(config)
+    tree: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return tree
 
 
 def config_yaml(config: Config) -> str:
@@ -217,6 +248,19 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], *, prefix: str =
         elif before != after:
             found.append(f"{name} was {before!r}, now {after!r}")
     return found
+
+
+def _set(tree: dict[str, Any], settings: Sequence[str]) -> None:
+    """Merge ``section.field=value`` strings into a tree, in order."""
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip():
+            raise ValueError(f"expected --set section.field=value, got {setting!r}")
+        value = _yaml(text, source=f"--set {setting}")
+        for part in reversed(name.strip().split(".")):
+            value = {part: value}
+        _merge(tree, value)
+        _checked(tree, source=f"--set {setting}")
 
 
 def _yaml(text: str, *, source: str) -> Any:

@@ -14,8 +14,8 @@ SMALL = [
     "simulate.num_models=3",
     "simulate.num_background=12",
     "simulate.num_foreground=5",
-    "simulate.width=512",
-    "simulate.height=256",
+    "simulate.sizes=[[512,256]]",
+    "simulate.portraits=0",
     "simulate.pattern_strength=0.02",
 ]
 """Six phones of three models, two strips an image: seconds for the whole path."""

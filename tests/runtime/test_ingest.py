@@ -1,4 +1,3 @@
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from camid.chunk_files import chunk_name
 from camid.chunking import make_chunk
 from camid.plan import chunks_of, planned
 from camid.runtime.ingest import preprocess
-from camid.runtime.simulation import simulate
 from camid.sources import find_files, read_headers
 from camid.store import open_store
 from camid.verify import problems
@@ -253,13 +251,3 @@ def test_verify_names_the_damaged_chunk(copied, damage, sentence):
             shutil.copy(chunk, chunk.with_name("chunk-00077.parquet"))
     found = [p for p in problems(open_store(str(copied.root / "store"))) if p]
     assert sentence in found[0]
-
-
-def test_simulating_again_writes_nothing_and_other_settings_are_refused(made):
-    folder, config = made.folder("photographs"), made.config()
-    assert simulate(folder, config.simulate, seed=config.seed) == 0
-    with pytest.raises(ValueError, match="simulated with other settings .seed was 1, now 2"):
-        simulate(folder, config.simulate, seed=2)
-    with pytest.raises(ValueError, match="holds files that were not simulated"):
-        simulate(made.folder("store"), config.simulate, seed=1)
-    assert json.loads((made.root / "photographs.json").read_text())["num_devices"] == 6

@@ -76,7 +76,7 @@ def run(*command: str, home: Path, **environment: str) -> subprocess.CompletedPr
 SMALL = [
     *("--set", "simulate.num_devices=4", "--set", "simulate.num_models=2"),
     *("--set", "simulate.num_background=12", "--set", "simulate.num_foreground=3"),
-    *("--set", "simulate.width=512", "--set", "simulate.height=256"),
+    *("--set", "simulate.sizes=[[512,256]]", "--set", "simulate.portraits=0"),
 ]
 
 

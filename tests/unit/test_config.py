@@ -49,7 +49,7 @@ def test_every_field_has_a_default_and_a_plain_value():
             value = getattr(section, field.name)
             yield from leaves(value) if is_dataclass(value) else [value]
 
-    assert {type(leaf) for leaf in leaves(Config())} <= {int, float, str, bool}
+    assert {type(leaf) for leaf in leaves(Config())} <= {int, float, str, bool, tuple}
 
 
 @pytest.mark.parametrize(

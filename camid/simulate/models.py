@@ -1,0 +1,189 @@
+"""Camera models: what all devices of one model share, drawn from ranges.
+
+Ranges of sensors are those of small phone photosites in Wei et al. 2020 (arXiv:2003.12751) and of
+the EMVA 1288 figures that makers publish; the noise is Foi et al. 2008 (doi:10.1109/TIP.2008.
+2001399). Ranges of what the camera does to its pixels (JPEG tables and subsampling, sharpening,
+smoothing, exposure) were set so that the figures of ``benchmarks/realism.py`` come near those of
+real photographs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.config import Simulate
+
+_MAKES = ("Aurora", "Birch", "Cobalt", "Delta", "Ember")
+
+ANNEX_K = (
+    np.array(
+        [
+            [16, 11, 10, 16, 24, 40, 51, 61],
+            [12, 12, 14, 19, 26, 58, 60, 55],
+            [14, 13, 16, 24, 40, 57, 69, 56],
+            [14, 17, 22, 29, 51, 87, 80, 62],
+            [18, 22, 37, 56, 68, 109, 103, 77],
+            [24, 35, 55, 64, 81, 104, 113, 92],
+            [49, 64, 78, 87, 103, 121, 120, 101],
+            [72, 92, 95, 98, 112, 100, 103, 99],
+        ]
+    ),
+    np.array(
+        [
+            [17, 18, 24, 47, 99, 99, 99, 99],
+            [18, 21, 26, 66, 99, 99, 99, 99],
+            [24, 26, 56, 99, 99, 99, 99, 99],
+            [47, 66, 99, 99, 99, 99, 99, 99],
+            *[[99] * 8] * 4,
+        ]
+    ),
+)
+"""Quantisation tables of luma and chroma at quality 50 in the JPEG standard, ITU-T T.81."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensor:
+    """The silicon and the lens before it."""
+
+    width: int
+    height: int
+    cfa: tuple[int, int]
+    """Row and column, 0 or 1, of the red photosite in each 2×2 of the colour filter array."""
+    full_well: float
+    """Electrons at full scale and least ISO."""
+    read_noise: float
+    """Electrons."""
+    row_noise: float
+    """Electrons, common to a row, new in each photograph."""
+    bits: int
+    base_iso: int
+    sensitivity: tuple[float, float, float]
+    """Signal of white in red, green and blue photosites, relative to green."""
+    pattern_strength: float
+    """Standard deviation of photosites' sensitivity around 1."""
+    kinship: float
+    """Standard deviation of what all devices of the model share, relative to the pattern's."""
+    dark_offset: float
+    """Standard deviation of photosites' fixed offset, electrons."""
+    dark_current: float
+    """Mean electrons a second that gather in a photosite without light."""
+    lens_blur: float
+    """Standard deviation of the point spread, pixels."""
+    vignetting: float
+    """Light lost in the corners, 0…1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processing:
+    """What the camera does to the sensor's signal until it is a file."""
+
+    shading_correction: float
+    """Share of the vignetting that is taken back."""
+    edge_gain: float
+    """Weight of the other colours' Laplacian in demosaicking: 0 is bilinear, 1 is Malvar's."""
+    saturation: float
+    contrast: float
+    smoothing: float
+    """Share of the luma that the noise reduction replaces by its local estimate, 0…1."""
+    smoothing_radius: int
+    chroma_radius: int
+    sharpening: float
+    luma_table: tuple[int, ...]
+    chroma_table: tuple[int, ...]
+    subsampling: str
+    turns_pixels: bool
+    """Whether portraits are stored with their pixels turned, or as the sensor has them, by EXIF."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A camera model."""
+
+    number: int
+    make: str
+    name: str
+    seed: int
+    sensor: Sensor
+    processing: Processing
+
+    def shared_gain(self) -> NDArray[np.float32]:
+        """Return each photosite's sensitivity ``(height, width)`` that no device has alone.
+
+        Half its power is a lattice, as focus photosites and readout blocks leave; half is the same
+        everywhere, as masks and processing leave: Iuliani, Fontani, Piva 2021, arXiv:2009.04878.
+        """
+        sensor = self.sensor
+        rng = np.random.default_rng([self.seed, self.number, 1])
+        period = int(rng.choice([8, 12, 16, 24, 32]))
+        tile = rng.standard_normal((period, period)) * (rng.random((period, period)) < 0.2)
+        repeats = (-(-sensor.height // period), -(-sensor.width // period))
+        lattice = np.tile(tile / max(tile.std(), 1e-6), repeats)[: sensor.height, : sensor.width]
+        both = lattice + rng.standard_normal((sensor.height, sensor.width))
+        strength = sensor.kinship * sensor.pattern_strength * np.sqrt(0.5)
+        return np.asarray(1 + strength * both, np.float32)
+
+
+def drawn_model(settings: Simulate, number: int, *, seed: int) -> Model:
+    """Return the model of a number: it depends on the settings, the seed and the number only."""
+    rng = np.random.default_rng([seed, number])
+    make = _MAKES[number % len(_MAKES)]
+    return Model(
+        number=number,
+        make=make,
+        name=f"{make[0]}{number + 1}",
+        seed=seed,
+        sensor=_sensor(rng, settings, settings.sizes[number % len(settings.sizes)]),
+        processing=_processing(rng, settings),
+    )
+
+
+def _sensor(rng: np.random.Generator, settings: Simulate, size: tuple[int, int]) -> Sensor:
+    return Sensor(
+        width=size[0],
+        height=size[1],
+        cfa=(int(rng.integers(2)), int(rng.integers(2))),
+        full_well=float(rng.uniform(6000, 16000)),
+        read_noise=float(rng.uniform(1.5, 4.5)),
+        row_noise=float(rng.uniform(0.1, 0.6)),
+        bits=int(rng.choice([10, 12])),
+        base_iso=int(rng.choice([25, 32, 50, 64, 100])),
+        sensitivity=(float(rng.uniform(0.45, 0.65)), 1.0, float(rng.uniform(0.5, 0.75))),
+        pattern_strength=settings.pattern_strength
+        * float(np.exp(np.clip(rng.normal(-0.1, 0.9), -3, 0.8))),
+        kinship=float(rng.uniform(*settings.kinship)),
+        dark_offset=float(rng.uniform(0.3, 1.5)),
+        dark_current=float(rng.uniform(1, 10)),
+        lens_blur=float(rng.uniform(0.7, 1.3)),
+        vignetting=float(rng.uniform(0.1, 0.6)),
+    )
+
+
+def _processing(rng: np.random.Generator, settings: Simulate) -> Processing:
+    luma, chroma = _tables(rng, quality=settings.quality - int(min(rng.exponential(6), 22)))
+    return Processing(
+        shading_correction=float(rng.uniform(0.6, 1.0)),
+        edge_gain=float(rng.uniform(0.3, 1.0)),
+        saturation=float(rng.uniform(0.1, 0.5)),
+        contrast=float(rng.uniform(0.0, 0.5)),
+        smoothing=float(rng.uniform(0.3, 0.9)),
+        smoothing_radius=int(rng.integers(1, 3)),
+        chroma_radius=int(rng.integers(1, 4)),
+        sharpening=float(rng.uniform(0.1, 1.0)),
+        luma_table=luma,
+        chroma_table=chroma,
+        subsampling="4:2:2" if rng.random() < 0.6 else "4:2:0",
+        turns_pixels=bool(rng.random() < 0.2),
+    )
+
+
+def _tables(rng: np.random.Generator, *, quality: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return a model's own quantisation tables: the standard's, scaled, tilted by frequency."""
+    scale = (200 - 2 * quality if quality >= 50 else 5000 / quality) / 100
+    frequency = np.add.outer(np.arange(8), np.arange(8)) / 14
+    tilt = np.exp(rng.normal(0, 0.3) * (frequency - 0.5)) * rng.uniform(0.9, 1.1, (8, 8))
+    luma, chroma = (
+        tuple(int(step) for step in np.clip(np.rint(table * scale * tilt), 1, 255).ravel())
+        for table in ANNEX_K
+    )
+    return luma, chroma

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from camid.cleaning import cleaned, whitened, without_peaks, zero_mean
+from camid.matching import ncc
+
+SHAPE = (384, 512)
+
+
+@pytest.fixture
+def pattern():
+    return np.random.default_rng(1).standard_normal(SHAPE, np.float32)
+
+
+def lattice(period):
+    tile = np.random.default_rng(2).standard_normal((period, period))
+    return np.tile(tile, (SHAPE[0] // period, SHAPE[1] // period)).astype(np.float32)
+
+
+def test_rows_and_columns_of_every_phase_have_mean_zero(pattern):
+    result = zero_mean(pattern + 3 + np.linspace(0, 5, SHAPE[1], dtype=np.float32))
+    for top in (0, 1):
+        for left in (0, 1):
+            phase = result[top::2, left::2]
+            assert np.abs(phase.mean(axis=0)).max() < 1e-4
+            assert np.abs(phase.mean(axis=1)).max() < 1e-4
+
+
+def test_zero_mean_again_changes_nothing(pattern):
+    once = zero_mean(pattern)
+    np.testing.assert_allclose(zero_mean(once), once, atol=1e-5)
+
+
+@pytest.mark.parametrize("period", [8, 16])
+def test_what_repeats_is_taken_out_and_the_pattern_stays(pattern, period):
+    shared = lattice(period)
+    result = without_peaks(pattern + shared)
+    assert ncc(result, shared) < 0.35 * ncc(pattern + shared, shared)
+    assert ncc(result, pattern) > 0.9
+
+
+def test_two_devices_that_share_a_lattice_are_told_apart_by_cleaning(pattern):
+    other = np.random.default_rng(3).standard_normal(SHAPE, np.float32)
+    rows = np.arange(SHAPE[0], dtype=np.float32)[:, None] % 4
+    shared = lattice(16) + rows
+    assert ncc(pattern + shared, other + shared) > 0.4
+    assert abs(ncc(cleaned(pattern + shared), cleaned(other + shared))) < 0.06
+
+
+def test_whitening_weighs_rough_and_smooth_areas_alike(pattern):
+    rough = pattern * np.where(np.arange(SHAPE[1]) < 256, 1, 6).astype(np.float32)
+    result = whitened(rough)
+    assert result[:, 270:].std() == pytest.approx(result[:, :240].std(), rel=0.05)
+
+
+@pytest.mark.parametrize("clean", [zero_mean, without_peaks, whitened, cleaned])
+def test_cleaning_leaves_its_argument_and_takes_planes_without_variance(clean, pattern):
+    before = pattern.copy()
+    clean(pattern)
+    np.testing.assert_array_equal(pattern, before)
+    flat = clean(np.full((32, 48), 7, np.float32))
+    assert flat.shape == (32, 48)
+    assert np.isfinite(flat).all()
