@@ -20,7 +20,7 @@ from camid.records import INDEX_SCHEMA, OK, device_name
 from camid.residuals import restored
 from camid.strips import INTENSITY_STEP, Position
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CHANNELS = 3
 
 _FORMAT = b"camid.format"

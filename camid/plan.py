@@ -15,7 +15,7 @@ from camid.strips import positions
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """Images of one device with the same kind, pixel size and orientation: one file of a store."""
+    """Images of a device with one kind, pixel size, orientation and angle: one file of a store."""
 
     device: str
     number: int
@@ -29,7 +29,9 @@ class Chunk:
     @property
     def digest(self) -> str:
         """A digest of which images the chunk holds, in order, and of what is known of them."""
-        facts = [[i.image_id, i.bytes, i.width, i.height, i.orientation] for i in self.images]
+        facts = [
+            [i.image_id, i.bytes, i.width, i.height, i.orientation, i.angle] for i in self.images
+        ]
         return _digest([self.device, self.number, facts])
 
 
@@ -38,18 +40,18 @@ def planned(
 ) -> list[ImageRecord]:
     """Return the records with the chunk of every image that is ``ok``, −1 for all others.
 
-    Images are grouped by device, kind, pixel size and orientation, put in a seeded order and dealt
-    to chunks. A group's order depends on the seed and on its own images alone.
+    Images are grouped by device, kind, pixel size, orientation and angle, put in a seeded order
+    and dealt to chunks. A group's order depends on the seed and on its own images alone.
     """
-    groups: dict[tuple[str, str, int, int, int], list[ImageRecord]] = defaultdict(list)
+    groups: dict[tuple[str, str, int, int, int, int], list[ImageRecord]] = defaultdict(list)
     for record in records:
         if record.status == OK:
-            key = (record.device, record.kind, record.width, record.height, record.orientation)
-            groups[key].append(record)
+            size = (record.width, record.height, record.orientation, record.angle)
+            groups[record.device, record.kind, *size].append(record)
     chunk_of: dict[str, int] = {}
     next_number: dict[str, int] = defaultdict(int)
     for key in sorted(groups):
-        device, _, width, height, _ = key
+        device, _, width, height, _, _ = key
         ordered = sorted(groups[key], key=lambda record: record.image_id)
         rng = np.random.default_rng([seed, int(_digest(key)[:16], 16)])
         order = rng.permutation(len(ordered))

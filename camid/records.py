@@ -33,8 +33,10 @@ class ImageRecord:
     """One file that was found: a row of the manifest.
 
     ``width`` and ``height`` are those of the stored pixels: EXIF ``orientation`` (1–8, 0 where
-    there is none) is recorded and never applied. ``status`` is ``ok`` or ``rejected: <reason>``.
-    ``sha256`` and ``chunk`` are filled in when the file is planned and read.
+    there is none) is recorded and never applied. ``angle`` is the degrees (0, 90, 180, 270) by
+    which they are turned against the sensor's, where the data set tells. Images of equal ``scene``
+    show the same thing. ``status`` is ``ok`` or ``rejected: <reason>``. ``sha256`` and ``chunk``
+    are filled in when the file is planned and read.
     """
 
     image_id: str
@@ -48,6 +50,7 @@ class ImageRecord:
     width: int = 0
     height: int = 0
     orientation: int = 0
+    angle: int = 0
     path: str
     bytes: int = 0
     sha256: str = ""
@@ -68,6 +71,7 @@ MANIFEST_SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("orientation", pa.int8()),
+        ("angle", pa.int16()),
         ("path", pa.string()),
         ("bytes", pa.int64()),
         ("sha256", pa.string()),

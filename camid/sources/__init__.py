@@ -8,17 +8,38 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from camid.folder import Folder, absolute
 from camid.images import SUFFIXES, header, quiet, unreadable_reason
 from camid.records import ImageRecord, rejected
-from camid.sources import folders, socrates, table
+from camid.sources import daxing, dresden, fodb, folders, socrates, table, vision
 from camid.sources.placement import Placement
 
-__all__ = ["FoundFile", "Placement", "find_files", "read_headers"]
+__all__ = ["READERS", "FoundFile", "Placement", "Reader", "find_files", "read_headers"]
 
 NUM_THREADS = 8
 BATCH = 1024
+
+
+class Reader(Protocol):
+    """What a data set's module offers."""
+
+    def is_named(self, name: str) -> bool:
+        """Return whether a file below the data folder has a name that only this set has."""
+
+    def place(self, name: str) -> Placement:
+        """Return where a file belongs, or raise ``ValueError`` with the reason."""
+
+
+READERS: dict[str, Reader] = {
+    "socrates": socrates,
+    "vision": vision,
+    "fodb": fodb,
+    "dresden": dresden,
+    "daxing": daxing,
+}
+"""Data sets by the name of their reader; ``images.reader`` in the configuration lists them too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +60,9 @@ def find_files(data: str, *, reader: str = "auto") -> list[FoundFile]:
     data
         Path or address of a folder of photographs, or of a table of them.
     reader
-        ``socrates``, ``folders``, ``table``, or ``auto``: a file is a table, a folder in which at
-        least half of the photographs have SOCRatES's names is SOCRatES, another is sorted by
-        device.
+        One of :data:`READERS`, ``folders``, ``table``, or ``auto``: a file is a table, a folder
+        in which at least half of the photographs have a data set's names is that set, another is
+        sorted by device.
 
     Raises
     ------
@@ -63,8 +84,8 @@ def find_files(data: str, *, reader: str = "auto") -> list[FoundFile]:
     if not names:
         raise ValueError(f"{data}: the folder is empty")
     if reader == "auto":
-        reader = "socrates" if _looks_like_socrates(names) else "folders"
-    place = socrates.place if reader == "socrates" else partial(folders.place, root=root.name)
+        reader = _recognised(names)
+    place = READERS[reader].place if reader in READERS else partial(folders.place, root=root.name)
     return [
         FoundFile(image_id=name, folder=root, name=name, place=partial(place, name))
         for name in names
@@ -101,10 +122,14 @@ def _listed(file: Folder) -> list[FoundFile]:
     return found
 
 
-def _looks_like_socrates(names: Sequence[str]) -> bool:
+def _recognised(names: Sequence[str]) -> str:
+    """Return the data set whose names at least half of the photographs have, else ``folders``."""
     photographs = [n for n in names if f".{n.rsplit('.', 1)[-1].lower()}" in SUFFIXES]
-    known = sum(bool(socrates.NAME.fullmatch(name.rsplit("/", 1)[-1])) for name in photographs)
-    return known > 0 and 2 * known >= len(photographs)
+    for reader, source in READERS.items():
+        known = sum(map(source.is_named, photographs))
+        if known > 0 and 2 * known >= len(photographs):
+            return reader
+    return "folders"
 
 
 def _record(file: FoundFile, *, min_side: int, max_megapixels: float) -> ImageRecord:

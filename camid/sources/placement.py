@@ -1,13 +1,23 @@
 """What a reader says of one file."""
 
+import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from camid.records import Kind
+
+ORIGINAL = "original"
+"""Provenance of a photograph as its device wrote it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where a file belongs. An empty make or model is filled in from EXIF."""
+    """Where a file belongs. An empty make or model is filled in from EXIF.
+
+    Images of equal ``scene`` show the same thing. ``provenance`` is the way that a file has taken:
+    ``original``, or the network that passed it on, such as ``whatsapp`` or ``facebook-high``.
+    ``angle`` is the degrees (0, 90, 180, 270) by which its pixels are turned against the sensor's.
+    """
 
     device: str
     kind: Kind = "foreground"
@@ -16,3 +26,13 @@ class Placement:
     lens: str = ""
     scene: str = ""
     provenance: str = ""
+    angle: int = 0
+
+
+def folder_model(name: str, *, device: str) -> tuple[str, str]:
+    """Return make and model from a folder ``<device>_<Make>_<Model>[_<body>]``, else two ``""``."""
+    pattern = re.compile(rf"{re.escape(device)}_([^_]+)_(.+?)(?:_\d)?", re.IGNORECASE)
+    for folder in reversed(PurePosixPath(name).parts[:-1]):
+        if match := pattern.fullmatch(folder):
+            return match[1], match[2]
+    return "", ""

@@ -1,12 +1,16 @@
 """SOCRatES (Galdi, Hartung, Dugelay, 2019): ``Eurecom_<ID>_picBG_<NNN>.jpg`` in any folders."""
 
 import re
-from pathlib import PurePosixPath
 
 from camid.records import Kind
-from camid.sources.placement import Placement
+from camid.sources.placement import ORIGINAL, Placement
 
 NAME = re.compile(r"eurecom_(?P<device>\d+)_pic(?P<kind>bg|fg)_\d+(_\d+)*\.jpe?g", re.IGNORECASE)
+
+
+def is_named(name: str) -> bool:
+    """Return whether a file has a name of this set."""
+    return NAME.fullmatch(name.rpartition("/")[2]) is not None
 
 
 def place(name: str) -> Placement:
@@ -17,8 +21,8 @@ def place(name: str) -> Placement:
     ValueError
         If the name is not one of the set's photographs.
     """
-    match = NAME.fullmatch(PurePosixPath(name).name)
+    match = NAME.fullmatch(name.rpartition("/")[2])
     if match is None:
         raise ValueError("not a SOCRatES name (expected Eurecom_<ID>_picBG_<NNN>.jpg or …picFG…)")
     kind: Kind = "background" if match["kind"].lower() == "bg" else "foreground"
-    return Placement(device=match["device"], kind=kind)
+    return Placement(device=match["device"], kind=kind, provenance=ORIGINAL)

@@ -13,6 +13,7 @@ from camid.folder import Folder
 from camid.sources.placement import Placement
 
 COLUMNS = tuple(field.name for field in fields(Placement))
+ANGLES = ("0", "90", "180", "270")
 
 
 def rows(table: Folder) -> list[tuple[str, dict[str, str]]]:
@@ -56,14 +57,19 @@ def place(columns: dict[str, str]) -> Placement:
     Raises
     ------
     ValueError
-        If the row names no device, or a kind that is not known.
+        If the row names no device, or a kind or an angle that is not known.
     """
     if not columns["device"]:
         raise ValueError("the table names no device for it")
     kind = columns.get("kind") or "foreground"
     if kind not in {"background", "foreground"}:
         raise ValueError(f"kind is {kind!r}, expected background or foreground")
-    return Placement(**{**columns, "kind": kind})  # type: ignore[arg-type]
+    angle = (columns.get("angle") or "0").removesuffix(
+        ".0"
+    )  # pandas writes a gap's column as float
+    if angle not in ANGLES:
+        raise ValueError(f"angle is {columns['angle']!r}, expected {', '.join(ANGLES)} degrees")
+    return Placement(**{**columns, "kind": kind, "angle": int(angle)})  # type: ignore[arg-type]
 
 
 def _arrow(data: bytes, *, name: str) -> Any:

@@ -30,6 +30,7 @@ some_records = st.lists(
         kind=st.sampled_from(["background", "foreground"]),
         width=st.sampled_from([256, 512]),
         orientation=st.sampled_from([1, 6]),
+        angle=st.sampled_from([0, 90, 180]),
         status=st.sampled_from(["ok", "rejected: blurred"]),
     ),
     unique_by=lambda r: r.image_id,
@@ -45,10 +46,12 @@ def test_every_kept_image_is_in_one_chunk_and_no_other(records):
 
 
 @given(some_records)
-def test_a_chunk_has_one_device_kind_size_and_orientation(records):
+def test_a_chunk_has_one_device_kind_size_orientation_and_angle(records):
     for chunk in chunks_of(plan(records)):
         assert 1 <= len(chunk.images) <= CHUNKS.max_images
-        traits = {(i.device, i.kind, i.width, i.height, i.orientation) for i in chunk.images}
+        traits = {
+            (i.device, i.kind, i.width, i.height, i.orientation, i.angle) for i in chunk.images
+        }
         assert len(traits) == 1
 
 
@@ -78,7 +81,7 @@ def test_large_images_make_small_chunks():
     assert Counter(Counter(r.chunk for r in plan(records, chunks=limit)).values()) == {2: 4, 1: 1}
 
 
-@pytest.mark.parametrize("change", [{"bytes": 101}, {"image_id": "7/new"}])
+@pytest.mark.parametrize("change", [{"bytes": 101}, {"image_id": "7/new"}, {"angle": 90}])
 def test_the_digest_tells_changed_files(change):
     records = [record(number) for number in range(3)]
     changed = [replace(records[0], **change), *records[1:]]
