@@ -1,11 +1,25 @@
-"""Splits of devices by name or from a file."""
+"""Splits of devices and scenes: by seed, by name or from a file."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any, Literal
 
 import yaml
+
+from camid.config import Splits
+from camid.records import ImageRecord
+from camid.splits.images import (
+    LeftOut,
+    check_provenances,
+    device_models,
+    left_out,
+    shared_scenes,
+)
+from camid.splits.seeded import dealt_devices, dealt_scenes
+
+Part = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,46 +30,109 @@ class Split:
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
-    missing: tuple[str, ...]
+    missing: tuple[str, ...] = ()
     """Devices that the split names and the data lack."""
+    scenes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Scenes that are dealt to each part; any other scene may be in any part."""
+    provenance: tuple[str, ...] = ()
+    """Provenances that take part; empty for all."""
+
+    def images(self, part: Part, records: Iterable[ImageRecord]) -> list[ImageRecord]:
+        """Return the records of a part.
+
+        Their device is in the part, their scene dealt to no other and their provenance takes part.
+        """
+        return [record for record, reason in self._members(part, records) if not reason]
+
+    def left_out(self, part: Part, records: Iterable[ImageRecord]) -> list[LeftOut]:
+        """Return the images of a part's devices that are not in it, and why."""
+        return [left_out(record, why) for record, why in self._members(part, records) if why]
+
+    def _members(
+        self, part: Part, records: Iterable[ImageRecord]
+    ) -> Iterator[tuple[ImageRecord, str]]:
+        """Yield every record of the part's devices with the reason why it takes no part, or ""."""
+        devices = set({"train": self.train, "validation": self.validation, "test": self.test}[part])
+        elsewhere = {s: other for other, dealt in self.scenes.items() for s in dealt}
+        for record in records:
+            if record.device not in devices:
+                continue
+            reason = ""
+            if self.provenance and record.provenance not in self.provenance:
+                reason = f"provenance {record.provenance!r} takes no part (splits.provenance)"
+            elif elsewhere.get(record.scene, part) != part:
+                reason = (
+                    f"its scene {record.scene!r} is in {elsewhere[record.scene]}, not in {part}"
+                )
+            yield record, reason
 
 
-def named_split(name: str, devices: Iterable[str]) -> Split:
-    """Return the split ``name`` of ``devices``; every device it does not name trains.
+def named_split(name: str, images: Sequence[ImageRecord], *, settings: Splits, seed: int) -> Split:
+    """Return the split ``name`` of images; every device it does not name trains.
 
-    ``all`` has every device in every role of a test: nothing trains. Otherwise ``name`` is one
-    that ships with camid (``report2021``) or the path of a YAML file with the lists ``validation``
-    and ``test``.
+    ``all`` has every device in every role of a test: nothing trains. ``seeded`` deals devices in
+    the shares of ``settings``, the same for images in any order. Otherwise ``name`` is one that
+    ships with camid (``report2021``) or the path of a YAML file with the lists ``validation`` and
+    ``test`` and, if scenes are to be as listed, ``scenes`` with two such lists.
+
+    Where several parts have devices and ``scene_disjoint`` is set, the scenes that two devices or
+    more took are dealt to the parts as well, by the seed unless they are listed.
 
     Raises
     ------
     ValueError
-        If there is no such split, a device stands in two parts, or no test device is there.
+        If there is no such split, a device or scene stands in two parts, no test device is there,
+        no image has one of the provenances, or the shares exceed 1.
     """
-    present = sorted(set(devices))
-    if name == "all":
-        return Split(name=name, train=(), validation=(), test=tuple(present), missing=())
-    parts = _parts(name)
-    twice = sorted(set(parts["validation"]) & set(parts["test"]))
-    if twice:
-        raise ValueError(f"split {name!r}: in both validation and test: {', '.join(twice)}")
-    named = {*parts["validation"], *parts["test"]}
-    test = tuple(device for device in present if device in set(parts["test"]))
-    if not test:
+    if settings.test + settings.validation > 1 + 1e-9:
         raise ValueError(
-            f"split {name!r} tests the devices {', '.join(parts['test'][:5])}…, "
-            f"and the data have none of them"
+            f"splits.test and splits.validation are {settings.test:g} and "
+            f"{settings.validation:g}, expected at most 1 together"
         )
-    return Split(
-        name=name,
-        train=tuple(device for device in present if device not in named),
-        validation=tuple(device for device in present if device in set(parts["validation"])),
-        test=test,
-        missing=tuple(sorted(named - set(present))),
-    )
+    check_provenances(settings.provenance, images, setting="splits.provenance")
+    wanted = settings.provenance
+    taking_part = [r for r in images if not wanted or r.provenance in wanted]
+    models = device_models(taking_part)
+    if name == "all":
+        return Split(
+            name=name, train=(), validation=(), test=tuple(sorted(models)), provenance=wanted
+        )
+    scenes = shared_scenes(taking_part)
+    missing: tuple[str, ...] = ()
+    listed = None
+    if name == "seeded":
+        devices = dealt_devices(models, settings=settings, seed=seed)
+    else:
+        parts, listed = _parts(name)
+        devices = _listed(parts, sorted(models))
+        missing = tuple(sorted({*parts["validation"], *parts["test"]} - set(models)))
+        if not devices["test"]:
+            raise ValueError(
+                f"split {name!r} tests the devices {', '.join(parts['test'][:5])}…, "
+                f"and the data have none of them"
+            )
+    dealt: dict[str, tuple[str, ...]] = {}
+    if listed is not None:
+        dealt = _listed(listed, sorted({*scenes, *listed["validation"], *listed["test"]}))
+    elif settings.scene_disjoint:
+        dealt = dealt_scenes(scenes, devices, settings=settings, seed=seed)
+    return Split(name=name, missing=missing, scenes=dealt, provenance=wanted, **devices)
 
 
-def _parts(name: str) -> dict[str, list[str]]:
+def _listed(
+    parts: Mapping[str, Sequence[str]], present: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return which of those present each part lists; what none lists trains."""
+    validation, test = set(parts["validation"]), set(parts["test"])
+    return {
+        "train": tuple(item for item in present if item not in validation | test),
+        "validation": tuple(item for item in present if item in validation),
+        "test": tuple(item for item in present if item in test),
+    }
+
+
+def _parts(name: str) -> tuple[dict[str, list[str]], dict[str, list[str]] | None]:
+    """Return the devices that a split lists for validation and test, and the scenes if it does."""
     shipped = resources.files("camid.splits")
     known = sorted(f.name.removesuffix(".yaml") for f in shipped.iterdir() if ".yaml" in f.name)
     if name in known:
@@ -63,12 +140,42 @@ def _parts(name: str) -> dict[str, list[str]]:
     elif name.endswith((".yaml", ".yml")) and Path(name).is_file():
         text = Path(name).read_text()
     else:
-        raise ValueError(f"no split {name!r}; there are all, {', '.join(known)}, or a YAML file")
+        known = ["all", *known, "seeded"]
+        raise ValueError(f"no split {name!r}; there are {', '.join(known)}, or a YAML file")
     try:
-        parts = yaml.safe_load(text)
+        # Every scalar as text: YAML reads the scene 0010 as the number 8.
+        tree = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError:
-        parts = None
-    lists = isinstance(parts, dict) and all(isinstance(p, list | None) for p in parts.values())
-    if not lists or set(parts) != {"validation", "test"}:
-        raise ValueError(f"split {name!r}: expected the two lists validation and test")
-    return {part: [str(device) for device in devices or []] for part, devices in parts.items()}
+        tree = None
+    scenes = tree.pop("scenes", None) if isinstance(tree, dict) else None
+    if not _two_lists(tree) or not (scenes is None or _two_lists(scenes)):
+        raise ValueError(
+            f"split {name!r}: expected the two lists validation and test, "
+            "and none or two such lists under scenes"
+        )
+    found = [None if part is None else _filled(part) for part in (tree, scenes)]
+    for what, lists in zip(("", "scenes "), found, strict=True):
+        twice = sorted(set(lists["validation"]) & set(lists["test"])) if lists else []
+        if twice:
+            raise ValueError(
+                f"split {name!r}: {what}in both validation and test: {', '.join(twice)}"
+            )
+    devices, scenes = found
+    assert devices is not None
+    return devices, scenes
+
+
+def _two_lists(tree: Any) -> bool:
+    """Return whether these are the lists ``validation`` and ``test``; an empty one reads as ""."""
+    return (
+        isinstance(tree, dict)
+        and set(tree) == {"validation", "test"}
+        and all(
+            items == "" or (isinstance(items, list) and all(isinstance(i, str) for i in items))
+            for items in tree.values()
+        )
+    )
+
+
+def _filled(tree: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {part: list(items) for part, items in tree.items()}

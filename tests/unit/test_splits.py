@@ -4,11 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camid.config import Enrolment
+from camid.config import Enrolment, Splits
 from camid.records import ImageRecord
 from camid.splits import enrolled, named_split
 
 SETTINGS = Enrolment()
+
+
+def split_of(name, devices, **settings):
+    """Return the split of devices with one image each."""
+    records = [image(device, 1) for device in devices]
+    return named_split(name, records, settings=Splits(**settings), seed=1)
 
 
 def image(device, number, kind="foreground", **changes):
@@ -102,7 +108,7 @@ def test_models_are_what_most_images_state():
 
 def test_the_report_s_split_is_disjoint_and_has_its_counts():
     every = [str(number) for number in range(100, 225)]
-    split = named_split("report2021", every)
+    split = split_of("report2021", every)
     assert (len(split.validation), len(split.test)) == (7, 20)
     assert len({*split.train, *split.validation, *split.test}) == len(every)
     assert {"103", "224"} <= set(split.test)
@@ -110,26 +116,26 @@ def test_the_report_s_split_is_disjoint_and_has_its_counts():
 
 
 def test_all_tests_every_device():
-    assert named_split("all", ["b", "a", "b"]).test == ("a", "b")
+    assert split_of("all", ["b", "a", "b"]).test == ("a", "b")
 
 
 def test_a_split_says_what_the_data_lack():
-    assert "104" not in named_split("report2021", ["103", "100"]).missing
-    assert "123" in named_split("report2021", ["103", "100"]).missing
+    assert "104" not in split_of("report2021", ["103", "100"]).missing
+    assert "123" in split_of("report2021", ["103", "100"]).missing
     with pytest.raises(ValueError, match="tests the devices 103, 123.* have none of them"):
-        named_split("report2021", ["x"])
+        split_of("report2021", ["x"])
 
 
 def test_a_split_may_be_a_file(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("validation: [a]\ntest: [b, c]\n")
-    split = named_split(str(file), "abcd")
+    split = split_of(str(file), "abcd")
     assert (split.train, split.validation, split.test) == (("d",), ("a",), ("b", "c"))
     file.write_text("validation: [a]\ntest: [a, c]\n")
     with pytest.raises(ValueError, match="in both validation and test: a"):
-        named_split(str(file), "abcd")
+        split_of(str(file), "abcd")
     file.write_text("test: [a]\n")
     with pytest.raises(ValueError, match="expected the two lists validation and test"):
-        named_split(str(file), "abcd")
+        split_of(str(file), "abcd")
     with pytest.raises(ValueError, match="no split 'vision'; there are all, report2021"):
-        named_split("vision", "abcd")
+        split_of("vision", "abcd")
