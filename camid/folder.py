@@ -1,5 +1,6 @@
 """Folders on any file system pyarrow knows: local paths, mounts, ``s3://`` and ``gs://``."""
 
+import errno
 import io
 import os
 import uuid
@@ -14,6 +15,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 TEMPORARY = ".part"
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Errors of a disk that takes no more."""
 
 
 def absolute(uri: str) -> str:
@@ -142,6 +145,11 @@ class Folder:
         ``write`` is the content, or a function that writes it to the open file it is given. On a
         file system the content goes to a temporary name and is renamed when it is complete; on an
         object store it is collected and sent as one upload.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; a full disk is told in a sentence.
         """
         filesystem, path = self._path(name)
         fill = write if callable(write) else lambda sink: sink.write(write)
@@ -159,6 +167,11 @@ class Folder:
                 sink.flush()
                 os.fsync(sink.fileno())
             temporary.replace(path)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            reason = str(error.strerror).lower()
+            raise OSError(f"{path}: cannot be written: {reason}; make room and run again") from None
         finally:
             temporary.unlink(missing_ok=True)
 

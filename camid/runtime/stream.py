@@ -1,6 +1,7 @@
 """One pass of Ray Data over tables: a task each, results as they finish, with progress."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
@@ -20,6 +21,8 @@ T = TypeVar("T")
 console = Console(stderr=True)
 
 CPUS_PER_TASK = 1
+FAILURE = "camid: failure"
+"""The column by which a task tells that it failed."""
 
 
 class _Rate(ProgressColumn):
@@ -66,8 +69,8 @@ def streamed(
 
     ``work`` gets a table and returns one with a row for every unit that it finished; the progress
     counts rows, and starts at ``done`` units that an earlier run finished. ``memory`` is what a
-    task needs, bytes. A task that dies with its worker is run again; an error that ``work`` raises
-    is raised here as it was.
+    task needs, bytes. A task that dies with its worker is run again; a ``ValueError`` or
+    ``OSError`` of ``work``, which a user can mend, is raised here with its own sentence.
     """
     import ray
 
@@ -75,7 +78,7 @@ def streamed(
     if not tables:
         return
     dataset = ray.data.from_arrow(list(tables)).map_batches(
-        work,
+        partial(_reporting, work=work),
         batch_size=None,
         batch_format="pyarrow",
         zero_copy_batch=True,
@@ -87,8 +90,23 @@ def streamed(
         for result in dataset.iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         ):
+            if FAILURE in result.column_names:
+                kind = {"ValueError": ValueError}.get(result[FAILURE][0].as_py(), OSError)
+                raise kind(result["reason"][0].as_py())
             display.advance(task, result.num_rows)
             yield result
+
+
+def _reporting(table: pa.Table, *, work: Callable[[pa.Table], pa.Table]) -> pa.Table:
+    """Return what ``work`` makes of a table, or its failure as a table; runs on a worker.
+
+    Ray would print every traceback of an exception, and hand on its text instead of its sentence.
+    """
+    try:
+        return work(table)
+    except (ValueError, OSError) as error:
+        kind = "ValueError" if isinstance(error, ValueError) else "OSError"
+        return pa.table({FAILURE: [kind], "reason": [str(error)]})
 
 
 def _largest_node() -> int:
