@@ -14,7 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from camid.config import Config, load_config
+from camid.folder import Folder
+from camid.report import REPORT
 from camid.runtime.session import placed
+from camid.runtime.stages import stage_line, stage_seconds
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -45,8 +48,10 @@ class Work(Protocol):
         """Do the work and print its results."""
 
 
-def pipeline(name: str) -> Callable[[Work], click.Command]:
+def pipeline(name: str, *defaults: str) -> Callable[[Work], click.Command]:
     """Make a pipeline's command of a function of the resolved configuration and ``fresh``.
+
+    ``defaults`` are ``section.field=value`` where the pipeline's own differ from all others'.
 
     Mistakes of the user and of their data end with one sentence and exit code 2.
     """
@@ -78,7 +83,8 @@ def pipeline(name: str) -> Callable[[Work], click.Command]:
                     for key, value in options.items()
                     if value is not None
                 ]
-                config = load_config(file or named, settings=[*settings, *stated])
+                given = [*settings, *stated]
+                config = load_config(file or named, settings=given, defaults=defaults)
                 run(placed(config, pipeline=name), fresh=fresh)
 
         return main
@@ -100,7 +106,7 @@ def one_sentence() -> Iterator[None]:
 
 
 def print_results(rows: Sequence[Mapping[str, Any]], *, title: str, folder: str) -> None:
-    """Print result rows as a table, figures to four places, and where everything lies."""
+    """Print result rows as a table, figures to four places, times, and where everything lies."""
     table = Table(
         title=title,
         title_justify="left",
@@ -117,7 +123,12 @@ def print_results(rows: Sequence[Mapping[str, Any]], *, title: str, folder: str)
         cells = [row.get(key, "") for key in COLUMNS]
         table.add_row(*(f"{c:.4f}" if isinstance(c, float) else f"{c}" for c in cells))
     console.print(table)
+    output = Folder(folder)
+    if seconds := stage_seconds(output):
+        print_lines([stage_line(seconds)])
     print_lines([f"Figures and scores: {folder}    Compare runs: make ui"])
+    if output.exists(REPORT):
+        print_lines([f"Report: {output.address(REPORT)}"])
 
 
 def print_lines(lines: Sequence[str]) -> None:

@@ -1,12 +1,15 @@
-"""Figures: ROC, score histograms and reference patterns, drawn without a display."""
+"""Figures: ROC, score histograms, score matrices, reference patterns; drawn without a display."""
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from camid.metrics import equal_error_rate, roc, roc_auc
@@ -17,13 +20,20 @@ Judged = tuple[NDArray[np.int64], NDArray[np.float64]]
 TITLES = {"lukas": "Lukas", "li": "Li"}
 COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#8d5a97", "#c98a1b")
 
+_TIGHT = {"handlelength": 1.2, "handletextpad": 0.5, "columnspacing": 0.9}
+
 PATTERN_SIDE = 96
 """Pixels a side of a pattern that are shown: enough to see it, few enough to tell pixels."""
+PATTERN_COLUMNS = 2
+LONGEST_NAME = 24
+"""Characters of a name in a figure."""
+NAMED_COLUMNS = 24
+"""Devices of a score matrix whose columns have room for their names."""
 
 
 def roc_figure(curves: Mapping[str, Judged]) -> Figure:
     """Return the ROC of each method: true-accept rate over false-accept rate, log axis."""
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    figure = Figure(figsize=(5.6, 4.4), layout="constrained")
     axes = figure.subplots()
     floor = min(1 / max(int(np.sum(labels == 0)), 1) for labels, _ in curves.values()) / 2
     for colour, (method, (labels, scores)) in zip(cycle(COLOURS), curves.items(), strict=False):
@@ -36,14 +46,14 @@ def roc_figure(curves: Mapping[str, Judged]) -> Figure:
     axes.plot(rates, rates, color="0.6", lw=0.8, label="chance")
     axes.set(xscale="log", xlim=(floor, 1), ylim=(0, 1.01))
     axes.set(xlabel="false-accept rate", ylabel="true-accept rate", title="ROC")
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="lower right", facecolor="white", framealpha=0.9, edgecolor="none")
     _plain(axes)
     return figure
 
 
 def histogram_figure(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Figure:
     """Return histograms of each method's scores, one curve a kind of comparison (its key)."""
-    figure = Figure(figsize=(6.4, 3 * len(scores)), layout="constrained")
+    figure = Figure(figsize=(5.6, 2.7 * len(scores)), layout="constrained")
     panels = figure.subplots(len(scores), squeeze=False)[:, 0]
     for axes, (method, kinds) in zip(panels, scores.items(), strict=True):
         values = np.concatenate(list(kinds.values()))
@@ -58,31 +68,96 @@ def histogram_figure(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) ->
         axes.set(title=TITLES.get(method, method), xlabel="normalised correlation", yscale="log")
         axes.set_ylabel("density")
         axes.set_ylim(top=axes.get_ylim()[1] * 3)
-        axes.legend(frameon=False, ncols=len(kinds), loc="upper right", fontsize=9)
+        axes.legend(frameon=False, ncols=len(kinds), loc="upper right", fontsize=7.5, **_TIGHT)
         _plain(axes)
     return figure
 
 
 def pattern_figure(patterns: Mapping[str, NDArray[np.float32]]) -> Figure:
     """Return the first pixels of reference patterns ``(height, width)``, ±3 standard deviations."""
-    figure = Figure(figsize=(3.2 * len(patterns), 3.6), layout="constrained")
-    panels: Sequence[Axes] = figure.subplots(1, len(patterns), squeeze=False)[0]
-    for axes, (device, pattern) in zip(panels, patterns.items(), strict=True):
+    num_rows = -(-len(patterns) // PATTERN_COLUMNS)
+    figure = Figure(figsize=(2.8 * PATTERN_COLUMNS, 3.2 * num_rows + 0.2), layout="constrained")
+    panels: list[Axes] = list(figure.subplots(num_rows, PATTERN_COLUMNS, squeeze=False).flat)
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, (device, pattern) in zip(panels, patterns.items(), strict=False):
         limit = 3 * float(pattern.std()) or 1.0
         shown = (pattern - pattern.mean())[:PATTERN_SIDE, :PATTERN_SIDE]
         axes.imshow(shown, cmap="gray", vmin=-limit, vmax=limit, interpolation="nearest")
-        axes.set_title(f"device {device}\nσ = {pattern.std():.2f} grey levels", fontsize=10)
-        axes.set_axis_off()
+        name = f"device {_short(device)}\nσ = {pattern.std():.2f} grey levels"
+        axes.set_title(name, fontsize=10, parse_math=False)
     side = f"{PATTERN_SIDE}×{PATTERN_SIDE}"
     figure.suptitle(f"Reference patterns: the first {side} pixels of the sensor")
     return figure
 
 
-def png(figure: Figure, *, dpi: int = 120) -> bytes:
+def matrix_figure(
+    matrices: Mapping[str, NDArray[np.float64]], devices: Sequence[str], *, models: Sequence[str]
+) -> Figure:
+    """Return the mean scores ``(device of the images, device of the pattern)`` of each method.
+
+    Devices are ordered by model, with a frame around those of one model. The colour is the root of
+    the score, white at 0 and below: impostors' scores must show beside the true devices'. What was
+    never compared is grey.
+    """
+    order = sorted(range(len(devices)), key=lambda i: (models[i], devices[i]))
+    names, kinds = [devices[i] for i in order], [models[i] for i in order]
+    width = 5.6 if len(order) <= NAMED_COLUMNS else 7.6
+    figure = Figure(figsize=(width, 0.75 * width * len(matrices)), layout="compressed")
+    panels = figure.subplots(len(matrices), squeeze=False)[:, 0]
+    for axes, (method, matrix) in zip(panels, matrices.items(), strict=True):
+        shown = np.ma.masked_invalid(matrix[np.ix_(order, order)])
+        top = max(float(shown.filled(0).max()), 1e-9)
+        norm = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
+        drawn = axes.imshow(shown, cmap="Blues", norm=norm, interpolation="nearest")
+        axes.set_facecolor("0.8")
+        for first, count in _blocks(kinds):
+            corner = (first - 0.5, first - 0.5)
+            axes.add_patch(Rectangle(corner, count, count, fill=False, ec=COLOURS[1], lw=1))
+        marks = top * np.linspace(0, 1, 5) ** 2
+        bar = figure.colorbar(drawn, ax=axes, shrink=0.85, label="mean score")
+        bar.set_ticks(list(marks), labels=[f"{mark:.2g}" for mark in marks])
+        axes.set(title=TITLES.get(method, method), ylabel="images of", xlabel="pattern of")
+        _name_devices(axes, names, kinds)
+    return figure
+
+
+def png(figure: Figure, *, dpi: int = 200) -> bytes:
     """Return a figure as a PNG file; equal figures give equal bytes."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+    with warnings.catch_warnings():
+        # Names may be in a script that matplotlib's font lacks: boxes in a picture are no alarm.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
     return file.getvalue()
+
+
+def _blocks(models: Sequence[str]) -> list[tuple[int, int]]:
+    """Return where devices of one known model begin, and how many they are, if not one alone."""
+    known = sorted({model for model in models if model})
+    runs = [(models.index(model), models.count(model)) for model in known]
+    return [(first, count) for first, count in runs if count > 1]
+
+
+def _name_devices(axes: Axes, devices: Sequence[str], models: Sequence[str]) -> None:
+    """Name rows, with the model where there is room, and columns, where they are few."""
+    size = float(np.clip(300 / len(devices), 3, 9))
+    full = [f"{m}  {d}".strip() for m, d in zip(models, devices, strict=True)]
+    rows = full if max(map(len, full)) <= LONGEST_NAME else [_short(name) for name in devices]
+    places = range(len(devices))
+    axes.set_yticks(places, rows, fontsize=size, parse_math=False)
+    if len(devices) <= NAMED_COLUMNS:
+        columns = [_short(name) for name in devices]
+        axes.set_xticks(places, columns, rotation=90, fontsize=size, parse_math=False)
+    else:
+        axes.set_xticks([])
+        axes.set_xlabel("pattern of, in the order of the rows")
+    axes.tick_params(length=0)
+
+
+def _short(name: str) -> str:
+    """Return a name that a figure has room for."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def _plain(axes: Axes) -> None:

@@ -129,6 +129,19 @@ def figures(
     }
 
 
+def mean_scores(queries: NDArray[np.int64], scores: Scores) -> Scores:
+    """Return the mean score of each device's queries with each pattern, ``(device, device)``.
+
+    ``queries`` holds each query's own device, a column of ``scores`` ``(query, device)``. NaN where
+    a device has no query, or no shared position with the other.
+    """
+    known = np.isfinite(scores)
+    own = np.eye(scores.shape[1])[queries].T
+    counts = own @ known
+    sums = own @ np.where(known, scores, 0.0)
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
 def _residuals(
     chunk: ChunkFile, queries: Sequence[str]
 ) -> tuple[list[Position], NDArray[np.float32]]:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = [
     *("--set", "simulate.num_devices=4", "--set", "simulate.num_models=2"),
     *("--set", "simulate.num_background=10", "--set", "simulate.num_foreground=3"),
-    *("--set", "simulate.width=256", "--set", "simulate.height=256"),
+    *("--set", "simulate.sizes=[[256,256]]"),
     *("--set", "simulate.pattern_strength=0.03"),
 ]
 
@@ -56,6 +56,10 @@ def test_the_demo_prints_both_baselines_and_keeps_their_rows(demo, home):
     assert re.search(r"^\s*li ", demo.stdout, re.MULTILINE)
     rows = json.loads((home / "runs/demo/results.json").read_text())
     assert {row["method"] for row in rows} == {"lukas", "li"}
+    assert f"Report: {home}/runs/demo/report.html" in demo.stdout
+    assert re.search(r"simulate [\d.]+ s · preprocess [\d.]+ s · enrol", demo.stdout)
+    page = (home / "runs/demo/report.html").read_text()
+    assert all(f"{row['eer']:.4f}" in page for row in rows)
     assert "simulating 4 phones with 13 photographs each" in demo.stderr
 
 

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,36 +19,39 @@ from camid.folder import Folder
 from camid.metrics import recognised, roc
 from camid.pattern_files import PatternFile, enrolment_digest, pattern_name, write_pattern
 from camid.records import ImageRecord, manifest_table
+from camid.report import DATA, PICTURES, REPORT, STAGES, report_page
 from camid.runtime.output import Output
 from camid.runtime.session import session
+from camid.runtime.simulation import simulated_with
+from camid.runtime.stages import Clock
 from camid.runtime.stream import streamed
 from camid.runtime.tracking import log_files, metrics, open_tracking, tracked_run
-from camid.scoring import METHODS, NEGATIVES, Contest, Scores, chunk_scores, figures
-from camid.splits import Gallery, enrolled, named_split
+from camid.scoring import METHODS, NEGATIVES, Contest, Scores, chunk_scores, figures, mean_scores
+from camid.splits import Gallery, Split, enrolled
 from camid.store import Store, open_store, write_table
+from camid.summary import data_summary
 
 SAME_DEVICE = "same device"
 SHOWN_PATTERNS = 4
 MEMORY_PER_PIXEL = 12
 """Bytes that scoring takes for a pixel of a chunk's queries: residuals, as read and enhanced."""
-PICTURES = {
-    "roc": "figures/roc.png",
-    "histograms": "figures/histograms.png",
-    "patterns": "figures/patterns.png",
-}
 ROC_POINTS = "figures/roc.csv"
 LOGGED_FILES = (
     *("config.yaml", "inputs.json", "results.csv", "scores.parquet", "devices.csv"),
-    *("left_out.csv", ROC_POINTS, *PICTURES.values()),
+    *("left_out.csv", DATA, STAGES, REPORT, ROC_POINTS, *PICTURES.values()),
 )
 
 
-def run_baselines(config: Config, output: Output) -> list[dict[str, Any]]:
+def run_baselines(
+    config: Config, output: Output, clock: Clock, *, split: Split, pipeline: str = "baselines"
+) -> list[dict[str, Any]]:
     """Score the store at ``config.paths.store`` with both baselines and return the result rows.
 
-    Writes reference patterns, ``scores.parquet``, ``devices.csv``, ``left_out.csv`` and figures to
-    the output folder, an MLflow run a method, and the results last. Patterns that an interrupted
-    run has written are used again.
+    Images are those that the ``split`` tests.
+
+    Writes reference patterns, ``scores.parquet``, ``devices.csv``, ``left_out.csv``, figures and
+    the report to the output folder, an MLflow run a method, and the results last. Patterns that an
+    interrupted run has written are used again. The report names the ``pipeline`` that repeats it.
 
     Raises
     ------
@@ -59,21 +62,30 @@ def run_baselines(config: Config, output: Output) -> list[dict[str, Any]]:
     if store.description["samples"]["dtype"] != "int8":
         raise ValueError(f"{config.paths.store}: holds pixels; baselines need a store of residuals")
     images = store.images()
-    split = named_split(config.split, (record.device for record in images))
-    tested = [record for record in images if record.device in set(split.test)]
+    tested = split.images("test", images)
     gallery = enrolled(tested, settings=config.enrolment, seed=config.seed)
+    untested = split.left_out("test", images)
+    gallery = replace(gallery, left_out=(*untested, *gallery.left_out))
     open_tracking()  # a server that is gone is known before the work is done
     patterns = output.folder / "patterns"
     with session():
-        _enrol(store, gallery, patterns)
-        queries, scores = _scores(store, gallery, patterns, config)
+        with clock.stage("enrol"):
+            _enrol(store, gallery, patterns)
+        with clock.stage("score"):
+            queries, scores = _scores(store, gallery, patterns, config)
     result = BaselineScores(gallery=gallery, queries=queries, scores=scores)
     rows = _rows(result, config)
     _write_csv(output.folder, "results.csv", rows)
     _write_tables(output.folder, result)
-    _write_figures(output.folder, result, patterns)
-    for method in METHODS:
-        _track(method, rows, config, store, output.folder)
+    with clock.stage("figures"):
+        _write_figures(output.folder, result, patterns)
+    with clock.stage("report"):
+        _write_summary(output.folder, store, split, pipeline)
+        _write_report(output.folder)
+    with clock.stage("tracking"):
+        for method in METHODS:
+            _track(method, rows, config, store, output.folder)
+    _write_report(output.folder)  # again: now it knows how long tracking took
     output.finish(rows)
     return rows
 
@@ -249,7 +261,7 @@ def _write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) 
 
 
 def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> None:
-    from camid.figures import histogram_figure, pattern_figure, png, roc_figure
+    from camid.figures import histogram_figure, matrix_figure, pattern_figure, png, roc_figure
 
     kinds = {method: result.comparisons(method) for method in METHODS}
     curves = {}
@@ -267,7 +279,21 @@ def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> 
     )
     folder.write(PICTURES["roc"], png(roc_figure(curves)))
     folder.write(PICTURES["histograms"], png(histogram_figure(kinds)))
+    means = {m: mean_scores(result.contest.queries, s) for m, s in result.scores.items()}
+    matrix = matrix_figure(means, result.gallery.devices, models=result.contest.models)
+    folder.write(PICTURES["matrix"], png(matrix))
     folder.write(PICTURES["patterns"], png(pattern_figure(shown)))
+
+
+def _write_summary(folder: Folder, store: Store, split: Split, pipeline: str) -> None:
+    """Write what the report says of the data."""
+    settings = simulated_with(store.description["settings"]["data"])
+    summary = data_summary(store, split, pipeline=pipeline, simulated=settings)
+    folder.write(DATA, (json.dumps(summary, indent=2) + "\n").encode())
+
+
+def _write_report(folder: Folder) -> None:
+    folder.write(REPORT, report_page(folder).encode())
 
 
 def _corners(

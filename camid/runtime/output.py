@@ -9,13 +9,14 @@ import yaml
 
 from camid.config import Config, config_tree, config_yaml, differences
 from camid.folder import Folder
+from camid.report import DATA, REPORT, STAGES
 
 CONFIG = "config.yaml"
 INPUTS = "inputs.json"
 RESULTS = "results.json"
 PARTS = (
     *(CONFIG, INPUTS, RESULTS, "results.csv", "scores.parquet", "devices.csv", "left_out.csv"),
-    *("patterns", "figures"),
+    *(DATA, STAGES, REPORT, "patterns", "figures"),
 )
 """Everything that pipelines write into an output folder, and that ``fresh`` deletes."""
 

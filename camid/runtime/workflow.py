@@ -12,26 +12,31 @@ from camid.runtime.ingest import Ingested, preprocess
 from camid.runtime.output import Output, claimed, record
 from camid.runtime.session import home, session
 from camid.runtime.simulation import simulate
+from camid.runtime.stages import Clock
 from camid.runtime.stream import console
-from camid.splits import named_split
-from camid.store import DESCRIPTION, is_finished, open_store, read_description
+from camid.splits import Split, named_split
+from camid.store import DESCRIPTION, Store, is_finished, open_store, read_description
 
 ADOPTED = ("images", "strips", "residual", "chunks")
 """Sections of the configuration that a store decides for whoever reads it."""
 
 
-def make_store(config: Config, *, fresh: bool = False) -> Ingested:
+def make_store(config: Config, *, fresh: bool = False, clock: Clock | None = None) -> Ingested:
     """Preprocess ``config.paths.data``, or what the store was made of, or simulated phones."""
+    clock = clock or Clock()
     smallest_side(config)  # a filter that cannot work is known before any photograph is made
     store = Folder(config.paths.store)
     if not config.paths.data and store.exists(DESCRIPTION):
         config = _with_data(config, read_description(store)["settings"]["data"])
     if config.paths.data:
-        return preprocess(config, fresh=fresh)
+        with clock.stage("preprocess"):
+            return preprocess(config, fresh=fresh)
     photographs = home() / "simulated"
     with session():
-        _simulated(photographs, config)
-        return preprocess(_with_data(config, photographs.uri), fresh=fresh)
+        with clock.stage("simulate"):
+            _simulated(photographs, config)
+        with clock.stage("preprocess"):
+            return preprocess(_with_data(config, photographs.uri), fresh=fresh)
 
 
 def make_recorded_store(config: Config, *, fresh: bool = False) -> Ingested:
@@ -47,19 +52,20 @@ def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list
     Where photographs are named, or the store at the default place is not finished, the store is
     made first.
     """
+    clock = Clock()
     default = Folder((home() / "store").uri)
     unmade = config.paths.store == default.uri and not is_finished(default)
     if config.paths.data or unmade:
-        _say(make_store(config).lines(config.paths.store))
+        _say(make_store(config, clock=clock).lines(config.paths.store))
     config = _adopting(config)
     store = open_store(config.paths.store)
-    split = named_split(config.split, {image.device for image in store.images()})
-    if split.missing:
-        _say([f"split {split.name}: the store lacks {len(split.missing)} of its devices"])
-    inputs = {"store_digest": store.digest, "devices": list(split.test)}
+    split = _split(config, store)
+    scenes = list(split.scenes.get("test", ()))
+    inputs = {"store_digest": store.digest, "devices": list(split.test), "scenes": scenes}
     output = claimed(config, fresh=fresh, inputs=inputs)
     if not output.is_finished:
-        return output, run_baselines(config, output)
+        clock.keep(output.folder)
+        return output, run_baselines(config, output, clock, split=split)
     return output, _finished_before(output)
 
 
@@ -80,16 +86,31 @@ def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict
     output = claimed(config, fresh=fresh, parts=("photographs", "photographs.json", "store"))
     if output.is_finished:
         return output, _finished_before(output)
+    clock = Clock()
+    clock.keep(output.folder)
     with session():
-        _simulated(photographs, config)
-        _say(preprocess(config).lines(config.paths.store))
-        return output, run_baselines(config, output)
+        with clock.stage("simulate"):
+            _simulated(photographs, config)
+        with clock.stage("preprocess"):
+            done = preprocess(config)
+        _say(done.lines(config.paths.store))
+        split = _split(config, open_store(config.paths.store))
+        return output, run_baselines(config, output, clock, split=split, pipeline="demo")
 
 
 def _finished_before(output: Output) -> list[dict[str, Any]]:
     """Say that an output folder was finished before, and return its rows."""
     _say([f"finished: {output.folder.uri} (--fresh computes it again)"])
     return output.rows()
+
+
+def _split(config: Config, store: Store) -> Split:
+    """Return the configured split of a store's images, and say what it lacks."""
+    images = store.images()
+    split = named_split(config.split, images, settings=config.splits, seed=config.seed)
+    if split.missing:
+        _say([f"split {split.name}: the store lacks {len(split.missing)} of its devices"])
+    return split
 
 
 def _say(lines: Sequence[str]) -> None:

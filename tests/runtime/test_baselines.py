@@ -16,6 +16,7 @@ from camid.matching import ncc
 from camid.pattern_files import PatternFile, pattern_name
 from camid.residuals import residual
 from camid.runtime.output import claimed
+from camid.runtime.stages import stage_seconds
 from camid.runtime.workflow import make_baselines
 from camid.simulate import phones
 from camid.store import open_store
@@ -103,9 +104,21 @@ def test_every_score_every_device_and_every_picture_is_kept(scored):
     lines = (root / "out/devices.csv").read_text().splitlines()
     assert len(lines) == 7
     assert lines[1].startswith("100,Aurora A1,512,256,12,12,5,1.0000")
-    for name in ("roc", "histograms", "patterns"):
+    for name in ("roc", "histograms", "matrix", "patterns"):
         assert (root / f"out/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
     assert load_config(str(root / "out/config.yaml")) == config
+
+
+def test_the_report_tells_of_every_method_the_data_and_the_time(scored):
+    _, root, rows = scored
+    page = " ".join((root / "out/report.html").read_text().split())
+    for method in ("lukas", "li"):
+        assert f"{row(rows, method)['auc']:.4f}" in page
+    assert page.count("data:image/png;base64,") == 4
+    assert "Simulated phones, not photographs" in page
+    assert "6 simulated phones" in page
+    for stage in ("Enrol", "Score", "Figures", "Tracking"):
+        assert f">{stage}</th>" in page
 
 
 def test_mlflow_lines_the_methods_up(scored):
@@ -124,6 +137,7 @@ def test_mlflow_lines_the_methods_up(scored):
         assert run.data.tags["store_digest"] == open_store(config.paths.store).digest
         names = {f.path for f in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
         assert {"config.yaml", "results.csv", "scores.parquet", "devices.csv", "figures"} <= names
+        assert {"report.html", "data.json", "stages.csv"} <= names
         assert json.loads((root / "out/inputs.json").read_text())["devices"] == [
             *("100", "101", "102", "103", "104", "105")
         ]
@@ -152,9 +166,12 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(scored, home):
     (out / "patterns" / pattern_name("101")).unlink()
     kept = out / "patterns" / pattern_name("100")
     before = kept.stat().st_mtime_ns
+    data, seconds = (out / "data.json").read_bytes(), stage_seconds(Folder(str(out)))
     _, again = make_baselines(config)
     assert again == rows
     assert kept.stat().st_mtime_ns == before
+    assert (out / "data.json").read_bytes() == data
+    assert stage_seconds(Folder(str(out)))["score"] > seconds["score"]
     assert (out / "patterns" / pattern_name("101")).exists()
 
 

@@ -38,6 +38,8 @@ def test_fresh_deletes_what_pipelines_write_and_nothing_else(tmp_path):
     output = claimed(config(tmp_path), fresh=False)
     output.folder.write("patterns/device=1.parquet", b"ours")
     output.folder.write("store/store.json", b"ours, but not of this pipeline")
+    for name in ("report.html", "data.json", "stages.csv"):
+        output.folder.write(name, b"ours")
     output.folder.write("thesis.tex", b"mine")
     claimed(config(tmp_path), fresh=True)
     kept = {"config.yaml", "inputs.json", "store/store.json", "thesis.tex"}
