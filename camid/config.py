@@ -55,8 +55,10 @@ class Simulate:
     """Width and height of the sensors, dealt to models in turn."""
     portraits: Share = 0.2
     """Share of foregrounds that are taken upright."""
-    pattern_strength: PositiveFloat = 0.0055
-    """Middle of the standard deviations of a photosite's sensitivity around 1."""
+    pattern_strength: PositiveFloat = 0.005
+    """Standard deviation of a photosite's sensitivity around 1, of the median model."""
+    pattern_spread: Annotated[float, Field(ge=0, le=3)] = 0.9
+    """Standard deviation of the models' strengths, as natural logarithms."""
     kinship: tuple[Share, Share] = (0.1, 0.5)
     """Range of what devices of one model share, relative to their pattern's strength."""
     quality: Annotated[int, Field(ge=50, le=100)] = 98

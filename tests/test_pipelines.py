@@ -14,7 +14,8 @@ SMALL = [
     *("--set", "simulate.num_devices=4", "--set", "simulate.num_models=2"),
     *("--set", "simulate.num_background=10", "--set", "simulate.num_foreground=3"),
     *("--set", "simulate.sizes=[[256,256]]"),
-    *("--set", "simulate.pattern_strength=0.03"),
+    *("--set", "simulate.pattern_strength=0.03", "--set", "simulate.pattern_spread=0"),
+    *("--set", "simulate.portraits=0"),
 ]
 
 

@@ -139,6 +139,7 @@ def drawn_model(settings: Simulate, number: int, *, seed: int) -> Model:
 
 
 def _sensor(rng: np.random.Generator, settings: Simulate, size: tuple[int, int]) -> Sensor:
+    strength = float(np.exp(settings.pattern_spread * np.clip(rng.standard_normal(), -3, 1)))
     return Sensor(
         width=size[0],
         height=size[1],
@@ -149,8 +150,7 @@ def _sensor(rng: np.random.Generator, settings: Simulate, size: tuple[int, int])
         bits=int(rng.choice([10, 12])),
         base_iso=int(rng.choice([25, 32, 50, 64, 100])),
         sensitivity=(float(rng.uniform(0.45, 0.65)), 1.0, float(rng.uniform(0.5, 0.75))),
-        pattern_strength=settings.pattern_strength
-        * float(np.exp(np.clip(rng.normal(-0.1, 0.9), -3, 0.8))),
+        pattern_strength=settings.pattern_strength * strength,
         kinship=float(rng.uniform(*settings.kinship)),
         dark_offset=float(rng.uniform(0.3, 1.5)),
         dark_current=float(rng.uniform(1, 10)),

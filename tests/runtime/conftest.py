@@ -17,6 +17,7 @@ SMALL = [
     "simulate.sizes=[[512,256]]",
     "simulate.portraits=0",
     "simulate.pattern_strength=0.02",
+    "simulate.pattern_spread=0",
 ]
 """Six phones of three models, two strips an image: seconds for the whole path."""
 

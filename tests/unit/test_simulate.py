@@ -21,7 +21,12 @@ from camid.simulate.sensor import TAPS, Exposure, _mosaic, falloff, raw_signal
 from camid.sources.socrates import place
 
 SETTINGS = Simulate(
-    num_devices=4, num_models=2, sizes=((384, 256),), portraits=0, pattern_strength=0.02
+    num_devices=4,
+    num_models=2,
+    sizes=((384, 256),),
+    portraits=0,
+    pattern_strength=0.02,
+    pattern_spread=0,
 )
 MODEL = drawn_model(SETTINGS, 0, seed=5)
 PLAIN = Exposure(light=0.4, stops=0, seconds=0.01, blur=0.8)
