@@ -16,7 +16,7 @@ from camid.simulate.models import Processing, Sensor
 
 Plane = NDArray[np.float32]
 
-CURVE_STEPS = 4096
+CURVE_STEPS = 1 << 16
 
 
 def developed(raw: Plane, sensor: Sensor, processing: Processing, *, noise: float) -> Plane:
@@ -53,8 +53,7 @@ def developed(raw: Plane, sensor: Sensor, processing: Processing, *, noise: floa
 
 def jpeg(planes: Plane, processing: Processing, *, exif: Image.Exif) -> bytes:
     """Return luma and chroma planes ``(3, height, width)``, grey levels, as the camera's file."""
-    samples = np.rint(np.clip(planes, 0, 255)).astype(np.uint8)
-    image = Image.merge("YCbCr", [Image.fromarray(np.ascontiguousarray(p)) for p in samples])
+    image = Image.merge("YCbCr", [Image.fromarray(_samples(plane)) for plane in planes])
     file = io.BytesIO()
     image.save(
         file,
@@ -68,12 +67,13 @@ def jpeg(planes: Plane, processing: Processing, *, exif: Image.Exif) -> bytes:
 
 def midtone_slope() -> float:
     """Return the grey levels that a share of full scale makes in the midtones."""
-    return float(255 / 2.2 * 0.18 ** (1 / 2.2 - 1))
+    return float(255 * 1.055 / 2.4 * 0.18 ** (1 / 2.4 - 1))
 
 
 def _curve(contrast: float) -> NDArray[np.float32]:
-    """Return grey levels over the square root of light: gamma 2.2 and an S of some contrast."""
-    display = np.linspace(0, 1, CURVE_STEPS) ** (2 / 2.2)
+    """Return grey levels over light: sRGB's curve, IEC 61966-2-1, and an S of some contrast."""
+    light = np.linspace(0, 1, CURVE_STEPS)
+    display = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     bent = (1 - contrast) * display + contrast * display**2 * (3 - 2 * display)
     return np.asarray(255 * bent, np.float32)
 
@@ -94,8 +94,7 @@ def _demosaicked(
     zero, one, two = np.float32(0), np.float32(1), np.float32(2)  # Python's numbers are doubles
     half, quarter, eighth = np.float32(0.5), np.float32(0.25), np.float32(0.125)
     four, five = np.float32(4), np.float32(5)
-    last = len(curve) - 2
-    steps = np.float32(last + 1)
+    steps = np.float32(len(curve) - 1)
     for y in range(height):
         row = (y + cfa[0]) & 1
         for x in range(width):
@@ -124,9 +123,7 @@ def _demosaicked(
             mean = (rgb[0] + two * green + rgb[2]) * quarter
             for colour in range(3):
                 light = mean + saturation * (min(rgb[colour], one) - mean)
-                light = np.sqrt(min(max(light, zero), one)) * steps
-                low = min(int(light), last)
-                rgb[colour] = curve[low] + (light - np.float32(low)) * (curve[low + 1] - curve[low])
+                rgb[colour] = curve[int(min(max(light, zero), one) * steps + half)]
             luma = np.float32(0.299) * rgb[0] + np.float32(0.587) * rgb[1]
             luma += np.float32(0.114) * rgb[2]
             planes[0, y, x] = luma
@@ -142,16 +139,18 @@ def _boxed(plane: Plane, radius: int) -> Plane:
     side = 2 * radius + 1
     share = np.float32(1 / (side * side))
     result = np.empty((height, width), np.float32)
-    columns = np.zeros(width, np.float32)
+    line = np.empty(width + 2 * radius, np.float32)
     for y in range(height):
-        columns[:] = 0
+        middle = line[radius : radius + width]
+        middle[:] = 0
         for tap in range(-radius, radius + 1):
-            columns += plane[min(max(y + tap, 0), height - 1)]
-        for x in range(width):
-            total = np.float32(0)
-            for tap in range(-radius, radius + 1):
-                total += columns[min(max(x + tap, 0), width - 1)]
-            result[y, x] = total * share
+            middle += plane[min(max(y + tap, 0), height - 1)]
+        line[:radius] = line[radius]
+        line[radius + width :] = line[radius + width - 1]
+        total = line[:width].copy()
+        for tap in range(1, side):
+            total += line[tap : tap + width]
+        result[y] = total * share
     return result
 
 
@@ -185,4 +184,17 @@ def _sharpened(luma: Plane, amount: np.float32) -> Plane:
             blurred = np.float32(0.25) * luma[y, x] + np.float32(0.125) * cross
             blurred += np.float32(0.0625) * corners
             result[y, x] = luma[y, x] + amount * (luma[y, x] - blurred)
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _samples(plane: Plane) -> NDArray[np.uint8]:
+    """Return grey levels rounded to whole ones."""
+    height, width = plane.shape
+    result = np.empty((height, width), np.uint8)
+    for y in range(height):
+        for x in range(width):
+            result[y, x] = int(
+                min(max(plane[y, x], np.float32(0)), np.float32(255)) + np.float32(0.5)
+            )
     return result

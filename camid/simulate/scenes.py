@@ -16,6 +16,8 @@ Points = NDArray[np.float64]
 Shape = tuple[int, int]
 
 GROUND, SKY, FIRST_LEAF = 0, 1, 2
+GRAIN = np.float32(0.6)
+"""Deviation of the white part of the fine texture, relative to the rest."""
 SMALLEST_LEAF = 5.0
 """Pixels from the middle to the rim."""
 
@@ -32,8 +34,7 @@ def foreground(rng: np.random.Generator, shape: Shape) -> Plane:
     """Return a natural-looking scene: objects, textures, sky, shadows, lamps; 1 amid."""
     labels, num_leaves = _leaves(rng, shape)
     table = _looks(rng, FIRST_LEAF + num_leaves)
-    coarse, fine = _textures(rng, shape)
-    planes: Plane = _painted(labels, table, coarse, fine, _shadows(rng, shape))
+    planes: Plane = _painted(labels, table, *_textures(rng, shape), _shadows(rng, shape))
     planes /= np.exp(np.log(planes[1, ::8, ::8]).mean())
     return planes
 
@@ -111,24 +112,32 @@ def _looks(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
     return table
 
 
-def _textures(rng: np.random.Generator, shape: Shape) -> tuple[Plane, Plane]:
-    """Return a coarse and a fine texture, Gaussian with power laws of frequency, deviation 1."""
-    white = fft.rfft2(rng.standard_normal(shape, np.float32))
-    y = fft.fftfreq(shape[0]).astype(np.float32)[:, None]
-    x = fft.rfftfreq(shape[1]).astype(np.float32)[None, :]
-    radius = np.maximum(y * y + x * x, np.float32(1 / max(shape) ** 2))
-    slopes = rng.uniform(1.1, 1.6), rng.uniform(0.3, 0.9)
+def _textures(rng: np.random.Generator, shape: Shape) -> tuple[Plane, Plane, Plane]:
+    """Return a coarse and a fine texture, Gaussian with power laws of frequency, and a grain.
+
+    The first two are drawn at half the resolution; the grain is white and fills in what they lack.
+    """
+    half = (-(-shape[0] // 2), -(-shape[1] // 2))
+    white = fft.rfft2(rng.standard_normal(half, np.float32))
+    y = fft.fftfreq(half[0]).astype(np.float32)[:, None]
+    x = fft.rfftfreq(half[1]).astype(np.float32)[None, :]
+    radius = np.log(np.maximum(y * y + x * x, np.float32(1 / max(half) ** 2)))
     planes = []
-    for slope in slopes:
-        plane = fft.irfft2(white * radius ** np.float32(-slope / 2), s=shape)
-        planes.append(plane / plane.std())
-    return planes[0], planes[1]
+    for slope in (rng.uniform(1.1, 1.6), rng.uniform(0.3, 0.9)):
+        plane = fft.irfft2(white * np.exp(radius * np.float32(-slope / 2)), s=half)
+        planes.append(_enlarged(plane / plane.std(), shape))
+    return planes[0], planes[1], rng.standard_normal(shape, np.float32)
+
+
+def _enlarged(plane: Plane, shape: Shape) -> Plane:
+    """Return a plane brought to a shape by bicubic interpolation."""
+    image = Image.fromarray(plane).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
+    return np.asarray(image, np.float32)
 
 
 def _shadows(rng: np.random.Generator, shape: Shape) -> Plane:
     """Return a soft random plane, deviation about 1."""
-    coarse = Image.fromarray(rng.standard_normal((6, 8), np.float32))
-    return np.asarray(coarse.resize((shape[1], shape[0]), Image.Resampling.BICUBIC), np.float32)
+    return _enlarged(rng.standard_normal((6, 8), np.float32), shape)
 
 
 def _ramp(rng: np.random.Generator, shape: Shape) -> Plane:
@@ -141,14 +150,20 @@ def _ramp(rng: np.random.Generator, shape: Shape) -> Plane:
 
 @njit(cache=True, nogil=True)
 def _painted(
-    labels: NDArray[np.int32], table: Plane, coarse: Plane, fine: Plane, shadows: Plane
+    labels: NDArray[np.int32],
+    table: Plane,
+    coarse: Plane,
+    fine: Plane,
+    grain: Plane,
+    shadows: Plane,
 ) -> Plane:
     height, width = labels.shape
     planes = np.empty((3, height, width), np.float32)
     for y in range(height):
         for x in range(width):
             look = table[labels[y, x]]
-            light = np.exp(look[3] * coarse[y, x] + look[4] * fine[y, x] + look[5] * shadows[y, x])
+            rough = look[4] * (fine[y, x] + GRAIN * grain[y, x])
+            light = np.exp(look[3] * coarse[y, x] + rough + look[5] * shadows[y, x])
             for colour in range(3):
                 planes[colour, y, x] = look[colour] * light
     return planes

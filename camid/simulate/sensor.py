@@ -87,21 +87,23 @@ def _mosaic(planes: Plane, taps: Plane, scale: Plane, cfa: tuple[int, int]) -> P
     _, height, width = planes.shape
     reach = len(taps) // 2
     signal = np.empty((height, width), np.float32)
-    line = np.empty((2, width), np.float32)
+    line = np.empty(width + 2 * reach, np.float32)
     for y in range(height):
         row = (y + cfa[0]) & 1  # 0: red and green, 1: green and blue
         for slot in range(2):
-            line[slot] = 0
-            for tap in range(-reach, reach + 1):
-                near = min(max(y + tap, 0), height - 1)
-                line[slot] += taps[tap + reach] * planes[row + slot, near]
-        for x in range(width):
-            slot = (x + cfa[1]) & 1
-            light = np.float32(0)
-            for tap in range(-reach, reach + 1):
-                near = min(max(x + tap, 0), width - 1)
-                light += taps[tap + reach] * line[slot, near]
-            signal[y, x] = light * scale[row + slot]
+            middle = line[reach : reach + width]
+            middle[:] = 0
+            for tap in range(len(taps)):
+                near = min(max(y + tap - reach, 0), height - 1)
+                middle += taps[tap] * planes[row + slot, near]
+            line[:reach] = line[reach]
+            line[reach + width :] = line[reach + width - 1]
+            first = (slot + cfa[1]) & 1
+            for x in range(first, width, 2):
+                light = np.float32(0)
+                for tap in range(len(taps)):
+                    light += taps[tap] * line[x + tap]
+                signal[y, x] = light * scale[row + slot]
     return signal
 
 
