@@ -108,9 +108,12 @@ def tracked_run(method: str, config: Config, *, tags: Mapping[str, str]) -> Iter
 @contextmanager
 def _answering() -> Iterator[None]:
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import DBAPIError
 
     try:
         yield
+    except DBAPIError as error:  # the sqlite file: MLflow lets its errors through
+        raise ValueError(f"MLflow at {tracking_uri()} cannot be used: {error.orig}") from None
     except MlflowException as error:
         words = str(error).splitlines()[0]
         raise ValueError(f"MLflow at {tracking_uri()} does not answer: {words}") from None

@@ -30,6 +30,14 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
+def test_a_full_disk_under_mlflow_is_one_sentence(small_disk, tmp_path):
+    home = small_disk(300)
+    refused = pipeline("demo", *SMALL, "--out", str(tmp_path / "out"), home=home)
+    assert refused.returncode == 2, refused.stderr
+    assert "database or disk is full" in refused.stderr.splitlines()[-1]
+    assert "Traceback" not in refused.stderr
+
+
 def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(small_disk, tmp_path):
     """Full while photographs are written, then while the store is, then never."""
     for kibibytes in (600, 2600):
