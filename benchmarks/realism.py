@@ -130,7 +130,7 @@ def spectrum(devices: Devices) -> Figures:
 
 def correlations(devices: Devices, rng: np.random.Generator) -> Figures:
     """NCC of single images of one device and of two, and of an image with a half's mean."""
-    same, cross, own, own_by_device = [], [], [], []
+    same, cross, siblings, own, own_by_device = [], [], [], [], []
     for device in devices.names:
         images = devices.residuals[device]
         order = rng.permutation(len(images))
@@ -141,12 +141,17 @@ def correlations(devices: Devices, rng: np.random.Generator) -> Figures:
         for _ in range(20):
             a, b = devices.draw(rng, device, 2)
             same.append(ncc(a, b))
-            other = devices.other(rng, device, same_model=False)
-            cross.append(ncc(a, devices.draw(rng, other, 1)[0]))
+            for same_model in (False, True):
+                other = devices.other(rng, device, same_model=same_model)
+                is_sibling = devices.models[other] == devices.models[device]
+                found = ncc(a, devices.draw(rng, other, 1)[0])
+                (siblings if is_sibling else cross).append(found)
     quantiles = np.quantile(own_by_device, [0.1, 0.5, 0.9])
     return {
         "NCC of two images, one device, median": float(np.median(same)),
-        "NCC of two images, two devices, deviation": float(np.std(cross)),
+        "NCC of two images, other models, mean": float(np.mean(cross)),
+        "NCC of two images, other models, deviation": float(np.std(cross)),
+        "NCC of two images, two devices of one model, mean": float(np.mean(siblings)),
         "NCC with half a device's mean, weak device (10 %)": quantiles[0],
         "NCC with half a device's mean, median device": quantiles[1],
         "NCC with half a device's mean, strong device (90 %)": quantiles[2],

@@ -35,7 +35,7 @@ def without_peaks(plane: Plane) -> Plane:
     A frequency's magnitude is taken as noise of the plane's variance plus a signal whose variance
     is the least over neighbourhoods of 3 to 9 frequencies; only the noise's share stays.
     """
-    spectrum = fft.rfft2(np.asarray(plane, np.float32))
+    spectrum = fft.fft2(np.asarray(plane, np.float32))
     noise = np.float32(np.var(plane))
     energy = (spectrum.real**2 + spectrum.imag**2) / np.float32(plane.size)
     signal = np.full_like(energy, np.inf)
@@ -43,7 +43,7 @@ def without_peaks(plane: Plane) -> Plane:
         local = uniform_filter(energy, window, mode="wrap") - noise
         np.minimum(signal, np.maximum(local, 0), out=signal)
     kept = noise / (signal + noise) if noise > 0 else np.zeros_like(signal)
-    return np.asarray(fft.irfft2(spectrum * kept, s=plane.shape), np.float32)
+    return np.asarray(fft.ifft2(spectrum * kept).real, np.float32)
 
 
 def whitened(plane: Plane, *, window: int = 9) -> Plane:

@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from camid.folder import Folder
@@ -23,6 +23,14 @@ Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _rising(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError(f"a range goes from low to high, got {list(ends)}")
+    return ends
+
+
 Side = Annotated[int, Field(ge=64, le=16384, multiple_of=2)]
 
 
@@ -55,11 +63,11 @@ class Simulate:
     """Width and height of the sensors, dealt to models in turn."""
     portraits: Share = 0.2
     """Share of foregrounds that are taken upright."""
-    pattern_strength: PositiveFloat = 0.005
+    pattern_strength: PositiveFloat = 0.007
     """Standard deviation of a photosite's sensitivity around 1, of the median model."""
-    pattern_spread: Annotated[float, Field(ge=0, le=3)] = 0.9
-    """Standard deviation of the models' strengths, as natural logarithms."""
-    kinship: tuple[Share, Share] = (0.1, 0.5)
+    pattern_spread: Annotated[float, Field(ge=0, le=3)] = 0.65
+    """Standard deviation of the models' strengths, as natural logarithms; the strongest are cut."""
+    kinship: Annotated[tuple[Share, Share], AfterValidator(_rising)] = (0.1, 0.5)
     """Range of what devices of one model share, relative to their pattern's strength."""
     quality: Annotated[int, Field(ge=50, le=100)] = 98
     """JPEG quality of the best model; models have up to 22 points less, most of them few."""

@@ -3,7 +3,7 @@
 import platform
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,9 +20,7 @@ _SIZE = re.compile(r"^\d+x\d+ px(?= is )")
 """A file's own pixel size: files that are too small for one reason are one group."""
 
 
-def data_summary(
-    store: Store, split: Split, *, pipeline: str, simulated: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def data_summary(store: Store, split: Split, *, pipeline: str) -> dict[str, Any]:
     """Return facts of a store and a split of its devices, as JSON can hold them.
 
     Parameters
@@ -33,16 +31,15 @@ def data_summary(
         The devices that train, validate and test.
     pipeline
         Name of the pipeline that repeats the run.
-    simulated
-        Seed and settings of the simulation that the photographs are of; ``None`` for photographs.
     """
     settings = store.description["settings"]
+    simulated = store.description.get("simulated")
     images = store.images()
     return {
         "pipeline": pipeline,
         # Simulated photographs are told by their settings, wherever they lie.
         "source": "" if simulated else settings["data"],
-        "simulated": dict(simulated) if simulated else None,
+        "simulated": simulated,
         "store_seed": settings["seed"],
         "store_digest": store.digest,
         "plan_digest": store.description["plan_digest"],

@@ -22,7 +22,6 @@ from camid.records import ImageRecord, manifest_table
 from camid.report import DATA, PICTURES, REPORT, STAGES, report_page
 from camid.runtime.output import Output
 from camid.runtime.session import session
-from camid.runtime.simulation import simulated_with
 from camid.runtime.stages import Clock
 from camid.runtime.stream import streamed
 from camid.runtime.tracking import log_files, metrics, open_tracking, tracked_run
@@ -287,8 +286,7 @@ def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> 
 
 def _write_summary(folder: Folder, store: Store, split: Split, pipeline: str) -> None:
     """Write what the report says of the data."""
-    settings = simulated_with(store.description["settings"]["data"])
-    summary = data_summary(store, split, pipeline=pipeline, simulated=settings)
+    summary = data_summary(store, split, pipeline=pipeline)
     folder.write(DATA, (json.dumps(summary, indent=2) + "\n").encode())
 
 

@@ -19,6 +19,7 @@ from camid.folder import Folder
 from camid.plan import Chunk, chunks_of, plan_digest, planned
 from camid.records import OK, ImageRecord, manifest_table, rejected
 from camid.runtime.session import session
+from camid.runtime.simulation import simulated_with
 from camid.runtime.stream import streamed, tracked
 from camid.sources import find_files, read_headers
 from camid.store import (
@@ -99,7 +100,12 @@ def preprocess(config: Config, *, fresh: bool = False) -> Ingested:
         names = {chunk_name(chunk.device, chunk.number): chunk for chunk in chunks}
         ready = _ready(store, names, facts=facts)
         missing = [chunk for name, chunk in names.items() if name not in ready]
-        description = {"settings": settings, "samples": facts, "plan_digest": plan_digest(chunks)}
+        description = {
+            "settings": settings,
+            "samples": facts,
+            "plan_digest": plan_digest(chunks),
+            "simulated": simulated_with(config.paths.data),
+        }
         _begin(store, names, description, is_due=bool(missing))
         fates = {fate.image_id: fate for fates in ready.values() for fate in fates}
         started = time.monotonic()

@@ -59,7 +59,7 @@ def claimed(
     ValueError
         If it belongs to another configuration or to other inputs, or holds what is no pipeline's.
     """
-    folder = Folder(config.paths.out)
+    folder = _folder(config)
     stated = {CONFIG: config_tree(config), INPUTS: dict(inputs or {})}
     if not folder.exists(CONFIG):
         if folder.files():
@@ -91,12 +91,19 @@ def record(config: Config, rows: Sequence[Mapping[str, Any]], *, pipeline: str) 
     ValueError
         If the folder holds something else.
     """
-    folder, inputs = Folder(config.paths.out), {"pipeline": pipeline}
+    folder, inputs = _folder(config), {"pipeline": pipeline}
     if folder.files() and (not folder.exists(CONFIG) or _stated(folder)[INPUTS] != inputs):
         raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
     folder.write(INPUTS, (json.dumps(inputs, indent=2) + "\n").encode())
     folder.write(CONFIG, config_yaml(config).encode())
     Output(folder).finish(rows)
+
+
+def _folder(config: Config) -> Folder:
+    folder = Folder(config.paths.out)
+    if folder.is_file():
+        raise ValueError(f"{folder.uri}: is a file; name a folder with --out")
+    return folder
 
 
 def _stated(folder: Folder) -> dict[str, dict[str, Any]]:

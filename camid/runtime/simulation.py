@@ -21,6 +21,9 @@ from camid.simulate import (
 PATTERNS = "-patterns"
 """What is added to the folder's name for that of the planted patterns."""
 
+MEMORY_PER_PIXEL = 90
+"""Bytes that a photograph takes for a pixel, planes of its scene, sensor and development."""
+
 NOTED = {"seed", "num_devices", "num_background", "num_foreground"}
 """What the note beside simulated photographs states, among other settings."""
 
@@ -81,7 +84,8 @@ def _written(folder: Folder, settings: Simulate, *, seed: int) -> Iterator[pa.Ta
         if (names := [n for *_, n in photograph_names(phone, settings) if n not in present])
     ]
     work = partial(_write, folder=folder.uri, settings=settings, seed=seed)
-    yield from streamed(missing, work, description="simulate", unit="images")
+    memory = MEMORY_PER_PIXEL * max(width * height for width, height in settings.sizes)
+    yield from streamed(missing, work, description="simulate", unit="images", memory=memory)
 
 
 def _write(table: pa.Table, *, folder: str, settings: Simulate, seed: int) -> pa.Table:

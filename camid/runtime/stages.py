@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
 
 from camid.folder import Folder
@@ -24,9 +24,13 @@ class Clock:
         started = perf_counter()
         try:
             yield
-        finally:
+        except BaseException:
             self.seconds[name] += perf_counter() - started
-            self._write()
+            with suppress(OSError):  # what stopped the body is worth more
+                self._write()
+            raise
+        self.seconds[name] += perf_counter() - started
+        self._write()
 
     def keep(self, folder: Folder) -> None:
         """Go on where earlier runs into ``folder`` were, and write there whatever comes."""

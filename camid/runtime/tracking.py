@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from camid.config import Config, config_tree
-from camid.folder import Folder
+from camid.folder import FULL, Folder
 from camid.runtime.session import home
 
 EXPERIMENT = "camid"
@@ -78,7 +78,7 @@ def open_tracking() -> None:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
-    with _answering():
+    with _answering(), _whole(uri):
         if uri.startswith(SQLITE) and mlflow.get_experiment_by_name(EXPERIMENT) is None:
             place = Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts"
             mlflow.create_experiment(EXPERIMENT, artifact_location=place.as_uri())
@@ -106,6 +106,32 @@ def tracked_run(method: str, config: Config, *, tags: Mapping[str, str]) -> Iter
 
 
 @contextmanager
+def _whole(uri: str) -> Iterator[None]:
+    """Leave no sqlite file that was begun here and not completed: MLflow would never open it again.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written where it is wanted; MLflow itself would try for minutes.
+    """
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    file = Path(uri.removeprefix(SQLITE)).absolute()
+    is_new = not file.exists()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=file.parent):
+        pass
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            for left in file.parent.glob(f"{file.name}*"):
+                left.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
 def _answering() -> Iterator[None]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import DBAPIError
@@ -114,6 +140,12 @@ def _answering() -> Iterator[None]:
         yield
     except DBAPIError as error:  # the sqlite file: MLflow lets its errors through
         raise ValueError(f"MLflow at {tracking_uri()} cannot be used: {error.orig}") from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise OSError(
+            f"MLflow at {tracking_uri()}: {error.strerror}; make room and run again"
+        ) from None
     except MlflowException as error:
         words = str(error).splitlines()[0]
         raise ValueError(f"MLflow at {tracking_uri()} does not answer: {words}") from None

@@ -1,6 +1,7 @@
 """What pipelines do one after the other: photographs, store, results; each step only if needed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from camid.runtime.baselines import run_baselines
 from camid.runtime.ingest import Ingested, preprocess
 from camid.runtime.output import Output, claimed, record
 from camid.runtime.session import home, session
-from camid.runtime.simulation import simulate
+from camid.runtime.simulation import PATTERNS, simulate
 from camid.runtime.stages import Clock
 from camid.runtime.stream import console
 from camid.splits import Split, named_split
@@ -19,6 +20,9 @@ from camid.store import DESCRIPTION, Store, is_finished, open_store, read_descri
 
 ADOPTED = ("images", "strips", "residual", "chunks")
 """Sections of the configuration that a store decides for whoever reads it."""
+
+SIMULATED = ("photographs", "photographs.json", f"photographs{PATTERNS}", "store")
+"""What the demo makes in its output folder before the baselines."""
 
 
 def make_store(config: Config, *, fresh: bool = False, clock: Clock | None = None) -> Ingested:
@@ -32,7 +36,7 @@ def make_store(config: Config, *, fresh: bool = False, clock: Clock | None = Non
         with clock.stage("preprocess"):
             return preprocess(config, fresh=fresh)
     photographs = home() / "simulated"
-    with session():
+    with _started(clock):
         with clock.stage("simulate"):
             _simulated(photographs, config)
         with clock.stage("preprocess"):
@@ -83,12 +87,12 @@ def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict
         raise ValueError("the demo simulates its photographs; `make baselines DATA=…` takes yours")
     paths = replace(config.paths, data=photographs.uri, store=(out / "store").uri)
     config = replace(config, paths=paths)
-    output = claimed(config, fresh=fresh, parts=("photographs", "photographs.json", "store"))
+    output = claimed(config, fresh=fresh, parts=SIMULATED)
     if output.is_finished:
         return output, _finished_before(output)
     clock = Clock()
     clock.keep(output.folder)
-    with session():
+    with _started(clock):
         with clock.stage("simulate"):
             _simulated(photographs, config)
         with clock.stage("preprocess"):
@@ -110,7 +114,18 @@ def _split(config: Config, store: Store) -> Split:
     split = named_split(config.split, images, settings=config.splits, seed=config.seed)
     if split.missing:
         _say([f"split {split.name}: the store lacks {len(split.missing)} of its devices"])
+    if split.name == "seeded" and config.splits.whole_models and split.divided:
+        _say([f"split seeded: the models {', '.join(split.divided)} had to be divided"])
     return split
+
+
+@contextmanager
+def _started(clock: Clock) -> Iterator[None]:
+    """Run on Ray; its start is a stage of its own."""
+    with ExitStack() as stack:
+        with clock.stage("start"):
+            stack.enter_context(session())
+        yield
 
 
 def _say(lines: Sequence[str]) -> None:

@@ -120,9 +120,11 @@ def _demosaicked(
                 rgb[across] = (two * (corners * balance[across]) + (one + half) * bend) * eighth
                 rgb[mine] = here * balance[mine]
             rgb[1] = green
-            mean = (rgb[0] + two * green + rgb[2]) * quarter
             for colour in range(3):
-                light = mean + saturation * (min(rgb[colour], one) - mean)
+                rgb[colour] = min(rgb[colour], one)  # no colour is beyond white
+            mean = (rgb[0] + two * rgb[1] + rgb[2]) * quarter
+            for colour in range(3):
+                light = mean + saturation * (rgb[colour] - mean)
                 rgb[colour] = curve[int(min(max(light, zero), one) * steps + half)]
             luma = np.float32(0.299) * rgb[0] + np.float32(0.587) * rgb[1]
             luma += np.float32(0.114) * rgb[2]

@@ -1,18 +1,23 @@
 """Camera models: what all devices of one model share, drawn from ranges.
 
-Ranges of sensors are those of small phone photosites in Wei et al. 2020 (arXiv:2003.12751) and of
-the EMVA 1288 figures that makers publish; the noise is Foi et al. 2008 (doi:10.1109/TIP.2008.
-2001399). Ranges of what the camera does to its pixels (JPEG tables and subsampling, sharpening,
-smoothing, exposure) were set so that the figures of ``benchmarks/realism.py`` come near those of
-real photographs.
+The noise has the form of Foi et al. 2008 (doi:10.1109/TIP.2008.2001399). JPEG tables and
+subsampling span those in the headers of 35 real cameras and phones; exposures, pattern strengths,
+blur, smoothing and sharpening were set until the figures of ``benchmarks/realism.py`` came near
+those of their photographs. Electrons, colours and vignetting are orders of magnitude usual for
+small photosites, chosen, not measured.
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camid.config import Simulate
+
+GOLDEN = (5**0.5 - 1) / 2
+STRONGEST = 0.95
+"""Standard deviations above the median model that the strongest pattern has."""
 
 _MAKES = ("Aurora", "Birch", "Cobalt", "Delta", "Ember")
 
@@ -110,8 +115,9 @@ class Model:
     def shared_gain(self) -> NDArray[np.float32]:
         """Return each photosite's sensitivity ``(height, width)`` that no device has alone.
 
-        Half its power is a lattice, as focus photosites and readout blocks leave; half is the same
-        everywhere, as masks and processing leave: Iuliani, Fontani, Piva 2021, arXiv:2009.04878.
+        That devices of one model share more than chance was shown by Iuliani, Fontani and Piva
+        2021 (arXiv:2009.04878), its cause not. Here half its power is a lattice, as focus
+        photosites or readout blocks would leave, and half is white.
         """
         sensor = self.sensor
         rng = np.random.default_rng([self.seed, self.number, 1])
@@ -127,19 +133,25 @@ class Model:
 def drawn_model(settings: Simulate, number: int, *, seed: int) -> Model:
     """Return the model of a number: it depends on the settings, the seed and the number only."""
     rng = np.random.default_rng([seed, number])
+    # A golden-ratio sequence: few models are spread as evenly over weak and strong as many are.
+    start = float(np.random.default_rng(seed).random())
+    level = min(max((start + number * GOLDEN) % 1, 1e-3), 1 - 1e-3)
     make = _MAKES[number % len(_MAKES)]
     return Model(
         number=number,
         make=make,
         name=f"{make[0]}{number + 1}",
         seed=seed,
-        sensor=_sensor(rng, settings, settings.sizes[number % len(settings.sizes)]),
+        sensor=_sensor(rng, settings, settings.sizes[number % len(settings.sizes)], level=level),
         processing=_processing(rng, settings),
     )
 
 
-def _sensor(rng: np.random.Generator, settings: Simulate, size: tuple[int, int]) -> Sensor:
-    strength = float(np.exp(settings.pattern_spread * np.clip(rng.standard_normal(), -3, 1)))
+def _sensor(
+    rng: np.random.Generator, settings: Simulate, size: tuple[int, int], *, level: float
+) -> Sensor:
+    """Return a model's sensor; ``level`` is the share of models with a weaker pattern."""
+    strength = np.exp(settings.pattern_spread * min(NormalDist().inv_cdf(level), STRONGEST))
     return Sensor(
         width=size[0],
         height=size[1],
@@ -150,11 +162,11 @@ def _sensor(rng: np.random.Generator, settings: Simulate, size: tuple[int, int])
         bits=int(rng.choice([10, 12])),
         base_iso=int(rng.choice([25, 32, 50, 64, 100])),
         sensitivity=(float(rng.uniform(0.45, 0.65)), 1.0, float(rng.uniform(0.5, 0.75))),
-        pattern_strength=settings.pattern_strength * strength,
+        pattern_strength=settings.pattern_strength * float(strength),
         kinship=float(rng.uniform(*settings.kinship)),
         dark_offset=float(rng.uniform(0.3, 1.5)),
         dark_current=float(rng.uniform(1, 10)),
-        lens_blur=float(rng.uniform(0.7, 1.3)),
+        lens_blur=float(rng.uniform(0.75, 1.4)),
         vignetting=float(rng.uniform(0.1, 0.6)),
     )
 

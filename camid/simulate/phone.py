@@ -31,7 +31,10 @@ class Phone:
     """Share of foregrounds that are taken upright."""
 
     def pattern(self) -> NDArray[np.float32]:
-        """Return the relative sensitivity of each photosite less 1, ``(height, width)``."""
+        """Return the device's own part of each photosite's sensitivity, ``(height, width)``.
+
+        It is relative and less 1; what the model shares (:meth:`Model.shared_gain`) is not in it.
+        """
         return _pattern(self)
 
     def photograph(self, kind: Kind, number: int) -> bytes:
@@ -55,7 +58,7 @@ class Phone:
         noise = np.sqrt(0.18 * electrons + sensor.read_noise**2) / electrons * midtone_slope()
         planes = developed(raw, sensor, processing, noise=float(noise))
         if is_portrait and processing.turns_pixels:
-            planes = np.rot90(planes, axes=(1, 2))
+            planes = np.rot90(planes, -1, axes=(1, 2))
         orientation = TURNED if is_portrait and not processing.turns_pixels else 1
         exif = self._exif(kind, number, exposure, orientation=orientation)
         return jpeg(planes, processing, exif=exif)
@@ -65,9 +68,9 @@ class Phone:
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))
 
     def _exposure(self, rng: np.random.Generator, kind: Kind) -> Exposure:
-        stops = int(min(rng.exponential(1.0 if kind == "foreground" else 0.7), 5))
+        stops = int(min(rng.exponential(0.8), 5))
         is_background = kind == "background"
-        middle = rng.uniform(0.15, 0.45) if is_background else np.exp(rng.normal(-1.7, 0.5))
+        middle = rng.uniform(0.15, 0.45) if is_background else np.exp(rng.normal(-1.7, 0.65))
         blur = rng.uniform(0, 0.4)
         return Exposure(
             light=float(middle),
@@ -100,20 +103,20 @@ class Phone:
         return exif
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _pattern(phone: Phone) -> NDArray[np.float32]:
     sensor = phone.model.sensor
     sites = phone._rng("pattern").standard_normal((sensor.height, sensor.width), np.float32)
     return _frozen(np.float32(sensor.pattern_strength) * sites)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _gain(phone: Phone) -> NDArray[np.float32]:
     light = falloff(phone.model.sensor, share=1)
     return _frozen((1 + phone.pattern()) * phone.model.shared_gain() * light)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _dark(phone: Phone) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return each photosite's dark offset, electrons, and dark current, electrons a second."""
     sensor, rng = phone.model.sensor, phone._rng("dark")

@@ -122,6 +122,7 @@ def _textures(rng: np.random.Generator, shape: Shape) -> tuple[Plane, Plane, Pla
     y = fft.fftfreq(half[0]).astype(np.float32)[:, None]
     x = fft.rfftfreq(half[1]).astype(np.float32)[None, :]
     radius = np.log(np.maximum(y * y + x * x, np.float32(1 / max(half) ** 2)))
+    white[0, 0] = 0  # mean 0
     planes = []
     for slope in (rng.uniform(1.1, 1.6), rng.uniform(0.3, 0.9)):
         plane = fft.irfft2(white * np.exp(radius * np.float32(-slope / 2)), s=half)
@@ -136,7 +137,7 @@ def _enlarged(plane: Plane, shape: Shape) -> Plane:
 
 
 def _shadows(rng: np.random.Generator, shape: Shape) -> Plane:
-    """Return a soft random plane, deviation about 1."""
+    """Return a soft random plane, mean about 0, deviation just below 1."""
     return _enlarged(rng.standard_normal((6, 8), np.float32), shape)
 
 

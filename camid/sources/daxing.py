@@ -1,4 +1,4 @@
-"""The Daxing smartphones (Tian et al., 2019, doi:10.1109/ACCESS.2019.2928356).
+"""The Daxing smartphones (Tian et al., 2019, IEEE Access).
 
 ``image/<first>-<last>/<device>/<angle>/…``, some devices without the folder of their range. A
 device is a code of four digits: the first is the make's, the first two are the model's. An angle

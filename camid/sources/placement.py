@@ -30,8 +30,13 @@ class Placement:
 
 
 def folder_model(name: str, *, device: str) -> tuple[str, str]:
-    """Return make and model from a folder ``<device>_<Make>_<Model>[_<body>]``, else two ``""``."""
-    pattern = re.compile(rf"{re.escape(device)}_([^_]+)_(.+?)(?:_\d)?", re.IGNORECASE)
+    """Return make and model from a folder ``<device>_<Make>_<Model>[_<body>]``, else two ``""``.
+
+    A last number is a body's where the model has one already: ``GalaxyA6_2``, not ``iPhone_7``.
+    """
+    pattern = re.compile(
+        rf"{re.escape(device)}_([^_]+)_(.*\d.*?(?=_\d$)|.+)(?:_\d)?", re.IGNORECASE
+    )
     for folder in reversed(PurePosixPath(name).parts[:-1]):
         if match := pattern.fullmatch(folder):
             return match[1], match[2]

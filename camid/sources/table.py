@@ -28,7 +28,7 @@ def rows(table: Folder) -> list[tuple[str, dict[str, str]]]:
     try:
         found = _arrow(data, name=table.name)
     except pa.ArrowException as error:
-        raise ValueError(f"{table.uri}: cannot be read as a table: {error}") from None
+        raise ValueError(f"{table.uri}: cannot be read as a table: {_printable(error)}") from None
     missing = [name for name in ("path", "device") if name not in found.column_names]
     if missing:
         raise ValueError(
@@ -64,12 +64,16 @@ def place(columns: dict[str, str]) -> Placement:
     kind = columns.get("kind") or "foreground"
     if kind not in {"background", "foreground"}:
         raise ValueError(f"kind is {kind!r}, expected background or foreground")
-    angle = (columns.get("angle") or "0").removesuffix(
-        ".0"
-    )  # pandas writes a gap's column as float
+    # pandas writes a column with gaps as floats
+    angle = (columns.get("angle") or "0").removesuffix(".0")
     if angle not in ANGLES:
         raise ValueError(f"angle is {columns['angle']!r}, expected {', '.join(ANGLES)} degrees")
     return Placement(**{**columns, "kind": kind, "angle": int(angle)})  # type: ignore[arg-type]
+
+
+def _printable(error: Exception) -> str:
+    """Return an error's words without what a binary file puts into them."""
+    return "".join(c for c in str(error) if c.isprintable())[:200]
 
 
 def _arrow(data: bytes, *, name: str) -> Any:

@@ -36,6 +36,8 @@ class Split:
     """Scenes that are dealt to each part; any other scene may be in any part."""
     provenance: tuple[str, ...] = ()
     """Provenances that take part; empty for all."""
+    divided: tuple[str, ...] = ()
+    """Models of which some devices are tested and others are not."""
 
     def images(self, part: Part, records: Iterable[ImageRecord]) -> list[ImageRecord]:
         """Return the records of a part.
@@ -116,7 +118,12 @@ def named_split(name: str, images: Sequence[ImageRecord], *, settings: Splits, s
         dealt = _listed(listed, sorted({*scenes, *listed["validation"], *listed["test"]}))
     elif settings.scene_disjoint:
         dealt = dealt_scenes(scenes, devices, settings=settings, seed=seed)
-    return Split(name=name, missing=missing, scenes=dealt, provenance=wanted, **devices)
+    tested = {models[device] for device in devices["test"] if models[device]}
+    others = {models[device] for part in ("train", "validation") for device in devices[part]}
+    divided = tuple(sorted(tested & others))
+    return Split(
+        name=name, missing=missing, scenes=dealt, provenance=wanted, divided=divided, **devices
+    )
 
 
 def _listed(

@@ -30,12 +30,17 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_under_mlflow_is_one_sentence(small_disk, tmp_path):
+def test_a_full_disk_under_mlflow_is_one_sentence_and_the_same_command_goes_on(
+    small_disk, tmp_path
+):
     home = small_disk(300)
     refused = pipeline("demo", *SMALL, "--out", str(tmp_path / "out"), home=home)
     assert refused.returncode == 2, refused.stderr
     assert "database or disk is full" in refused.stderr.splitlines()[-1]
     assert "Traceback" not in refused.stderr
+    small_disk(100_000)
+    done = pipeline("demo", *SMALL, "--out", str(tmp_path / "out"), home=home)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(small_disk, tmp_path):

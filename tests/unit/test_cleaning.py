@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.ndimage import uniform_filter
 
 from camid.cleaning import cleaned, whitened, without_peaks, zero_mean
 from camid.matching import ncc
@@ -37,6 +38,16 @@ def test_what_repeats_is_taken_out_and_the_pattern_stays(pattern, period):
     result = without_peaks(pattern + shared)
     assert ncc(result, shared) < 0.35 * ncc(pattern + shared, shared)
     assert ncc(result, pattern) > 0.9
+
+
+def test_peaks_are_taken_out_as_a_plain_wiener_filter_of_the_spectrum_does(pattern):
+    noisy = pattern + lattice(8) + 0.5 * pattern[:, :1]
+    spectrum = np.fft.fft2(noisy.astype(float))
+    energy, noise = np.abs(spectrum) ** 2 / noisy.size, noisy.var()
+    local = [uniform_filter(energy, w, mode="wrap") - noise for w in (3, 5, 7, 9)]
+    signal = np.clip(np.min(local, axis=0), 0, None)
+    plain = np.fft.ifft2(spectrum * noise / (signal + noise)).real
+    np.testing.assert_allclose(without_peaks(noisy), plain, atol=2e-3)
 
 
 def test_two_devices_that_share_a_lattice_are_told_apart_by_cleaning(pattern):

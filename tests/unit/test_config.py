@@ -84,3 +84,8 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path):
     file.write_text("- 1\n- 2\n")
     with pytest.raises(ValueError, match="expected sections and fields, got list"):
         load_config(str(file))
+
+
+def test_a_range_goes_from_low_to_high():
+    with pytest.raises(ValueError, match=r"simulate.kinship = .*a range goes from low to high"):
+        load_config(settings=["simulate.kinship=[0.5, 0.1]"])

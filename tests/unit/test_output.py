@@ -59,3 +59,10 @@ def test_a_folder_of_others_is_never_touched(tmp_path, fresh, text):
     with pytest.raises(ValueError, match="holds files of others"):
         claimed(config(tmp_path), fresh=fresh)
     assert (tmp_path / "results.json").read_text() == "mine"
+
+
+def test_a_file_is_no_output_folder(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    config = load_config(settings=[f"paths.out={tmp_path / 'out'}"])
+    with pytest.raises(ValueError, match="is a file; name a folder with --out"):
+        claimed(config, fresh=False)

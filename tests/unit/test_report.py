@@ -76,7 +76,7 @@ def write_csv(folder, name, rows):
     folder.write(name, text.getvalue().encode())
 
 
-def store_of(folder, num_rejected):
+def store_of(folder, num_rejected, *, simulated=None):
     records = [
         ImageRecord(image_id=f"{d}/{n} <i>.jpg", device=d, make=m, width=640, height=480, path="x")
         for d, m in zip(DEVICES, MODELS, strict=True)
@@ -89,7 +89,8 @@ def store_of(folder, num_rejected):
     write_table(folder, MANIFEST, manifest_table(records))
     settings = {"data": f"/data/{EVIL}", "seed": 7}
     digests = {"plan_digest": "abc", "content_digest": "def"}
-    write_description(folder, {"settings": settings, **digests})
+    facts = {"settings": settings, "simulated": simulated, **digests}
+    write_description(folder, facts)
     return Store(folder)
 
 
@@ -134,7 +135,7 @@ def made(tmp_path_factory) -> Folder:
     folder.write("config.yaml", config_yaml(load_config(settings=["seed=7"])).encode())
     split = Split(name="all", train=(), validation=(), test=DEVICES, missing=())
     summary = data_summary(
-        store_of(Folder(str(tmp_path / "store")), 60), split, pipeline="baselines", simulated=None
+        store_of(Folder(str(tmp_path / "store")), 60), split, pipeline="baselines"
     )
     folder.write("data.json", json.dumps(summary).encode())
     judged = {m: (np.eye(4, dtype=int)[own].ravel(), s.ravel()) for m, s in scores.items()}
@@ -318,8 +319,8 @@ def test_equal_files_give_an_equal_page(output):
 
 def test_a_summary_depends_on_the_data_and_not_on_where_simulated_ones_lie(tmp_path):
     split = Split(name="all", train=(), validation=(), test=DEVICES, missing=())
-    store = store_of(Folder(str(tmp_path)), 1)
-    summary = data_summary(store, split, pipeline="demo", simulated={"seed": 1})
+    store = store_of(Folder(str(tmp_path)), 1, simulated={"seed": 1})
+    summary = data_summary(store, split, pipeline="demo")
     assert "/data" not in json.dumps(summary)
     assert summary["rejected"] == [
         {"reason": "not <an> image", "files": 1, "examples": [f"{EVIL}000.txt"]}
@@ -336,6 +337,6 @@ def test_files_that_are_too_small_are_one_group_whatever_their_size(tmp_path):
     store = store_of(folder, 0)
     write_table(folder, MANIFEST, manifest_table(records))
     split = Split(name="all", train=(), validation=(), test=(), missing=())
-    (group,) = data_summary(store, split, pipeline="demo", simulated=None)["rejected"]
+    (group,) = data_summary(store, split, pipeline="demo")["rejected"]
     assert group["reason"] == "the image is smaller than one strip of 256x256 px"
     assert group["examples"] == sorted(reasons)

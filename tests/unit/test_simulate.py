@@ -2,15 +2,16 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, JpegImagePlugin
+from PIL import Image, ImageOps, JpegImagePlugin
 from scipy.ndimage import convolve1d, uniform_filter
 
-from camid.config import Simulate
+from camid.config import Simulate, Splits
 from camid.folder import Folder
 from camid.images import grey, pixels
 from camid.matching import ncc
 from camid.metrics import roc_auc
 from camid.patterns import reference_pattern
+from camid.records import ImageRecord
 from camid.residuals import residual
 from camid.simulate import phones, photograph_names, write_pattern
 from camid.simulate.development import _boxed, _sharpened, _smoothed, developed
@@ -19,6 +20,7 @@ from camid.simulate.phone import TURNED
 from camid.simulate.scenes import background, foreground
 from camid.simulate.sensor import TAPS, Exposure, _mosaic, falloff, raw_signal
 from camid.sources.socrates import place
+from camid.splits import named_split
 
 SETTINGS = Simulate(
     num_devices=4,
@@ -104,9 +106,11 @@ def test_a_photograph_correlates_with_its_own_device(four_phones):
 
 
 def test_devices_of_one_model_share_everything_but_the_pattern(four_phones):
-    one, two = four_phones[0], four_phones[2]
-    assert one.model == two.model
-    assert one.model != four_phones[1].model
+    one, other, two = four_phones[:3]
+    shared = [Image.open(io.BytesIO(p.photograph("background", 1))) for p in (one, other, two)]
+    names = [(i.getexif()[271], i.getexif()[272], i.quantization) for i in shared]
+    assert names[0] == names[2] != names[1]
+    assert (one.model.shared_gain() == two.model.shared_gain()).all()
     assert abs(ncc(one.pattern(), two.pattern())) < 0.02
 
 
@@ -162,6 +166,21 @@ def test_portraits_are_turned_in_their_exif_or_in_their_pixels():
         assert Image.open(io.BytesIO(phone.photograph("background", 1))).size == (384, 256)
         ways.add(turns)
     assert ways == {True, False}
+
+
+def test_portraits_stand_upright_when_their_exif_is_applied():
+    """Skies are above and brighter, in the mean over photographs of both kinds of phone."""
+    settings = Simulate(num_devices=24, num_models=24, sizes=((384, 256),), portraits=1)
+    lighter = {True: [], False: []}
+    for phone in phones(settings, seed=1):
+        for number in range(24 if phone.model.processing.turns_pixels else 6):
+            image = Image.open(io.BytesIO(phone.photograph("foreground", number)))
+            upright = np.asarray(ImageOps.exif_transpose(image).convert("L"), np.float32)
+            assert upright.shape == (384, 256)
+            above, below = upright[:100].mean(), upright[-100:].mean()
+            lighter[phone.model.processing.turns_pixels].append(above - below)
+    assert np.mean(lighter[True]) > 5
+    assert np.mean(lighter[False]) > 5
 
 
 def test_a_planted_pattern_can_be_written(four_phones, tmp_path):
@@ -251,6 +270,22 @@ def test_white_is_white_and_black_is_black():
         np.testing.assert_allclose(planes[1:], 128, atol=0.5)
 
 
+@pytest.mark.parametrize("number", range(6))
+def test_more_light_is_never_darker_and_saturation_is_white(number):
+    """Neutral light up to far beyond full scale; only saturation and noise are not the camera's."""
+    model = drawn_model(SETTINGS, number, seed=9)
+    rows, columns = (
+        np.arange(n) + shift & 1 for n, shift in zip((16, 16), model.sensor.cfa, strict=True)
+    )
+    sensitivity = np.array(model.sensor.sensitivity)[rows[:, None] + columns[None, :]]
+    levels = []
+    for light in np.linspace(0, 3, 31):
+        raw = np.minimum(light * sensitivity, 1).astype(np.float32)
+        levels.append(developed(raw, model.sensor, model.processing, noise=0)[0].mean())
+    assert (np.diff(levels) >= -1e-3).all()
+    assert levels[-1] == pytest.approx(255, abs=0.01)
+
+
 def test_boxes_are_those_of_scipy():
     plane = np.random.default_rng(1).random((33, 47), np.float32)
     for radius in (1, 2, 4):
@@ -289,3 +324,25 @@ def test_foregrounds_have_edges_flat_dark_and_saturated_areas_and_backgrounds_no
         wall = background(rng, shape)
         assert np.abs(np.diff(wall, axis=2)).max() < 0.01
         assert wall.std(axis=(1, 2)).max() < 0.2 * wall.mean()
+
+
+def test_the_demo_tests_six_devices_at_least_that_nothing_trains_on():
+    settings = Simulate()
+    records = [
+        ImageRecord(
+            image_id=phone.device,
+            path=phone.device,
+            device=phone.device,
+            make=phone.model.make,
+            model=phone.model.name,
+        )
+        for phone in phones(settings, seed=1)
+    ]
+    split = named_split("seeded", records, settings=Splits(), seed=1)
+    assert len(records) >= 20
+    assert len(split.test) >= 6
+    assert not {*split.test} & {*split.train, *split.validation}
+    assert split.validation
+    assert split.train
+    tested = [record.model for record in records if record.device in split.test]
+    assert len(set(tested)) < len(tested)  # some are of one model

@@ -44,3 +44,13 @@ def test_stages_are_one_line():
     line = stage_line({"simulate": 41.2, "report": 0.21})
     assert line == "simulate 41 s · report 0.2 s"
     assert stage_line({}) == ""
+
+
+def test_a_stage_that_fails_tells_its_own_reason_where_times_cannot_be_written(tmp_path):
+    clock = Clock()
+    clock.keep(Folder(str(tmp_path / "out")))
+    (tmp_path / "out/stages.csv").unlink()
+    (tmp_path / "out").rmdir()
+    (tmp_path / "out").write_text("a file now")
+    with pytest.raises(ValueError, match="the real reason"), clock.stage("score"):
+        raise ValueError("the real reason")
