@@ -151,7 +151,7 @@ def correlations(devices: Devices, rng: np.random.Generator) -> Figures:
         "NCC of two images, one device, median": float(np.median(same)),
         "NCC of two images, other models, mean": float(np.mean(cross)),
         "NCC of two images, other models, deviation": float(np.std(cross)),
-        "NCC of two images, two devices of one model, mean": float(np.mean(siblings)),
+        "NCC of two images, two devices of one model, mean": float(np.mean(siblings or [np.nan])),
         "NCC with half a device's mean, weak device (10 %)": quantiles[0],
         "NCC with half a device's mean, median device": quantiles[1],
         "NCC with half a device's mean, strong device (90 %)": quantiles[2],

@@ -29,7 +29,7 @@ def run(*command: str, home: Path, **environment: str) -> subprocess.CompletedPr
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=840,
     )
 
 

@@ -41,7 +41,8 @@ def placed(config: Config, *, pipeline: str) -> Config:
         store=absolute(paths.store) if paths.store else (home() / "store").uri,
         out=absolute(paths.out) if paths.out else (home() / f"runs/{pipeline}").uri,
     )
-    return replace(config, paths=places)
+    is_file = config.split.endswith((".yaml", ".yml"))
+    return replace(config, paths=places, split=absolute(config.split) if is_file else config.split)
 
 
 @contextmanager
