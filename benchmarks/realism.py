@@ -252,6 +252,7 @@ SETTINGS = [
     "num_background=4",
     "num_foreground=21",
     "sizes=[[768,768]]",
+    "pattern_strength=0.007",
 ]
 
 if __name__ == "__main__":

@@ -63,8 +63,12 @@ class Simulate:
     """Width and height of the sensors, dealt to models in turn."""
     portraits: Share = 0.2
     """Share of foregrounds that are taken upright."""
-    pattern_strength: PositiveFloat = 0.007
-    """Standard deviation of a photosite's sensitivity around 1, of the median model."""
+    pattern_strength: PositiveFloat = 0.004
+    """Standard deviation of a photosite's sensitivity around 1, of the median model.
+
+    With 0.007 single photographs correlate as those of real cameras do; the demo's phones are
+    weaker, as they are enrolled from walls.
+    """
     pattern_spread: Annotated[float, Field(ge=0, le=3)] = 0.65
     """Standard deviation of the models' strengths, as natural logarithms; the strongest are cut."""
     kinship: Annotated[tuple[Share, Share], AfterValidator(_rising)] = (0.1, 0.5)
