@@ -6,7 +6,7 @@ The last number is the scene: every device took the same 143.
 
 import re
 
-from camid.sources.placement import ORIGINAL, Placement, folder_model
+from camid.sources.placement import ORIGINAL, Placement, folder_model, matched
 
 NETWORKS = ("facebook", "instagram", "telegram", "twitter", "whatsapp")
 NAME = re.compile(
@@ -28,12 +28,9 @@ def place(name: str) -> Placement:
     ValueError
         If the name is not one of the set's photographs.
     """
-    match = NAME.fullmatch(name.rpartition("/")[2])
-    if match is None:
-        raise ValueError(
-            "not a FODB name (expected D<NN>_img_<way>_<NNNN>.jpg "
-            f"with the way orig or {' or '.join(NETWORKS)})"
-        )
+    ways = " or ".join(("orig", *NETWORKS))
+    expected = f"a FODB name (expected D<NN>_img_<way>_<NNNN>.jpg with the way {ways})"
+    match = matched(NAME, name, expected=expected)
     device, network = match["device"].upper(), match["network"].lower()
     make, model = folder_model(name, device=device)
     return Placement(

@@ -29,6 +29,20 @@ class Placement:
     angle: int = 0
 
 
+def matched(form: re.Pattern[str], name: str, *, expected: str) -> re.Match[str]:
+    """Return how a file's own name, without its folders, has a form.
+
+    Raises
+    ------
+    ValueError
+        If it has not: the file is not ``expected``.
+    """
+    match = form.fullmatch(name.rpartition("/")[2])
+    if match is None:
+        raise ValueError(f"not {expected}")
+    return match
+
+
 def folder_model(name: str, *, device: str) -> tuple[str, str]:
     """Return make and model from a folder ``<device>_<Make>_<Model>[_<body>]``, else two ``""``.
 

@@ -3,7 +3,7 @@
 import re
 
 from camid.records import Kind
-from camid.sources.placement import ORIGINAL, Placement
+from camid.sources.placement import ORIGINAL, Placement, matched
 
 NAME = re.compile(r"eurecom_(?P<device>\d+)_pic(?P<kind>bg|fg)_\d+(_\d+)*\.jpe?g", re.IGNORECASE)
 
@@ -21,8 +21,7 @@ def place(name: str) -> Placement:
     ValueError
         If the name is not one of the set's photographs.
     """
-    match = NAME.fullmatch(name.rpartition("/")[2])
-    if match is None:
-        raise ValueError("not a SOCRatES name (expected Eurecom_<ID>_picBG_<NNN>.jpg or …picFG…)")
+    expected = "a SOCRatES name (expected Eurecom_<ID>_picBG_<NNN>.jpg or …picFG…)"
+    match = matched(NAME, name, expected=expected)
     kind: Kind = "background" if match["kind"].lower() == "bg" else "foreground"
     return Placement(device=match["device"], kind=kind, provenance=ORIGINAL)

@@ -6,7 +6,7 @@ keeps its number in all its copies: as taken, by Facebook in high and low qualit
 
 import re
 
-from camid.sources.placement import ORIGINAL, Placement, folder_model
+from camid.sources.placement import ORIGINAL, Placement, folder_model, matched
 
 PROVENANCES = {
     "flat": ORIGINAL,
@@ -35,12 +35,9 @@ def place(name: str) -> Placement:
     ValueError
         If the name is not one of the set's photographs.
     """
-    match = NAME.fullmatch(name.rpartition("/")[2])
-    if match is None:
-        raise ValueError(
-            "not a VISION name (expected D<NN>_I_<kind>_<NNNN>.jpg "
-            f"with the kind {' or '.join(PROVENANCES)})"
-        )
+    kinds = " or ".join(PROVENANCES)
+    expected = f"a VISION name (expected D<NN>_I_<kind>_<NNNN>.jpg with the kind {kinds})"
+    match = matched(NAME, name, expected=expected)
     device, copies = match["device"].upper(), match["copies"].lower()
     make, model = folder_model(name, device=device)
     natural = copies != "flat"
