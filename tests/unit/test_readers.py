@@ -8,6 +8,7 @@ import pytest
 from camid.config import Images
 from camid.records import OK
 from camid.sources import READERS, Placement, find_files, read_headers
+from camid.sources.placement import folder_model
 
 PIXELS = np.zeros((64, 96, 3), np.uint8)
 SAMSUNG = {"make": "Samsung", "model": "GalaxyS3Mini"}
@@ -210,3 +211,18 @@ def test_a_table_may_tell_the_angle(tmp_path, write_image):
     a, b, c, d = read_headers(find_files(str(table)), min_side=64, max_megapixels=1)
     assert (a.angle, b.angle, c.angle, a.provenance) == (90, 0, 270, "whatsapp")
     assert d.status == "rejected: angle is '45', expected 0, 90, 180, 270 degrees"
+
+
+@pytest.mark.parametrize(
+    ("folder", "model"),
+    [
+        ("D16_Samsung_GalaxyA6_2", "GalaxyA6"),
+        ("D01_Samsung_GalaxyS3Mini", "GalaxyS3Mini"),
+        ("D17_Apple_iPhone_7", "iPhone_7"),
+        ("D17_Apple_iPhone_7_2", "iPhone_7"),
+        ("D99_Samsung_GalaxyA6_2", ""),
+    ],
+)
+def test_a_last_number_is_a_body_s_only_behind_a_model_s_own(folder, model):
+    device = folder[:3] if model else "D16"
+    assert folder_model(f"{folder}/orig/x.jpg", device=device)[1] == model
