@@ -239,7 +239,7 @@ def test_few_devices_are_warned_of_and_many_are_not(output):
     text = Page(report_page(output)).text
     assert "Few devices and few photographs" in text
     assert "They rest on 40 comparisons of a photograph with its own device" in text
-    assert "No interval of confidence is computed yet" in text
+    assert "No interval of confidence is computed" in text
     rows = list(csv.DictReader(io.StringIO(output.read("results.csv").decode())))
     many = {"num_positives": 5000, "num_negatives": 9999, "num_devices": 80}
     write_csv(output, "results.csv", [row | many for row in rows])
