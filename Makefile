@@ -45,7 +45,7 @@ ui: $(READY)  ## MLflow's pages over all runs, on this machine (PORT=5000)
 test: $(READY)  ## The tests
 	@$(BIN)/python -m pytest -m 'not soak' $(ARGS)
 
-soak: $(READY)  ## Kills, two nodes, a tracking server
+soak: $(READY)  ## Kills, full disks, two nodes, a tracking server, the whole demo
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 check: $(READY)  ## Format, lint, types, layers

@@ -44,7 +44,7 @@ def test_every_field_that_is_named_exists():
 
 
 def test_every_pipeline_and_picture_that_is_named_exists():
-    for path in re.findall(r"pipelines/\w+\.py|docs/[\w.]+", README):
+    for path in re.findall(r"(?:pipelines|benchmarks)/\w+\.py|docs/[\w.]+", README):
         assert (ROOT / path).is_file(), path
 
 

@@ -91,8 +91,8 @@ def streamed(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         ):
             if FAILURE in result.column_names:
-                kind = {"ValueError": ValueError}.get(result[FAILURE][0].as_py(), OSError)
-                raise kind(result["reason"][0].as_py())
+                is_value = result["is_value_error"][0].as_py()
+                raise (ValueError if is_value else OSError)(result[FAILURE][0].as_py())
             display.advance(task, result.num_rows)
             yield result
 
@@ -105,8 +105,8 @@ def _reporting(table: pa.Table, *, work: Callable[[pa.Table], pa.Table]) -> pa.T
     try:
         return work(table)
     except (ValueError, OSError) as error:
-        kind = "ValueError" if isinstance(error, ValueError) else "OSError"
-        return pa.table({FAILURE: [kind], "reason": [str(error)]})
+        is_value = isinstance(error, ValueError)
+        return pa.table({FAILURE: [str(error)], "is_value_error": [is_value]})
 
 
 def _largest_node() -> int:

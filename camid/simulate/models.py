@@ -1,10 +1,10 @@
 """Camera models: what all devices of one model share, drawn from ranges.
 
 The noise has the form of Foi et al. 2008 (doi:10.1109/TIP.2008.2001399). JPEG tables and
-subsampling span those in the headers of 35 real cameras and phones; exposures, pattern strengths,
-blur, smoothing and sharpening were set until the figures of ``benchmarks/realism.py`` came near
-those of their photographs. Electrons, colours and vignetting are orders of magnitude usual for
-small photosites, chosen, not measured.
+subsampling lie within what the headers of 35 real cameras and phones have; exposures, pattern
+strengths, blur, smoothing and sharpening were set until the figures of ``benchmarks/realism.py``
+came near those of their photographs. Electrons, colours and vignetting are orders of magnitude
+usual for small photosites, chosen, not measured.
 """
 
 from dataclasses import dataclass
