@@ -31,6 +31,12 @@ def _rising(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
+def _odd(size: int) -> int:
+    if size % 2 == 0:
+        raise ValueError(f"a window around a pixel has an odd size, got {size}")
+    return size
+
+
 Side = Annotated[int, Field(ge=64, le=16384, multiple_of=2)]
 
 
@@ -104,13 +110,18 @@ class Strips:
 class Residual:
     """How residuals are made and stored."""
 
-    filter: Literal["lukas", "none"] = "lukas"
+    filter: Literal["lukas", "wiener", "gaussian", "report2021", "none"] = "lukas"
     """``none`` stores the pixels themselves."""
     sigma: PositiveFloat = 5.0
-    """Standard deviation of the noise to remove, grey levels."""
+    """Standard deviation of the noise that ``lukas`` and ``wiener`` remove, grey levels."""
     wavelet: str = "db4"
-    """PyWavelets' name; ``db4`` has eight taps."""
+    """PyWavelets' name, of ``lukas`` and of Li's enhancer; ``db4`` has eight taps."""
     levels: Positive = 4
+    """Of the wavelet's transform."""
+    window: Annotated[int, Field(ge=3, le=99), AfterValidator(_odd)] = 3
+    """Pixels a side of the surroundings from which ``wiener`` takes its means and variances."""
+    blur: Annotated[float, Field(gt=0, le=99)] = 1.0
+    """Standard deviation of the blur that ``gaussian`` takes away, pixels."""
     extent: Literal["image", "strip"] = "image"
     """Denoise whole images and cut them, or cut first as the study did."""
     step: PositiveFloat = 0.125
@@ -168,6 +179,22 @@ class Enhancer:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Pairs:
+    """How pairs are drawn from a store; half of them are positive."""
+
+    num_images: tuple[Positive, Positive] = (4, 4)
+    """Images of the first side and of the second; all are of one chunk a side."""
+    per_row_group: Positive = 4
+    """Pairs of one step that are made of one read of a row group, at most."""
+    crop_size: Annotated[int, Field(ge=16, le=4096)] = 128
+    """Pixels a side of the window that a pair's strips are cut to, at one place in all of them."""
+    negatives: Literal["same-position", "any-position"] = "same-position"
+    """Whether the sides of a negative pair lie at one position, as those of a positive do."""
+    same_model: Share = 0.0
+    """Share of the negatives whose devices are of one model, where a device has such another."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Metrics:
     """How scores are judged."""
 
@@ -191,6 +218,7 @@ class Config:
     splits: Splits = Splits()
     enrolment: Enrolment = Enrolment()
     enhancer: Enhancer = Enhancer()
+    pairs: Pairs = Pairs()
     metrics: Metrics = Metrics()
 
 

@@ -6,6 +6,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.compiled import compiled
+
 Position = tuple[int, int]
 T = TypeVar("T", bound=np.generic)
 
@@ -64,10 +66,33 @@ def assembled(strips: NDArray[T], where: Sequence[Position]) -> NDArray[T]:
     return image
 
 
-def intensity(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return grey strips ``(…, size, size)`` averaged over 4×4 pixels, rounded to uint8."""
-    *front, height, width = grey.shape
-    step = INTENSITY_STEP
-    blocks = grey.reshape(*front, height // step, step, width // step, step)
-    reduced: NDArray[np.uint8] = np.rint(blocks.mean(axis=(-3, -1))).astype(np.uint8)
+def intensity(strips: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the grey of strips ``(strip, size, size, 3)`` averaged over 4×4 pixels, rounded.
+
+    ``weights`` are those of the channels in a grey plane. The result is
+    ``(strip, size / 4, size / 4)``.
+    """
+    count, size = strips.shape[:2]
+    reduced = np.empty((count, size // INTENSITY_STEP, size // INTENSITY_STEP), np.uint8)
+    _average(strips, weights, reduced)
     return reduced
+
+
+@compiled
+def _average(
+    strips: NDArray[np.uint8], weights: NDArray[np.float32], reduced: NDArray[np.uint8]
+) -> None:
+    """Fill ``reduced`` with rounded means."""
+    step = INTENSITY_STEP
+    for strip in range(len(strips)):
+        for top in range(reduced.shape[1]):
+            for left in range(reduced.shape[2]):
+                red = green = blue = np.int32(0)
+                for y in range(step):
+                    for x in range(step):
+                        pixel = strips[strip, top * step + y, left * step + x]
+                        red += pixel[0]
+                        green += pixel[1]
+                        blue += pixel[2]
+                grey = weights[0] * red + weights[1] * green + weights[2] * blue
+                reduced[strip, top, left] = np.uint8(np.rint(grey / (step * step)))

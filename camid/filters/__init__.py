@@ -1,19 +1,39 @@
-"""Denoisers behind one name: each maps an image plane to its residual."""
+"""Denoisers behind one name: each maps images, or a batch of strips, to their residuals.
+
+A filter is a function of images ``(image, height, width, channel)``, uint8 or float32, 0–255, and
+of settings by keyword, those of ``camid.config.Residual`` that it names. It returns float32 of the
+same shape, grey levels, each plane on its own.
+"""
 
 from collections.abc import Callable
+from inspect import signature
 
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.filters import lukas
+from camid.filters import gaussian, lukas, report2021, unfiltered, wiener
+from camid.filters.planes import Images
 
-Plane = NDArray[np.float32]
-Filter = Callable[..., Plane]
+Filter = Callable[..., NDArray[np.float32]]
+
+FILTERS: dict[str, Filter] = {
+    "gaussian": gaussian.residuals,
+    "lukas": lukas.residuals,
+    "none": unfiltered.residuals,
+    "report2021": report2021.residuals,
+    "wiener": wiener.residuals,
+}
 
 
-def unfiltered(plane: Plane, **_: object) -> Plane:
-    """Return the plane itself: for who wants pixels where others want residuals."""
-    return plane
+def filtered(images: Images, name: str, **settings: object) -> NDArray[np.float32]:
+    """Return what the filter ``name`` makes of images; it is given the settings that are its own.
 
-
-FILTERS: dict[str, Filter] = {"lukas": lukas.residual, "none": unfiltered}
+    Raises
+    ------
+    ValueError
+        For an unknown filter, or images that are too small for it.
+    """
+    if name not in FILTERS:
+        raise ValueError(f"no filter {name!r}; there are {', '.join(sorted(FILTERS))}")
+    own = signature(FILTERS[name]).parameters
+    return FILTERS[name](images, **{key: settings[key] for key in settings if key in own})

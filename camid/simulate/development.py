@@ -8,10 +8,10 @@ unsharp mask.
 import io
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from PIL import Image
 
+from camid.compiled import exactly_compiled
 from camid.simulate.models import Processing, Sensor
 
 Plane = NDArray[np.float32]
@@ -78,7 +78,7 @@ def _curve(contrast: float) -> NDArray[np.float32]:
     return np.asarray(255 * bent, np.float32)
 
 
-@njit(cache=True, nogil=True)
+@exactly_compiled
 def _demosaicked(
     raw: Plane,
     cfa: tuple[int, int],
@@ -134,7 +134,7 @@ def _demosaicked(
     return planes
 
 
-@njit(cache=True, nogil=True)
+@exactly_compiled
 def _boxed(plane: Plane, radius: int) -> Plane:
     """Return the mean over squares of ``2 radius + 1`` pixels a side, edges repeated."""
     height, width = plane.shape
@@ -156,7 +156,7 @@ def _boxed(plane: Plane, radius: int) -> Plane:
     return result
 
 
-@njit(cache=True, nogil=True)
+@exactly_compiled
 def _smoothed(
     luma: Plane, mean: Plane, square: Plane, variance: np.float32, share: np.float32
 ) -> Plane:
@@ -172,7 +172,7 @@ def _smoothed(
     return result
 
 
-@njit(cache=True, nogil=True)
+@exactly_compiled
 def _sharpened(luma: Plane, amount: np.float32) -> Plane:
     """Return luma plus an amount of what a 3×3 binomial blur takes from it."""
     height, width = luma.shape
@@ -189,7 +189,7 @@ def _sharpened(luma: Plane, amount: np.float32) -> Plane:
     return result
 
 
-@njit(cache=True, nogil=True)
+@exactly_compiled
 def _samples(plane: Plane) -> NDArray[np.uint8]:
     """Return grey levels rounded to whole ones."""
     height, width = plane.shape

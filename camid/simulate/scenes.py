@@ -6,10 +6,11 @@ Each object has a colour and a texture of its own; a sky, shadows and lamps come
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import fft
+
+from camid.compiled import exactly_compiled
 
 Plane = NDArray[np.float32]
 Points = NDArray[np.float64]
@@ -149,7 +150,7 @@ def _ramp(rng: np.random.Generator, shape: Shape) -> Plane:
     return np.asarray(rows * np.sin(angle) + columns * np.cos(angle), np.float32)
 
 
-@njit(cache=True, nogil=True)
+@exactly_compiled
 def _painted(
     labels: NDArray[np.int32],
     table: Plane,

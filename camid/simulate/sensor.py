@@ -7,9 +7,9 @@ Shot and read noise after Foi et al. 2008 (doi:10.1109/TIP.2008.2001399) and Hea
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from camid.compiled import exactly_compiled
 from camid.simulate.models import Sensor
 
 Plane = NDArray[np.float32]
@@ -81,7 +81,7 @@ def falloff(sensor: Sensor, *, share: float) -> Plane:
     return np.asarray(1 - np.float32(share * sensor.vignetting / 2) * (y + x), np.float32)
 
 
-@njit(cache=True, nogil=True)
+@exactly_compiled
 def _mosaic(planes: Plane, taps: Plane, scale: Plane, cfa: tuple[int, int]) -> Plane:
     """Return the blurred light of each photosite's own colour, times the colour's scale."""
     _, height, width = planes.shape
@@ -107,7 +107,7 @@ def _mosaic(planes: Plane, taps: Plane, scale: Plane, cfa: tuple[int, int]) -> P
     return signal
 
 
-@njit(cache=True, nogil=True)
+@exactly_compiled
 def _read(
     signal: Plane,
     gain: Plane,

@@ -99,6 +99,11 @@ def read_headers(
 
     A file that is no photograph, cannot be placed, is larger than ``max_megapixels`` or has a
     side shorter than ``min_side`` pixels is yielded as rejected with the reason.
+
+    Raises
+    ------
+    ConnectionError
+        If the server that holds the files is gone.
     """
     read = partial(_record, min_side=min_side, max_megapixels=max_megapixels)
     with quiet(), ThreadPoolExecutor(NUM_THREADS) as pool:
@@ -153,6 +158,8 @@ def _record(file: FoundFile, *, min_side: int, max_megapixels: float) -> ImageRe
                 f"{head.width}x{head.height} px is smaller than one strip of "
                 f"{min_side}x{min_side} px"
             )
+    except ConnectionError:
+        raise  # says nothing of the file
     except (ValueError, OSError) as error:
         return replace(record, status=rejected(str(error)))
     return record

@@ -45,8 +45,10 @@ def test_a_strip_beyond_the_image_is_refused():
         cut(np.zeros((80, 100)), [(0, 40)], size=64)
 
 
-def test_intensity_is_the_mean_of_sixteen_pixels(rng):
-    grey = rng.uniform(0, 255, (3, 64, 64)).astype(np.float32)
-    found = intensity(grey)
+def test_intensity_is_the_mean_grey_of_sixteen_pixels(rng):
+    strips = rng.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    weights = np.array([0.3, 0.59, 0.11], np.float32)
+    found = intensity(strips, weights)
     assert (found.shape, found.dtype) == ((3, 16, 16), np.uint8)
-    assert abs(float(found[1, 2, 3]) - grey[1, 8:12, 12:16].mean()) <= 0.5001
+    blocks = (strips @ weights.astype(np.float64)).reshape(3, 16, 4, 16, 4)
+    assert np.abs(found - blocks.mean(axis=(2, 4))).max() <= 0.5001
