@@ -1,30 +1,39 @@
 """A chunk's file: parquet with one row group a position, seen whole or not at all.
 
 ``device=<id>/chunk-00007.parquet`` holds the strips of up to 16 images of one device, and in its
-footer what the samples are, what became of each image, and a digest of the content.
+footer what the samples are, what became of each image, a digest of the content, and a seal: the
+digest of the file's own bytes, with the seal's digits as zeros.
 """
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from camid.filesystems import answered
 from camid.folder import Folder
+from camid.pages import Offsets, page_offsets
 from camid.records import INDEX_SCHEMA, OK, device_name
 from camid.residuals import restored
 from camid.strips import INTENSITY_STEP, Position
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CHANNELS = 3
 
 _FORMAT = b"camid.format"
 _CHUNK = b"camid.chunk"
+_UNSEALED = b"0" * 64
+_SEAL = b'"seal": "'
+_TAIL = 8
+"""Bytes after a parquet file's metadata: their length, and a magic word."""
+_BLOCK = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +141,9 @@ def write_chunk(
             use_dictionary=["image_id"],
             write_statistics=["image_id", "top", "left"],
             write_page_checksum=True,
+            data_page_size=1,  # a page for every strip, so that one can be read alone
+            write_batch_size=1,
+            write_page_index=True,
         ) as writer:
             for batch in batches:
                 table = _table(batch, schema)
@@ -143,8 +155,13 @@ def write_chunk(
                 "content": content.hexdigest(),
                 "positions": places,
                 "images": [vars(fate) for fate in fates],
+                "seal": _UNSEALED.decode(),
             }
             writer.add_key_value_metadata({_CHUNK: json.dumps(facts)})
+        place, stated, seal = _sealed(sink)
+        assert stated == _UNSEALED
+        sink.seek(place)
+        sink.write(seal)
 
     store.write(name, fill)
 
@@ -154,19 +171,22 @@ class ChunkFile:
 
     def __init__(self, store: Folder, name: str) -> None:
         self.name = name
+        self._address = f"{store.uri}/{name}"
         try:
             self._stream = store.open(name)
-        except OSError as error:
-            raise ValueError(f"{store.uri}/{name}: missing: {error}") from None
+        except FileNotFoundError:
+            raise ValueError(f"{self._address}: missing") from None
         try:
             self._file = pq.ParquetFile(self._stream, page_checksum_verification=True)
             metadata = self._file.metadata.metadata or {}
             self._facts = json.loads(metadata[_CHUNK])
             self._format = json.loads(self._file.schema_arrow.metadata[_FORMAT])
+        except ConnectionError:
+            raise  # says nothing of the file
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             self._stream.close()
             words = " ".join(str(error).split())
-            raise ValueError(f"{store.uri}/{name}: not a whole chunk: {words}") from None
+            raise ValueError(f"{self._address}: not a whole chunk: {words}") from None
 
     def __enter__(self) -> "ChunkFile":
         return self
@@ -195,6 +215,11 @@ class ChunkFile:
         return [ImageFate(**fate) for fate in self._facts["images"]]
 
     @property
+    def positions(self) -> list[Position]:
+        """The position of each row group."""
+        return [(top, left) for top, left in self._facts["positions"]]
+
+    @property
     def num_row_groups(self) -> int:
         """Positions in the chunk."""
         return int(self._file.num_row_groups)
@@ -212,6 +237,32 @@ class ChunkFile:
             step=float(self._format["step"]),
         )
 
+    def sample_pages(self) -> tuple[list[Offsets], int]:
+        """Return where each image's samples lie in the file, and how many bytes tell it.
+
+        ``(image + 1,)`` int64 for each row group: where the strips begin, and the last one ends.
+
+        Raises
+        ------
+        ValueError
+            If the file does not tell.
+        """
+        metadata = self._file.metadata
+        groups = (metadata.row_group(group) for group in range(self.num_row_groups))
+        columns = [group.column(group.num_columns - 1) for group in groups]
+        starts = [column.data_page_offset for column in columns]
+        ends = [start + c.total_compressed_size for start, c in zip(starts, columns, strict=True)]
+        size = self._stream.seek(0, os.SEEK_END)
+        self._stream.seek(ends[-1] if ends else size)
+        with answered(self._address):
+            indexes = self._stream.read()
+        num_images = sum(fate.status == OK for fate in self.fates)
+        try:
+            places = list(zip(starts, ends, strict=True))
+            return page_offsets(indexes, places, num_rows=num_images), len(indexes)
+        except ValueError as error:
+            raise ValueError(f"{self._address}: {error}") from None
+
     def index(self, *, device: str, chunk: int) -> pa.Table:
         """Return a row for every row group, as ``camid.records.INDEX_SCHEMA`` has them."""
         places = np.array(self._facts["positions"], np.int32).reshape(-1, 2)
@@ -227,12 +278,33 @@ class ChunkFile:
         ]
         return pa.table(columns, schema=INDEX_SCHEMA)
 
-    def content_read(self) -> str:
-        """Return the digest of what the file holds now, reading all of it."""
-        content = hashlib.sha256()
-        for row_group in range(self.num_row_groups):
-            _feed(content, self._file.read_row_group(row_group, use_threads=False))
-        return content.hexdigest()
+    def is_intact(self) -> bool:
+        """Return whether every byte of the file is as it was written, reading all of it.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        """
+        _, stated, found = _sealed(self._stream)
+        return stated == found
+
+
+def _sealed(file: IO[bytes]) -> tuple[int, bytes, bytes]:
+    """Return where a chunk's file has its seal, what the seal says, and what it should say."""
+    end = file.seek(-_TAIL, os.SEEK_END)
+    start = max(0, end - int.from_bytes(file.read(4), "little"))
+    file.seek(start)
+    footer = file.read()
+    place = footer.rfind(_SEAL) + len(_SEAL)
+    stated = footer[place : place + len(_UNSEALED)]
+    digest = hashlib.sha256()
+    file.seek(0)
+    for offset in range(0, start, _BLOCK):
+        digest.update(file.read(min(_BLOCK, start - offset)))
+    for part in (footer[:place], _UNSEALED, footer[place + len(_UNSEALED) :]):
+        digest.update(part)
+    return start + place, stated, digest.hexdigest().encode()
 
 
 def _table(batch: StripBatch, schema: pa.Schema) -> pa.Table:

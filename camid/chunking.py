@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from camid.chunk_files import CHANNELS, ImageFate, SampleFormat, StripBatch, chunk_name, write_chunk
 from camid.config import Config, Residual
+from camid.filters import report2021
 from camid.filters.lukas import checked_wavelet
 from camid.folder import Folder
-from camid.images import grey, pixels
+from camid.images import LUMA, pixels
 from camid.plan import Chunk
 from camid.records import OK, ImageRecord, rejected
 from camid.residuals import quantised, residual
@@ -37,11 +38,13 @@ def smallest_side(config: Config) -> int:
     Raises
     ------
     ValueError
-        If no strip of the configured size can be denoised as configured.
+        If no strip of the configured size can be denoised and enhanced as configured.
     """
     size = config.strips.size
-    if config.residual.filter != "none":
+    if config.residual.filter != "none":  # Li's enhancer transforms the residuals of every filter
         checked_wavelet((size, size), config.residual.wavelet, config.residual.levels)
+    if config.residual.filter == "report2021":
+        checked_wavelet((size, size), report2021.WAVELET, report2021.LEVELS)
     return size
 
 
@@ -65,8 +68,8 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> list[ImageFate
             data = _bytes(record)
             sha256 = hashlib.sha256(data).hexdigest()
             image = _pixels(data, record, max_megapixels=config.images.max_megapixels)
-            samples[:, len(kept)] = _samples(image, where, size=size, settings=config.residual)
-            greys[:, len(kept)] = intensity(cut(grey(image), where, size=size))
+            samples[:, len(kept)] = image_samples(image, where, size=size, settings=config.residual)
+            greys[:, len(kept)] = intensity(cut(image, where, size=size), LUMA)
             kept.append(record.image_id)
             status = OK
         except ValueError as error:
@@ -106,20 +109,14 @@ def _pixels(data: bytes, record: ImageRecord, *, max_megapixels: float) -> NDArr
     return image
 
 
-def _samples(
+def image_samples(
     image: NDArray[np.uint8], where: list[Position], *, size: int, settings: Residual
 ) -> NDArray[np.int8] | NDArray[np.uint8]:
+    """Return what a store holds of an image: ``(position, size, size, channel)`` int8 or uint8."""
     if settings.filter == "none":
         return cut(image, where, size=size)
-    filtered = {
-        "filter": settings.filter,
-        "sigma": settings.sigma,
-        "wavelet": settings.wavelet,
-        "levels": settings.levels,
-    }
+    of_store = {"extent", "step"}
+    how = {name: value for name, value in asdict(settings).items() if name not in of_store}
     if settings.extent == "strip":
-        strips = cut(image, where, size=size)
-        noise = np.stack([residual(strip, **filtered) for strip in strips])  # type: ignore[arg-type]
-        return quantised(noise, step=settings.step)
-    noise = residual(image, **filtered)  # type: ignore[arg-type]
-    return cut(quantised(noise, step=settings.step), where, size=size)
+        return quantised(residual(cut(image, where, size=size), **how), step=settings.step)
+    return cut(quantised(residual(image, **how), step=settings.step), where, size=size)

@@ -6,16 +6,17 @@ from collections import Counter
 from pathlib import Path
 
 import click
+import pyarrow.compute as pc
 
 from camid.chunk_files import chunk_name
-from camid.commandline import one_sentence, print_facts
+from camid.commandline import one_sentence, print_facts, print_lines
 from camid.config import load_config
 from camid.folder import Folder, absolute
 from camid.records import OK
 from camid.runtime.stream import tracked
 from camid.runtime.tracking import tracking_uri
-from camid.store import open_store
-from camid.verify import problems
+from camid.store import Store, open_store
+from camid.verify import Problem, problems, source_problems
 
 DAMAGED = 1
 
@@ -107,16 +108,36 @@ def info(uri: str) -> None:
 
 @store.command()
 @click.argument("uri", metavar="STORE")
-def verify(uri: str) -> None:
+@click.option("--sources", is_flag=True, help="Also name photographs that are gone or changed.")
+@click.option("--repair", "mend", is_flag=True, help="Make what is damaged again, and only that.")
+def verify(uri: str, sources: bool, mend: bool) -> None:
     """Read all of STORE back and name every chunk that is missing, damaged or out of place."""
     with one_sentence():
         found = open_store(uri)
         total = found.description["num_chunks"]
         checks = tracked(problems(found), description="verify", unit="chunks", total=total)
         wrong = [problem for problem in checks if problem]
-    for problem in wrong:
+        for problem in wrong:
+            click.echo(problem, err=True)
+        changed = _changed_sources(found) if sources else []
+        counts = f"{found.folder.uri}: {total} chunks, {len(wrong)} problems"
+        click.echo(counts + (f"; {len(changed)} photographs gone or changed" if sources else ""))
+        if (wrong or changed) and mend:
+            from camid.runtime.repair import repair
+
+            print_lines(repair(found, [*wrong, *changed]))
+        elif wrong or changed:
+            click.echo("the same command with --repair makes anew what is named above")
+            sys.exit(DAMAGED)
+
+
+def _changed_sources(found: Store) -> list[Problem]:
+    """Return the chunks whose photographs are gone or changed, and name these."""
+    records = found.manifest.filter(pc.not_equal(found.manifest["sha256"], ""))
+    checks = tracked(
+        source_problems(found), description="photographs", unit="files", total=records.num_rows
+    )
+    changed = [problem for problem in checks if problem]
+    for problem in changed:
         click.echo(problem, err=True)
-    click.echo(f"{found.folder.uri}: {total} chunks, {len(wrong)} problems")
-    if wrong:
-        click.echo("delete the files named above and run preprocess again to make them anew")
-    sys.exit(DAMAGED if wrong else 0)
+    return changed

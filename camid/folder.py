@@ -4,38 +4,35 @@ import errno
 import io
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 from urllib.parse import quote, unquote
 
-import pyarrow as pa
 import pyarrow.fs as pafs
+
+from camid.filesystems import BUCKETS, RemoteFile, absolute, answered, filesystem_of, upload
+
+__all__ = ["FULL", "TEMPORARY", "Folder", "absolute", "in_threads"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 TEMPORARY = ".part"
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Errors of a disk that takes no more."""
 
-
-def absolute(uri: str) -> str:
-    """Return ``uri`` with a local path made absolute; addresses such as ``s3://…`` are kept."""
-    if not uri:
-        raise ValueError("expected a path or an address, got an empty string")
-    if "://" in uri:
-        base, mark, query = uri.partition("?")
-        return f"{base.rstrip('/')}{mark}{query}"
-    return os.path.abspath(Path(uri).expanduser())  # noqa: PTH100  (links are kept: mounts differ)
+NUM_THREADS = 8
+BATCH = 1024
 
 
-@lru_cache(maxsize=256)
-def _filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
-    """Return the file system of an address and the path on it; an S3 client is costly to make."""
-    if "://" not in uri:
-        return pafs.LocalFileSystem(), absolute(uri)
-    filesystem, path = pafs.FileSystem.from_uri(uri)
-    return filesystem, path
+def in_threads(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """Yield ``work`` of every item, in order; threads wait for storage together."""
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        for start in range(0, len(items), BATCH):
+            yield from pool.map(work, items[start : start + BATCH])
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,16 @@ class Folder:
 
     @property
     def _place(self) -> tuple[pafs.FileSystem, str]:
-        return _filesystem(self.uri)
+        return filesystem_of(self.uri)
 
     @property
     def is_local(self) -> bool:
         """Whether the folder is on a mounted file system, where a rename is atomic."""
         return isinstance(self._place[0], pafs.LocalFileSystem)
+
+    @property
+    def _has_buckets(self) -> bool:
+        return self.uri.partition("://")[0] in BUCKETS
 
     @property
     def local_path(self) -> str:
@@ -89,29 +90,52 @@ class Folder:
         filesystem, path = self._place
         return filesystem, f"{path}/{name}" if name else path
 
+    def _info(self, name: str) -> pafs.FileInfo:
+        filesystem, path = self._path(name)
+        with answered(self.uri):
+            return filesystem.get_file_info(path)
+
+    def make(self) -> None:
+        """Make the folder, if it is missing and its file system has folders.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made; its bucket must be there.
+        """
+        if self.is_local:
+            Path(self.local_path).mkdir(parents=True, exist_ok=True)
+            return
+        filesystem, path = self._place
+        bucket = path.partition("/")[0]
+        with answered(self.uri):
+            if not self._has_buckets:
+                filesystem.create_dir(path, recursive=True)
+            elif filesystem.get_file_info(bucket).type == pafs.FileType.NotFound:
+                raise FileNotFoundError(f"Bucket {bucket!r} not found")
+
     def exists(self, name: str = "") -> bool:
         """Return whether the folder, or the file or folder ``name`` in it, exists."""
-        filesystem, path = self._path(name)
-        return bool(filesystem.get_file_info(path).type != pafs.FileType.NotFound)
+        return bool(self._info(name).type != pafs.FileType.NotFound)
 
     def is_file(self) -> bool:
         """Return whether the address is a file's and not a folder's."""
-        filesystem, path = self._place
-        return bool(filesystem.get_file_info(path).type == pafs.FileType.File)
+        return bool(self._info("").type == pafs.FileType.File)
 
     def files(self) -> list[str]:
         """Return the name of every file below the folder, in order; links are followed.
 
-        A name that is not UTF-8 has surrogates in it, as ``os.fsdecode`` makes them.
+        A name that is not UTF-8 has surrogates in it, as ``os.fsdecode`` makes them. A folder that
+        cannot be listed stands for what is in it.
         """
         filesystem, path = self._place
         if self.is_local:
             return sorted(_local_files(path))
         selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
+        with answered(self.uri):
+            found = filesystem.get_file_info(selector)
         return sorted(
-            info.path[len(path) :].lstrip("/")
-            for info in filesystem.get_file_info(selector)
-            if info.type == pafs.FileType.File
+            info.path[len(path) :].lstrip("/") for info in found if info.type == pafs.FileType.File
         )
 
     def size(self, name: str = "") -> int:
@@ -122,29 +146,63 @@ class Folder:
         ValueError
             If there is no such file.
         """
-        filesystem, path = self._path(name)
-        info = filesystem.get_file_info(path)
+        info = self._info(name)
+        if info.type == pafs.FileType.Directory:
+            raise ValueError("a folder where a file is expected; see its permissions")
         if info.type != pafs.FileType.File:
             raise ValueError("no such file")
         return int(info.size)
 
+    def modified(self, name: str = "") -> int:
+        """Return when the file ``name`` was last written, in nanoseconds since 1970.
+
+        Raises
+        ------
+        OSError
+            If there is no such file.
+        """
+        when = self._info(name).mtime_ns
+        if when is None:
+            raise FileNotFoundError(f"{self.address(name)}: no such file")
+        return int(when)
+
+    def changed(self, name: str = "") -> int:
+        """Return when the file ``name`` was last written, renamed or touched, as :meth:`modified`.
+
+        On a mounted file system no program can set that time back.
+        """
+        if not self.is_local:
+            return self.modified(name)
+        status = Path(self._path(name)[1]).stat()
+        return max(status.st_mtime_ns, status.st_ctime_ns)
+
     def read(self, name: str = "") -> bytes:
         """Return the bytes of the file ``name``."""
         filesystem, path = self._path(name)
-        with filesystem.open_input_stream(path, compression=None) as stream:
+        with (
+            answered(self.address(name)),
+            filesystem.open_input_stream(path, compression=None) as stream,
+        ):
             return bytes(stream.read())
 
     def open(self, name: str = "") -> io.BufferedReader:
-        """Open the file ``name`` for reading at any place in it."""
+        """Open the file ``name`` for reading at any place in it.
+
+        Closing it raises again what a server that failed raised before.
+        """
         filesystem, path = self._path(name)
-        return io.BufferedReader(filesystem.open_input_file(path))
+        address = self.address(name)
+        with answered(address):
+            file = filesystem.open_input_file(path)
+        return io.BufferedReader(file if self.is_local else RemoteFile(file, address))
 
     def write(self, name: str, write: bytes | Callable[[IO[bytes]], None]) -> None:
         """Write the file ``name`` so that it is seen whole or not at all.
 
-        ``write`` is the content, or a function that writes it to the open file it is given. On a
-        file system the content goes to a temporary name and is renamed when it is complete; on an
-        object store it is collected and sent as one upload.
+        ``write`` is the content, or a function that writes it to the open file it is given, which
+        can be read back too. On a file system the content goes to a temporary name in the same
+        folder and is renamed when it is complete; on an object store it is collected and sent as
+        one upload, which the store shows when it is complete.
 
         Raises
         ------
@@ -153,16 +211,17 @@ class Folder:
         """
         filesystem, path = self._path(name)
         fill = write if callable(write) else lambda sink: sink.write(write)
-        filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        if not self._has_buckets:
+            filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
         if not self.is_local:
-            buffer = pa.BufferOutputStream()
-            fill(buffer)
-            with filesystem.open_output_stream(path) as stream:
-                stream.write(buffer.getvalue())
+            whole = io.BytesIO()
+            fill(whole)
+            with answered(self.address(name)):
+                upload(filesystem, path, whole)
             return
         temporary = Path(f"{path}.{uuid.uuid4().hex}{TEMPORARY}")
         try:
-            with temporary.open("wb") as sink:
+            with temporary.open("w+b") as sink:
                 fill(sink)
                 sink.flush()
                 os.fsync(sink.fileno())
@@ -178,17 +237,25 @@ class Folder:
     def delete(self, name: str = "") -> None:
         """Delete the file or folder ``name``, or the folder itself; a missing one is no error."""
         filesystem, path = self._path(name)
-        match filesystem.get_file_info(path).type:
-            case pafs.FileType.Directory:
-                filesystem.delete_dir(path)
-            case pafs.FileType.File:
-                filesystem.delete_file(path)
+        kind = self._info(name).type
+        with answered(self.address(name)):
+            match kind:
+                case pafs.FileType.Directory:
+                    filesystem.delete_dir(path)
+                case pafs.FileType.File:
+                    filesystem.delete_file(path)
 
 
 def _local_files(folder: str) -> Iterator[str]:
     """Yield the names of all files below a folder; a folder that links lead to twice comes once."""
     seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
+    closed: list[str] = []
+
+    def note(error: OSError) -> None:
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            closed.append(os.path.relpath(error.filename, folder))
+
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=note):
         real = os.path.realpath(place)
         if real in seen:
             folders.clear()
@@ -197,3 +264,4 @@ def _local_files(folder: str) -> Iterator[str]:
         folders.sort()
         below = os.path.relpath(place, folder)
         yield from (name if below == "." else f"{below}/{name}" for name in names)
+    yield from closed

@@ -12,6 +12,11 @@ from camid.config import Chunks, Strips
 from camid.records import OK, ImageRecord
 from camid.strips import positions
 
+BYTES_PER_SAMPLE = 7
+"""Of an image in work: a byte of pixels, four of residual, two quantised, of each colour."""
+BYTES_PER_WORKER = 300 * 2**20
+"""Of a worker process before it has an image, libraries included."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
@@ -21,10 +26,10 @@ class Chunk:
     number: int
     images: tuple[ImageRecord, ...]
 
-    def num_bytes(self, strips: Strips) -> int:
-        """Return the size of the chunk's samples before compression."""
+    def memory(self, strips: Strips) -> int:
+        """Return the memory, bytes, of a worker that makes the chunk."""
         first = self.images[0]
-        return len(self.images) * _image_bytes(first.height, first.width, strips=strips)
+        return chunk_memory(len(self.images), first.height, first.width, strips=strips)
 
     @property
     def digest(self) -> str:
@@ -55,7 +60,7 @@ def planned(
         ordered = sorted(groups[key], key=lambda record: record.image_id)
         rng = np.random.default_rng([seed, int(_digest(key)[:16], 16)])
         order = rng.permutation(len(ordered))
-        share = _images_per_chunk(height, width, strips=strips, chunks=chunks)
+        share = images_per_chunk(height, width, strips=strips, chunks=chunks)
         for rank, index in enumerate(order):
             chunk_of[ordered[index].image_id] = next_number[device] + rank // share
         next_number[device] += -(-len(ordered) // share)
@@ -78,14 +83,24 @@ def chunks_of(records: Sequence[ImageRecord]) -> list[Chunk]:
     ]
 
 
+def images_per_chunk(height: int, width: int, *, strips: Strips, chunks: Chunks) -> int:
+    """Return how many images of a pixel size a chunk holds at most."""
+    room = chunks.max_mebibytes * 2**20 // _image_bytes(height, width, strips=strips)
+    return max(1, min(chunks.max_images, room))
+
+
+def chunk_memory(num_images: int, height: int, width: int, *, strips: Strips) -> int:
+    """Return the memory, bytes, of a worker that makes a chunk of images of one pixel size.
+
+    The samples of the chunk, what one image takes while it is denoised, and the worker itself.
+    """
+    samples = num_images * _image_bytes(height, width, strips=strips)
+    return samples + BYTES_PER_SAMPLE * 3 * height * width + BYTES_PER_WORKER
+
+
 def plan_digest(chunks: Sequence[Chunk]) -> str:
     """Return the digest that stores share whose chunks hold the same images."""
     return _digest([chunk.digest for chunk in chunks])
-
-
-def _images_per_chunk(height: int, width: int, *, strips: Strips, chunks: Chunks) -> int:
-    room = chunks.max_mebibytes * 2**20 // _image_bytes(height, width, strips=strips)
-    return max(1, min(chunks.max_images, room))
 
 
 def _image_bytes(height: int, width: int, *, strips: Strips) -> int:

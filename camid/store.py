@@ -23,6 +23,10 @@ from camid.records import INDEX_SCHEMA, MANIFEST_SCHEMA, OK, ImageRecord
 DESCRIPTION = "store.json"
 MANIFEST = "manifest.parquet"
 INDEX = "index.parquet"
+FILES = (DESCRIPTION, MANIFEST, INDEX)
+"""What a store has besides its chunks."""
+
+MEND = "`camid store verify --repair` makes it anew"
 
 _LEFTOVER = re.compile(
     r"device=[^/]+/chunk-\d{5,}\.parquet"
@@ -44,13 +48,34 @@ class Store:
 
     @cached_property
     def manifest(self) -> pa.Table:
-        """A row for every file that was found (``camid.records.MANIFEST_SCHEMA``)."""
-        return pq.read_table(pa.BufferReader(self.folder.read(MANIFEST)), schema=MANIFEST_SCHEMA)
+        """A row for every file that was found (``camid.records.MANIFEST_SCHEMA``).
+
+        Raises
+        ------
+        ValueError
+            If its file is missing or not as it was written.
+        """
+        return self._table(MANIFEST, MANIFEST_SCHEMA)
 
     @cached_property
     def index(self) -> pa.Table:
-        """A row for every row group (``camid.records.INDEX_SCHEMA``)."""
-        return pq.read_table(pa.BufferReader(self.folder.read(INDEX)), schema=INDEX_SCHEMA)
+        """A row for every row group (``camid.records.INDEX_SCHEMA``).
+
+        Raises
+        ------
+        ValueError
+            If its file is missing or not as it was written.
+        """
+        return self._table(INDEX, INDEX_SCHEMA)
+
+    def _table(self, name: str, schema: pa.Schema) -> pa.Table:
+        try:
+            data = self.folder.read(name)
+        except FileNotFoundError:
+            raise ValueError(f"{self.folder.uri}/{name}: missing; {MEND}") from None
+        if hashlib.sha256(data).hexdigest() != self.description["files"][name]:
+            raise ValueError(f"{self.folder.uri}/{name}: not as it was written; {MEND}")
+        return pq.read_table(pa.BufferReader(data), schema=schema)
 
     @property
     def digest(self) -> str:
@@ -98,7 +123,7 @@ def read_description(folder: Folder) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If there is no store, or its schema version is not known.
+        If there is no store, its schema version is not known, or the file is damaged.
     """
     if not folder.exists(DESCRIPTION):
         raise ValueError(f"{folder.uri}: no strip store there (no {DESCRIPTION}); run preprocess")
@@ -106,24 +131,31 @@ def read_description(folder: Folder) -> dict[str, Any]:
         description: dict[str, Any] = json.loads(folder.read(DESCRIPTION))
         version = description["schema_version"]
     except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{folder.uri}/{DESCRIPTION}: not a store's description") from None
+        raise _no_description(folder) from None
     if version != SCHEMA_VERSION:
         raise ValueError(
             f"{folder.uri}: a store of schema version {version!r}, and this camid reads "
-            f"{SCHEMA_VERSION}; preprocess again or use the camid that wrote it"
+            f"{SCHEMA_VERSION}; preprocess again with --fresh or use the camid that wrote it"
         )
+    if description.pop("seal", None) != _seal(description):
+        raise _no_description(folder)
     return description
 
 
 def write_description(folder: Folder, description: Mapping[str, Any]) -> None:
     """Write ``store.json``."""
     facts = {"schema_version": SCHEMA_VERSION, **description}
+    facts["seal"] = _seal(facts)
     folder.write(DESCRIPTION, (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def write_table(folder: Folder, name: str, table: pa.Table) -> None:
-    """Write a table as parquet, with equal bytes for equal rows."""
-    folder.write(name, lambda sink: pq.write_table(table, sink, compression="zstd"))
+def write_table(folder: Folder, name: str, table: pa.Table) -> str:
+    """Write a table as parquet, with equal bytes for equal rows; return the bytes' digest."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    data = sink.getvalue().to_pybytes()
+    folder.write(name, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def content_digest(contents: Mapping[str, str]) -> str:
@@ -137,3 +169,14 @@ def stray_files(folder: Folder, *, chunks: Sequence[str]) -> list[str]:
     return [
         name for name in folder.files() if name not in set(chunks) and _LEFTOVER.fullmatch(name)
     ]
+
+
+def _seal(description: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+
+
+def _no_description(folder: Folder) -> ValueError:
+    return ValueError(
+        f"{folder.uri}/{DESCRIPTION}: not a store's description, or damaged; delete it and run "
+        "preprocess with the store's settings again: chunks that are whole are kept"
+    )

@@ -3,11 +3,14 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.runtime.conftest import contents
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
@@ -102,15 +105,21 @@ def test_a_store_tells_what_it_holds_and_is_whole(demo, home):
     assert (verified.returncode, verified.stdout.strip()) == (0, f"{store}: 8 chunks, 0 problems")
 
 
-def test_verify_names_what_is_damaged(demo, home, tmp_path):
-    import shutil
-
-    shutil.copytree(home / "runs/demo/store", tmp_path / "store")
-    chunk = tmp_path / "store/device=101/chunk-00001.parquet"
+def test_verify_names_what_is_damaged_and_repair_makes_it_good(demo, home, tmp_path):
+    store = tmp_path / "store"
+    shutil.copytree(home / "runs/demo/store", store)
+    before = contents(store)
+    chunk = store / "device=101/chunk-00001.parquet"
     chunk.write_bytes(chunk.read_bytes()[:-1])
-    found = camid("store", "verify", str(tmp_path / "store"), home=home)
+    found = camid("store", "verify", str(store), "--sources", home=home)
     assert found.returncode == 1
     assert "device=101/chunk-00001.parquet: not a whole chunk" in found.stderr
+    assert f"{store}: 8 chunks, 1 problems; 0 photographs gone or changed" in found.stdout
+    assert "the same command with --repair makes anew" in found.stdout
+    mended = camid("store", "verify", str(store), "--repair", home=home)
+    assert mended.returncode == 0, mended.stderr
+    assert f"{store}: 1 chunks made again; the digest is as before" in mended.stdout
+    assert contents(store) == before
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A real Ray for the tests that need one, and a small store made on it."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,3 +83,18 @@ def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("CAMID_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path / "home"
+
+
+@pytest.fixture
+def copied(made, tmp_path) -> Place:
+    """A store of one's own, made of the same photographs, to damage."""
+    shutil.copytree(made.root / "store", tmp_path / "store")
+    (tmp_path / "photographs").symlink_to(made.root / "photographs")
+    return Place(tmp_path)
+
+
+def config_of(made: Place, copied: Place) -> Config:
+    """Return the configuration of a copied store, with the photographs that it was made of."""
+    return replace(
+        copied.config(), paths=replace(copied.config().paths, data=made.config().paths.data)
+    )

@@ -13,23 +13,9 @@ from camid.sources import find_files, read_headers
 from camid.store import open_store
 from camid.verify import problems
 
-from .conftest import Place, contents
+from .conftest import Place, config_of, contents
 
 pytestmark = pytest.mark.usefixtures("ray_here")
-
-
-@pytest.fixture
-def copied(made, tmp_path) -> Place:
-    """A store of one's own, made of the same photographs, to damage."""
-    shutil.copytree(made.root / "store", tmp_path / "store")
-    (tmp_path / "photographs").symlink_to(made.root / "photographs")
-    return Place(tmp_path)
-
-
-def config_of(made, copied):
-    return replace(
-        copied.config(), paths=replace(copied.config().paths, data=made.config().paths.data)
-    )
 
 
 def test_every_photograph_is_in_the_store(made):
@@ -133,6 +119,37 @@ def test_files_of_others_are_never_deleted(made, tmp_path, fresh):
     assert all((tmp_path / "store" / name).read_text() == "mine" for name in theirs)
 
 
+@pytest.mark.parametrize("is_longer", [False, True])
+def test_a_photograph_that_changed_is_read_again_and_named(made, tmp_path, is_longer):
+    shutil.copytree(made.root / "photographs", tmp_path / "photographs")
+    place = Place(tmp_path)
+    preprocess(place.config())
+    victim = tmp_path / "photographs/Eurecom_103_picFG_002.jpg"
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(data + b"more" * is_longer)
+    done = preprocess(place.config())
+    assert (done.changed, done.num_chunks_made) == ([victim.name], 1)
+    sentence = f"photographs changed since they were read before: 1 ({victim.name})"
+    assert f"{sentence}; their chunks were made again" in done.lines("store")
+    second = contents(tmp_path / "store")
+    assert preprocess(place.config()).num_chunks_made == 0
+    preprocess(place.config(), fresh=True)
+    assert contents(tmp_path / "store") == second
+
+
+def test_photographs_that_were_only_touched_leave_the_store_alone(made, tmp_path):
+    shutil.copytree(made.root / "photographs", tmp_path / "photographs")
+    place = Place(tmp_path)
+    preprocess(place.config())
+    before = contents(tmp_path / "store")
+    for photograph in (tmp_path / "photographs").iterdir():
+        photograph.touch()
+    done = preprocess(place.config())
+    assert (done.changed, done.num_chunks_made) == ([], 0)
+    assert contents(tmp_path / "store") == before
+
+
 def test_a_file_that_could_not_be_read_is_tried_again(made, tmp_path):
     shutil.copytree(made.root / "photographs", tmp_path / "photographs")
     place = Place(tmp_path)
@@ -187,6 +204,16 @@ def test_a_device_of_any_name_has_a_folder(made, tmp_path):
     assert not any(problems(store))
 
 
+def test_a_store_of_another_schema_version_is_refused_and_fresh_replaces_it(made, copied):
+    before = contents(copied.root / "store")
+    place = copied.root / "store/store.json"
+    place.write_text(place.read_text().replace('"schema_version": 3', '"schema_version": 2'))
+    with pytest.raises(ValueError, match="schema version 2, and this camid reads 3; preprocess"):
+        preprocess(config_of(made, copied))
+    preprocess(config_of(made, copied), fresh=True)
+    assert contents(copied.root / "store") == before
+
+
 def test_two_runs_never_write_one_store(made, copied):
     with (
         FileLock(copied.root / "store/.lock"),
@@ -222,32 +249,3 @@ def test_images_that_all_fail_to_decode_are_one_sentence_too(made, tmp_path):
     for _ in range(2):
         with pytest.raises(ValueError, match="none of 1 files .* cannot be decoded"):
             preprocess(Place(tmp_path).config())
-
-
-@pytest.mark.parametrize(
-    ("damage", "sentence"),
-    [
-        ("missing", "chunk-00000.parquet: missing"),
-        ("truncated", "chunk-00000.parquet: not a whole chunk"),
-        ("flipped", "chunk-00000.parquet: cannot be read back"),
-        ("swapped", "its images are not those that the manifest lists"),
-        ("foreign", "chunk-00077.parquet: belongs to no chunk"),
-    ],
-)
-def test_verify_names_the_damaged_chunk(copied, damage, sentence):
-    chunk = copied.root / "store" / chunk_name("100", 0)
-    data = bytearray(chunk.read_bytes())
-    match damage:
-        case "missing":
-            chunk.unlink()
-        case "truncated":
-            chunk.write_bytes(data[:-1])
-        case "flipped":
-            data[len(data) // 3] ^= 1
-            chunk.write_bytes(data)
-        case "swapped":
-            shutil.copy(copied.root / "store" / chunk_name("101", 0), chunk)
-        case "foreign":
-            shutil.copy(chunk, chunk.with_name("chunk-00077.parquet"))
-    found = [p for p in problems(open_store(str(copied.root / "store"))) if p]
-    assert sentence in found[0]

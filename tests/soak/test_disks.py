@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtime.conftest import contents
 from tests.test_pipelines import SMALL, pipeline
 
 pytestmark = [
@@ -59,3 +60,14 @@ def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(small_disk, tm
     done = pipeline("demo", *SMALL, "--out", str(out), home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (out / "results.json").exists()
+
+
+def test_a_store_on_another_mount_has_the_same_chunks(small_disk, tmp_path):
+    """Nothing can be renamed from one file system to another."""
+    mount = small_disk(100_000)
+    assert mount.stat().st_dev != tmp_path.stat().st_dev
+    for store in (tmp_path / "store", mount / "store"):
+        data = ["--data", str(tmp_path / "simulated")] if store.parent == mount else []
+        done = pipeline("preprocess", *SMALL, *data, "--store", str(store), home=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert contents(mount / "store") == contents(tmp_path / "store")

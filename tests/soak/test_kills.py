@@ -1,7 +1,9 @@
 """Preprocessing that is killed, again and again, ends with the bytes of an undisturbed run."""
 
+import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -11,12 +13,19 @@ from pathlib import Path
 import psutil
 import pytest
 
+from camid.chunk_files import ChunkFile
+from camid.folder import Folder
 from camid.store import open_store
 from camid.verify import problems
 from tests.runtime.conftest import contents
 
 ROOT = Path(__file__).parents[2]
-SIZE = ["--set", "simulate.num_devices=8", "--set", "simulate.num_foreground=8"]
+SIZE = [
+    *("--set", "simulate.num_devices=8", "--set", "simulate.num_foreground=8"),
+    *("--set", "chunks.max_images=4"),
+]
+RUNS = {"driver": 7, "worker": 3, "raylet": 6, "everything": 7}
+"""How many runs lose what."""
 
 
 def preprocess(home: Path, store: Path) -> subprocess.Popen[bytes]:
@@ -38,20 +47,10 @@ def log(store: Path) -> Path:
     return store.with_suffix(".log")
 
 
-def chunks(store: Path) -> int:
-    return len(list(store.glob("device=*/chunk-*.parquet")))
-
-
-def wait_for_chunks(store: Path, process: subprocess.Popen[bytes], count: int) -> None:
-    """Wait until a run has made ``count`` chunks or is over."""
-    while process.poll() is None and chunks(store) < count:
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Path:
+def undisturbed(tmp_path_factory) -> tuple[Path, float]:
+    """The home of photographs and the store made of them, and the seconds that it took."""
     from camid.config import load_config
-    from camid.folder import Folder
     from camid.runtime.session import session
     from camid.runtime.simulation import simulate
 
@@ -59,26 +58,73 @@ def undisturbed(tmp_path_factory) -> Path:
     config = load_config(settings=[s for s in SIZE if s != "--set"])
     with session():
         simulate(Folder(str(home / "simulated")), config.simulate, seed=config.seed)
+    started = time.monotonic()
     assert preprocess(home, home / "store").wait() == 0
-    return home
+    return home, time.monotonic() - started
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("victim", ["driver", "worker", "raylet", "everything"])
-def test_kill_9_loses_at_most_the_work_in_flight(undisturbed, tmp_path, victim):
-    store = tmp_path / "store"
-    choice = random.Random(victim)
-    whole, killed = chunks(undisturbed / "store"), 0
-    for count in sorted(choice.sample(range(1, whole), 2)):
-        process = preprocess(undisturbed, store)
-        wait_for_chunks(store, process, count)
-        killed += kill(process, victim)
-        process.wait()
-    assert killed
-    last = preprocess(undisturbed, store)
-    assert last.wait() == 0, log(store).read_text()
-    assert contents(store) == contents(undisturbed / "store")
+@pytest.mark.parametrize("victim", RUNS)
+def test_kill_9_at_any_moment_shows_nothing_half_and_ends_with_the_same_bytes(
+    undisturbed, tmp_path, victim
+):
+    """Half of the kills fall anywhere in a run, its start too; half soon after a new chunk."""
+    (home, seconds), store = undisturbed, tmp_path / "store"
+    whole, choice, killed = contents(home / "store"), random.Random(victim), 0
+    for number in range(2 * RUNS[victim]):
+        process, begun = preprocess(home, store), len(names(store))
+        if number % 2:
+            watch(process, store, whole, new=begun + 1)
+            watch(process, store, whole, seconds=choice.uniform(0, seconds / 4))
+        else:
+            watch(process, store, whole, seconds=choice.uniform(0, seconds))
+        killed += kill(process, victim) > 0
+        code = process.wait()
+        assert victim != "worker" or code == 0, log(store).read_text()
+        if check(store, whole) or len(names(store)) > len(whole) / 2:
+            shutil.rmtree(store)  # so that there is work for the next
+        if killed == RUNS[victim]:
+            break
+    assert killed == RUNS[victim], "most runs were over before their kill came"
+    assert preprocess(home, store).wait() == 0, log(store).read_text()
+    assert contents(store) == whole
     assert not any(problems(open_store(str(store))))
+
+
+def names(store: Path) -> list[str]:
+    """Return the chunks that can be seen."""
+    return [str(path.relative_to(store)) for path in store.glob("device=*/chunk-*.parquet")]
+
+
+def check(store: Path, whole: dict[str, bytes]) -> bool:
+    """See that all that is visible is whole and right; return whether the store is finished."""
+    place = store / "store.json"
+    is_finished = place.exists() and json.loads(place.read_bytes())["content_digest"]
+    found = {name: (store / name).read_bytes() for name in names(store)}
+    for name, data in found.items():
+        with ChunkFile(Folder(str(store)), name):
+            assert data == whole[name], name
+    if not is_finished:
+        return False
+    for name, data in whole.items():
+        assert (store / name).read_bytes() == data, name
+    assert {name for name in whole if "/chunk-" in name} == set(found)
+    return True
+
+
+def watch(
+    process: subprocess.Popen[bytes],
+    store: Path,
+    whole: dict[str, bytes],
+    *,
+    new: int = sys.maxsize,
+    seconds: float = 3600,
+) -> None:
+    """Check a run again and again until it has ``new`` chunks, or for seconds, or it is over."""
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end and len(names(store)) < new:
+        check(store, whole)
+        time.sleep(0.05)
 
 
 def kill(process: subprocess.Popen[bytes], victim: str) -> int:

@@ -1,3 +1,8 @@
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 
 from camid.folder import Folder, absolute
@@ -7,6 +12,9 @@ def test_paths_become_absolute_and_addresses_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert absolute("a/../b") == str(tmp_path / "b")
     assert absolute("s3://bucket/store/") == "s3://bucket/store"
+    odd = absolute("s3://bucket/My 100% é#1+/x?endpoint_override=a:9")
+    assert odd == "s3://bucket/My%20100%25%20%C3%A9%231+/x?endpoint_override=a:9"
+    assert absolute(odd) == odd
     with pytest.raises(ValueError, match="got an empty string"):
         absolute("")
 
@@ -39,6 +47,41 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         folder.write("a.txt", fails)
     assert folder.files() == ["a.txt"]
     assert folder.read("a.txt") == b"old"
+
+
+@contextmanager
+def as_nobody():
+    """Be a user without rights, where the tests run as root."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_a_folder_that_cannot_be_listed_stands_for_what_is_in_it():
+    with TemporaryDirectory(dir="/tmp") as place:
+        Path(place).chmod(0o755)
+        for name in ("open/1.jpg", "closed/2.jpg"):
+            Folder(place).write(name, b"x")
+        (Path(place) / "closed").chmod(0)
+        with as_nobody():
+            assert Folder(place).files() == ["closed", "open/1.jpg"]
+            with pytest.raises(ValueError, match="a folder where a file is expected; see its perm"):
+                Folder(place).size("closed")
+        (Path(place) / "closed").chmod(0o755)
+
+
+def test_a_file_s_change_is_never_before_its_modification(tmp_path):
+    folder = Folder(str(tmp_path))
+    folder.write("a.txt", b"x")
+    os.utime(tmp_path / "a.txt", (1, 1))
+    assert folder.modified("a.txt") == 10**9 < folder.changed("a.txt")
+    with pytest.raises(FileNotFoundError, match="b.txt"):
+        folder.modified("b.txt")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -76,20 +76,23 @@ def write_csv(folder, name, rows):
     folder.write(name, text.getvalue().encode())
 
 
-def store_of(folder, num_rejected, *, simulated=None):
+def records_of(num_rejected):
     records = [
         ImageRecord(image_id=f"{d}/{n} <i>.jpg", device=d, make=m, width=640, height=480, path="x")
         for d, m in zip(DEVICES, MODELS, strict=True)
         for n in range(3)
     ]
-    records += [
+    return records + [
         ImageRecord(image_id=f"{EVIL}{n:03d}.txt", path="x", status=rejected("not <an> image"))
         for n in range(num_rejected)
     ]
-    write_table(folder, MANIFEST, manifest_table(records))
+
+
+def store_of(folder, records, *, simulated=None):
+    files = {MANIFEST: write_table(folder, MANIFEST, manifest_table(records))}
     settings = {"data": f"/data/{EVIL}", "seed": 7}
     digests = {"plan_digest": "abc", "content_digest": "def"}
-    facts = {"settings": settings, "simulated": simulated, **digests}
+    facts = {"settings": settings, "simulated": simulated, "files": files, **digests}
     write_description(folder, facts)
     return Store(folder)
 
@@ -134,9 +137,8 @@ def made(tmp_path_factory) -> Folder:
     folder.write("stages.csv", b"stage,seconds\nenrol,1.50\nscore,4.50\n")
     folder.write("config.yaml", config_yaml(load_config(settings=["seed=7"])).encode())
     split = Split(name="all", train=(), validation=(), test=DEVICES, missing=())
-    summary = data_summary(
-        store_of(Folder(str(tmp_path / "store")), 60), split, pipeline="baselines"
-    )
+    store = store_of(Folder(str(tmp_path / "store")), records_of(60))
+    summary = data_summary(store, split, pipeline="baselines")
     folder.write("data.json", json.dumps(summary).encode())
     judged = {m: (np.eye(4, dtype=int)[own].ravel(), s.ravel()) for m, s in scores.items()}
     means = {m: mean_scores(own, s) for m, s in scores.items()}
@@ -319,7 +321,7 @@ def test_equal_files_give_an_equal_page(output):
 
 def test_a_summary_depends_on_the_data_and_not_on_where_simulated_ones_lie(tmp_path):
     split = Split(name="all", train=(), validation=(), test=DEVICES, missing=())
-    store = store_of(Folder(str(tmp_path)), 1, simulated={"seed": 1})
+    store = store_of(Folder(str(tmp_path)), records_of(1), simulated={"seed": 1})
     summary = data_summary(store, split, pipeline="demo")
     assert "/data" not in json.dumps(summary)
     assert summary["rejected"] == [
@@ -329,13 +331,11 @@ def test_a_summary_depends_on_the_data_and_not_on_where_simulated_ones_lie(tmp_p
 
 
 def test_files_that_are_too_small_are_one_group_whatever_their_size(tmp_path):
-    folder = Folder(str(tmp_path))
     reasons = [f"{n}x{n} px is smaller than one strip of 256x256 px" for n in (9, 10)]
     records = [
         ImageRecord(image_id=reason, path="x", status=rejected(reason)) for reason in reasons
     ]
-    store = store_of(folder, 0)
-    write_table(folder, MANIFEST, manifest_table(records))
+    store = store_of(Folder(str(tmp_path)), records)
     split = Split(name="all", train=(), validation=(), test=(), missing=())
     (group,) = data_summary(store, split, pipeline="demo")["rejected"]
     assert group["reason"] == "the image is smaller than one strip of 256x256 px"

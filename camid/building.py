@@ -1,0 +1,211 @@
+"""A store in the making: whose it is, which chunks are there, and how it is finished."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+from camid.chunk_files import ChunkFile, ImageFate, chunk_name
+from camid.chunking import UNREADABLE
+from camid.config import differences
+from camid.folder import Folder, in_threads
+from camid.plan import Chunk
+from camid.records import ImageRecord, manifest_table, rejected
+from camid.store import (
+    DESCRIPTION,
+    FILES,
+    INDEX,
+    MANIFEST,
+    Store,
+    content_digest,
+    is_finished,
+    read_description,
+    stray_files,
+    write_description,
+    write_table,
+)
+
+LOCK = ".lock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundChunk:
+    """A chunk's file that an earlier run has written."""
+
+    fates: list[ImageFate]
+    modified: int
+    """When it was written, nanoseconds since 1970."""
+    is_current: bool
+    """Whether it is of this plan and these settings, and no image of it needs another try."""
+
+
+@contextmanager
+def only_run(store: Folder) -> Iterator[None]:
+    """Make the store's folder and hold its lock, where the file system has locks.
+
+    A dead run holds none.
+
+    Raises
+    ------
+    ValueError
+        If another run holds it.
+    OSError
+        If the folder cannot be made.
+    """
+    store.make()
+    if not store.is_local:
+        yield
+        return
+    try:
+        with FileLock(Path(store.local_path) / LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(f"{store.uri}: another run is writing this store; wait for it") from None
+
+
+def check_place(store: Folder, *, data: str) -> None:
+    """See that a store does not lie where photographs are looked for.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    if f"{_without_query(store.uri)}/".startswith(f"{_without_query(data)}/"):
+        raise ValueError(
+            f"{store.uri}: lies among the photographs of {data}; name a store elsewhere with "
+            "--store or CAMID_HOME"
+        )
+
+
+def check_settings(store: Folder, settings: Mapping[str, Any]) -> None:
+    """See that a store is of these settings, or that there is nothing yet.
+
+    Raises
+    ------
+    ValueError
+        If it is of other settings, or the folder holds something else.
+    """
+    if store.exists(DESCRIPTION):
+        changed = differences(read_description(store)["settings"], settings)
+        if changed:
+            raise ValueError(
+                f"{store.uri}: a store made otherwise ({'; '.join(changed)}); "
+                "name another with --store, or replace it with --fresh"
+            )
+        return
+    own = {LOCK, *FILES, *stray_files(store, chunks=())}
+    if foreign := sorted({*store.files()} - own):
+        raise ValueError(
+            f"{store.uri}: holds files that are no store's, {foreign[0]} for example; "
+            "name another folder with --store"
+        )
+
+
+def clear(store: Folder) -> None:
+    """Delete everything that is a store's, the description first."""
+    for name in [DESCRIPTION, *stray_files(store, chunks=()), MANIFEST, INDEX]:
+        store.delete(name)
+
+
+def damaged_chunks(store: Folder) -> set[str]:
+    """Return the chunks that a repair set out to make anew, and was stopped."""
+    if not store.exists(DESCRIPTION):
+        return set()
+    return set(read_description(store).get("damaged", []))
+
+
+def found_chunks(
+    store: Folder, chunks: Mapping[str, Chunk], *, facts: Mapping[str, Any]
+) -> dict[str, FoundChunk]:
+    """Return what is there of planned chunks: files that open whole."""
+
+    def found(name: str) -> FoundChunk | None:
+        try:
+            with ChunkFile(store, name) as file:
+                fates = file.fates
+                is_planned = file.digest == chunks[name].digest and file.format == facts
+        except ValueError:
+            return None  # half a file is made again
+        modified = store.modified(name)
+        current = is_planned and not _needs_retry(fates)
+        return FoundChunk(fates=fates, modified=modified, is_current=current)
+
+    present = set(store.files())
+    names = [name for name in chunks if name in present]
+    return {n: f for n, f in zip(names, in_threads(found, names), strict=True) if f}
+
+
+def begin(
+    store: Folder,
+    names: Collection[str],
+    description: Mapping[str, Any],
+    *,
+    damaged: Collection[str],
+    is_due: bool,
+) -> list[str]:
+    """Mark the store as unfinished if anything is to do, and delete what is damaged or stray.
+
+    Returns the names of what was stray.
+    """
+    stray = stray_files(store, chunks=list(names))
+    if is_due or damaged or stray or not is_finished(store):
+        noted = {"damaged": sorted(damaged)} if damaged else {}
+        write_description(store, {**description, **noted, "content_digest": None})
+    for name in {*stray, *damaged}:
+        store.delete(name)
+    return stray
+
+
+def finish(
+    store: Folder,
+    records: Sequence[ImageRecord],
+    names: Sequence[str],
+    description: Mapping[str, Any],
+) -> str:
+    """Write manifest, index and description from the chunks' files; return the content digest.
+
+    A store that is finished, and has all of it already, is left as it is.
+    """
+    members = {chunk_name(r.device, r.chunk): r for r in records if r.chunk >= 0}
+
+    def read(name: str) -> tuple[str, pa.Table]:
+        with ChunkFile(store, name) as file:
+            member = members[name]
+            return file.content, file.index(device=member.device, chunk=member.chunk)
+
+    contents, indexes = zip(*in_threads(read, names), strict=True)
+    digest = content_digest(dict(zip(names, contents, strict=True)))
+    manifest, index = manifest_table(records), pa.concat_tables(indexes)
+    if _has(store, digest, manifest, index):
+        return digest
+    files = {MANIFEST: write_table(store, MANIFEST, manifest)}
+    files[INDEX] = write_table(store, INDEX, index)
+    counts = {"num_chunks": len(names), "num_row_groups": index.num_rows}
+    write_description(store, {**description, **counts, "files": files, "content_digest": digest})
+    return digest
+
+
+def _has(store: Folder, digest: str, manifest: pa.Table, index: pa.Table) -> bool:
+    """Return whether a store is finished with all of this."""
+    if not is_finished(store):
+        return False
+    old = Store(store)
+    try:
+        same = bool(old.manifest == manifest and old.index == index)
+    except ValueError:
+        return False  # damaged
+    return same and old.digest == digest
+
+
+def _needs_retry(fates: Sequence[ImageFate]) -> bool:
+    """Return whether a file could not be read, which a better day may mend."""
+    return any(fate.status.startswith(rejected(UNREADABLE)) for fate in fates)
+
+
+def _without_query(address: str) -> str:
+    return address.partition("?")[0] if "://" in address else address

@@ -1,0 +1,45 @@
+"""Photographs that are gone, or are no longer those that a store was made of."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+from camid.folder import Folder, in_threads
+from camid.records import ImageRecord
+
+GONE = "gone"
+CHANGED = "changed since the store read it"
+
+SLACK_SECONDS = 600
+"""How much older than its chunk's file a photograph must be to be taken for unchanged.
+
+It may have been written while the chunk was made, and clocks of two machines differ.
+"""
+
+
+def changes(
+    records: Sequence[ImageRecord], *, made: Mapping[str, int] | None = None
+) -> Iterator[str]:
+    """Yield for each record ``""``, or what happened to its photograph since it was read.
+
+    A photograph is hashed and compared with the record's ``sha256``; one that was last touched well
+    before ``made[image_id]``, nanoseconds since 1970, is taken for unchanged.
+    """
+    return in_threads(partial(_change, made=made or {}), records)
+
+
+def _change(record: ImageRecord, *, made: Mapping[str, int]) -> str:
+    folder, name = Folder.at(record.path)
+    latest = made.get(record.image_id, 0) - SLACK_SECONDS * 10**9
+    try:
+        if latest > 0 and folder.changed(name) < latest:
+            return ""
+        with folder.open(name) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except ConnectionError:
+        raise  # says nothing of the photograph
+    except FileNotFoundError:
+        return GONE
+    except OSError as error:
+        return f"cannot be read: {error}"
+    return "" if digest == record.sha256 else CHANGED

@@ -1,0 +1,169 @@
+"""The file system of an address: its client, its errors in a sentence, its uploads."""
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+BUCKETS = {"s3", "gs", "gcs"}
+"""Schemes of object stores: a client a bucket, and no folders but in names."""
+
+URI_CHARACTERS = "%:/@+~!$&'()*,;=[]"
+
+REFUSALS = (
+    *("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_CLIENT_TOKEN_ID", "UNRECOGNIZED_CLIENT"),
+    *("SIGNATURE_DOES_NOT_MATCH", "MISSING_AUTHENTICATION_TOKEN", "EXPIRED_TOKEN"),
+)
+ANSWERS: tuple[tuple[str, type[OSError], str], ...] = (
+    (
+        "NETWORK_CONNECTION",
+        ConnectionError,
+        "its server cannot be reached; see the network and AWS_ENDPOINT_URL",
+    ),
+    (
+        "SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|THROTTLING|REQUEST_TIMEOUT|HTTP status 5..",
+        ConnectionError,
+        "its server fails or is overloaded; run again to go on",
+    ),
+    (
+        "|".join(REFUSALS),
+        PermissionError,
+        "its server refuses access; see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE",
+    ),
+    (
+        "NO_SUCH_BUCKET|Bucket '.*' not found",
+        FileNotFoundError,
+        "there is no such bucket; make it first or name another",
+    ),
+)
+"""Signs in the AWS SDK's errors, and what they mean for a user."""
+
+
+def absolute(uri: str) -> str:
+    """Return ``uri`` with a local path made absolute; addresses such as ``s3://…`` are kept.
+
+    What may not stand in an address as it is, a space for example, is quoted.
+    """
+    if not uri:
+        raise ValueError("expected a path or an address, got an empty string")
+    if "://" in uri:
+        base, mark, query = uri.partition("?")
+        base = re.sub("%(?![0-9A-Fa-f]{2})", "%25", base.rstrip("/"))
+        return f"{quote(base, safe=URI_CHARACTERS)}{mark}{query}"
+    return os.path.abspath(Path(uri).expanduser())  # noqa: PTH100  (links are kept: mounts differ)
+
+
+@lru_cache(maxsize=1024)
+def filesystem_of(uri: str) -> tuple[pafs.FileSystem, str]:
+    """Return the file system of an address and the path on it."""
+    if "://" not in uri:
+        return pafs.LocalFileSystem(), absolute(uri)
+    base, mark, query = uri.partition("?")
+    scheme, _, place = base.partition("://")
+    if scheme not in BUCKETS:
+        filesystem, path = pafs.FileSystem.from_uri(uri)
+        return filesystem, path
+    bucket, slash, path = place.partition("/")
+    filesystem, root = _client(f"{scheme}://{bucket}{mark}{query}")
+    return filesystem, f"{root}{slash}{unquote(path)}"
+
+
+@lru_cache(maxsize=16)
+def _client(uri: str) -> tuple[pafs.FileSystem, str]:
+    """Return the client of a bucket, costly to make, and the bucket's name."""
+    with answered(uri):
+        filesystem, bucket = pafs.FileSystem.from_uri(uri)
+    return filesystem, bucket
+
+
+@contextmanager
+def answered(address: str) -> Iterator[None]:
+    """Say in a sentence what an object store answers: its own words are long, and name no address.
+
+    Raises
+    ------
+    OSError
+        ``ConnectionError`` where nobody answers, ``PermissionError`` where access is refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the operating system's, which names its file
+        for signs, kind, sentence in ANSWERS:
+            if sign := re.search(f"(AWS Error )?({signs})", str(error)):
+                raise kind(f"{address}: {sentence} ({sign.group()})") from None
+        raise
+
+
+class RemoteFile(io.RawIOBase):
+    """An open file of an object store that remembers a failure of its server.
+
+    Whoever reads it may take an error for the file's fault, and go on.
+    """
+
+    def __init__(self, file: pa.NativeFile, address: str) -> None:
+        self._file = file
+        self._address = address
+        self._failure: OSError | None = None
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into ``buffer``; return how many bytes, 0 at the end."""
+        try:
+            with answered(self._address):
+                data = self._file.read(len(buffer))
+        except OSError as error:
+            self._failure = error
+            raise
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place in the file, and return it."""
+        return int(self._file.seek(offset, whence))
+
+    def readable(self) -> bool:
+        """Return that the file can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return that the file can be read at any place."""
+        return True
+
+    def close(self) -> None:
+        """Close the file.
+
+        Raises
+        ------
+        OSError
+            That of the first read that failed, if one did.
+        """
+        super().close()
+        self._file.close()
+        failure, self._failure = self._failure, None
+        if failure:
+            raise failure
+
+
+def upload(filesystem: pafs.FileSystem, path: str, whole: io.BytesIO) -> None:
+    """Send a file to an object store.
+
+    Closing a stream, which leaving ``with`` does too, completes its upload whatever came before; so
+    no signal may come in between: it goes to the main thread, and this is another.
+    """
+
+    def send() -> None:
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(pa.py_buffer(whole.getbuffer()))
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(send).result()

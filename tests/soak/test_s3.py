@@ -1,0 +1,237 @@
+"""Photographs, store and results on an object store: moto's S3 server as a process of its own."""
+
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import pytest
+
+from camid.folder import Folder
+from tests.runtime.conftest import contents
+from tests.soak.s3_server import KEY, TORN
+from tests.soak.test_kills import family
+from tests.soak.test_servers import free_port
+from tests.test_pipelines import ROOT, SMALL, camid, pipeline
+
+pytestmark = pytest.mark.soak
+
+BUCKET = "camid"
+ODD = "dév 1+1 100%/a b%20"
+OPTIONS = [*SMALL, "--set", "chunks.max_images=2"]
+DATA, STORE, OUT = (f"s3://{BUCKET}/{name}" for name in ("photo graphs", "a+b é/store", "out"))
+KILLS = 4
+NOWHERE = "s3://nowhere"
+ANONYMOUS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+DEAD = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory):
+    """A client of a server with one bucket; the environment names it."""
+    port = free_port()
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    command = [sys.executable, str(Path(__file__).with_name("s3_server.py")), str(port)]
+    with (tmp_path_factory.mktemp("server") / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    for _ in range(300):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def local(s3, tmp_path_factory) -> Path:
+    """Photographs, the store made of them and the baselines' results, all on this machine.
+
+    The photographs lie in the bucket too; those of one device in a folder with an awkward name.
+    """
+    home = tmp_path_factory.mktemp("local")
+    done = camid("simulate", str(home / "plain"), *simulated(), home=home)
+    assert done.returncode == 0, done.stderr
+    for photograph in (home / "plain").iterdir():
+        name = f"{ODD}/é+ {photograph.name}" if "_101_" in photograph.name else photograph.name
+        key = home / "photographs" / (f"{ODD}/{photograph.name}" if ODD in name else name)
+        key.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photograph, key)
+        inside = key.relative_to(home / "photographs")
+        s3.put_object(Bucket=BUCKET, Key=f"photo graphs/{inside}", Body=photograph.read_bytes())
+    places = ["--data", str(home / "photographs"), "--store", str(home / "store")]
+    done = pipeline("baselines", *OPTIONS, *places, "--out", str(home / "out"), home=home)
+    assert done.returncode == 0, done.stderr
+    return home
+
+
+def simulated() -> list[str]:
+    """Return the options of SMALL as `camid simulate` takes them."""
+    return [f"--set={o.removeprefix('simulate.')}" for o in SMALL if o.startswith("simulate.")]
+
+
+def objects(s3, address: str) -> dict[str, bytes]:
+    """Return everything in the bucket below an address, by name."""
+    prefix = address.removeprefix(f"s3://{BUCKET}/") + "/"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    read = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+    return {key.removeprefix(prefix): data for key, data in read.items() if not key.endswith("/")}
+
+
+def chunks(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: data for name, data in files.items() if name.startswith("device=")}
+
+
+def preprocess(home: Path, store: str = STORE):
+    return pipeline("preprocess", *OPTIONS, "--data", DATA, "--store", store, home=home)
+
+
+@pytest.fixture(scope="module")
+def stored(s3, local):
+    """The store on S3, made of the photographs there, and what the run printed."""
+    done = preprocess(local)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_store_on_s3_has_the_same_chunks_as_a_local_one(s3, local, stored):
+    made = chunks(contents(local / "store"))
+    assert len(made) == 4 * (10 + 4) / 2
+    assert chunks(objects(s3, STORE)) == made
+
+
+def test_a_second_run_finds_everything_finished(s3, local, stored):
+    before = objects(s3, STORE)
+    again = preprocess(local)
+    assert (again.returncode, ", 0 made now;" in again.stdout) == (0, True), again.stderr
+    assert objects(s3, STORE) == before
+
+
+def test_a_photograph_that_changed_on_s3_is_noticed(s3, local, stored):
+    store = f"s3://{BUCKET}/changed"
+    assert preprocess(local, store).returncode == 0
+    key = "photo graphs/Eurecom_102_picBG_001.jpg"
+    data = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    middle = len(data) // 2
+    other = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+    s3.put_object(Bucket=BUCKET, Key=key, Body=other)
+    try:
+        again = preprocess(local, store)
+    finally:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+    assert "1 made now" in again.stdout
+    assert "photographs changed since they were read before: 1 (Eurecom_102_" in again.stdout
+
+
+def test_results_on_s3_are_the_local_ones(s3, local, stored):
+    done = pipeline("baselines", *OPTIONS, "--store", STORE, "--out", OUT, home=local)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(objects(s3, OUT)["results.json"])
+    assert rows == json.loads((local / "out/results.json").read_text())
+    assert {"report.html", "patterns/device=101.parquet"} <= set(objects(s3, OUT))
+    again = pipeline("baselines", *OPTIONS, "--store", STORE, "--out", OUT, home=local)
+    assert "finished:" in again.stderr
+
+
+def test_verify_finds_damage_on_s3_and_repair_makes_it_good(s3, local, stored):
+    before = objects(s3, STORE)
+    name = "device=101/chunk-00001.parquet"
+    place = {"Bucket": BUCKET, "Key": f"a+b é/store/{name}"}
+    middle = len(before[name]) // 2
+    flipped = bytes([before[name][middle] ^ 1])
+    s3.put_object(**place, Body=before[name][:middle] + flipped + before[name][middle + 1 :])
+    found = camid("store", "verify", STORE, "--sources", home=local)
+    assert found.returncode == 1
+    assert f"{name}: its bytes have changed since it was written" in found.stderr
+    assert "28 chunks, 1 problems; 0 photographs gone or changed" in found.stdout
+    mended = camid("store", "verify", STORE, "--repair", home=local)
+    assert mended.returncode == 0, mended.stderr
+    assert "1 chunks made again; the digest is as before" in mended.stdout
+    assert objects(s3, STORE) == before
+
+
+def test_a_killed_run_leaves_nothing_half_visible_and_the_next_completes_it(s3, local, stored):
+    whole, store, choice = objects(s3, STORE), f"s3://{BUCKET}/killed", random.Random(3)
+    command = [sys.executable, str(ROOT / "pipelines/preprocess.py"), *OPTIONS]
+    for _ in range(KILLS):
+        begun = len(objects(s3, store))
+        process = subprocess.Popen(
+            [*command, "--data", DATA, "--store", store],
+            cwd=local,
+            env={**os.environ, "CAMID_HOME": str(local)},
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        while process.poll() is None and len(objects(s3, store)) <= begun:
+            time.sleep(0.1)
+        time.sleep(choice.uniform(0, 0.4))
+        for member in family(process):
+            member.kill()
+        process.kill()
+        process.wait()
+        visible = objects(s3, store)
+        assert chunks(visible).items() <= chunks(whole).items()
+        is_finished = json.loads(visible["store.json"])["content_digest"]
+        assert not is_finished or chunks(visible) == chunks(whole)
+    assert preprocess(local, store).returncode == 0
+    assert chunks(objects(s3, store)) == chunks(whole)
+
+
+def test_an_upload_that_fails_half_way_leaves_what_was_there(s3):
+    folder = Folder(f"s3://{BUCKET}/{TORN}")
+    folder.write("file", b"old")
+    with pytest.raises(PermissionError, match="torn/file: its server refuses access"):
+        folder.write("file", os.urandom(2**25))
+    with pytest.raises(PermissionError):
+        folder.write("new", os.urandom(2**25))
+    assert folder.files() == ["file"]
+    assert folder.read("file") == b"old"
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "sentence"),
+    [
+        (["preprocess", "--data", f"{NOWHERE}/x"], {}, f"{NOWHERE}/x: no such folder or table"),
+        (["preprocess", "--store", NOWHERE], {}, f"{NOWHERE}: there is no such bucket; make it"),
+        (["baselines", "--store", NOWHERE], {}, f"{NOWHERE}: no strip store there"),
+        (["baselines", "--out", f"{NOWHERE}/x"], {}, "there is no such bucket; make it first"),
+        (["preprocess"], ANONYMOUS, "its server refuses access; see AWS_ACCESS_KEY_ID"),
+        (["preprocess"], {"AWS_ACCESS_KEY_ID": "wrong"}, "refuses access; see AWS_ACCESS_KEY_ID"),
+        (["preprocess"], DEAD, "its server cannot be reached; see the network and AWS_ENDPOINT"),
+        (["baselines"], DEAD, "its server cannot be reached; see the network and AWS_ENDPOINT"),
+        (["baselines"], {"AWS_ENDPOINT_URL": "none"}, "its server cannot be reached"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_one_sentence(
+    stored, tmp_path, command, environment, sentence
+):
+    """The last option of a name counts."""
+    places = {
+        "preprocess": ["--data", DATA, "--store", f"s3://{BUCKET}/new"],
+        "baselines": ["--store", STORE, "--out", f"s3://{BUCKET}/new"],
+    }
+    name, *options = command
+    refused = pipeline(name, *OPTIONS, *places[name], *options, home=tmp_path, **environment)
+    assert refused.returncode == 2, refused.stdout
+    assert sentence in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1, refused.stderr
