@@ -1,0 +1,95 @@
+"""Small stores of noise: strips of 32 px, a few chunks a device, no photograph and no filter."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from camid.building import finish
+from camid.chunk_files import ImageFate, SampleFormat, StripBatch, chunk_name, write_chunk
+from camid.folder import Folder
+from camid.records import OK, ImageRecord
+from camid.store import Store, open_store
+from camid.strips import positions
+
+SIZE = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """What a chunk of a small store is."""
+
+    images: int = 8
+    kind: str = "foreground"
+    size: tuple[int, int] = (96, 64)
+    scenes: Sequence[str] = ()
+
+
+def small_store(
+    uri: str,
+    devices: Mapping[str, Sequence[Chunk]],
+    *,
+    models: Mapping[str, str] | None = None,
+    filter: str = "lukas",  # noqa: A002
+) -> Store:
+    """Write and open a store; a strip is a function of the filter, the image and the position."""
+    folder = Folder(uri)
+    form = SampleFormat(size=SIZE, dtype="int8", step=0.125, filter={"filter": filter})
+    records, names = [], []
+    for device, chunks in devices.items():
+        for number, chunk in enumerate(chunks):
+            width, height = chunk.size
+            members = [
+                ImageRecord(
+                    image_id=f"{device}/{number}-{i:02d}.jpg",
+                    device=device,
+                    kind=chunk.kind,
+                    model=(models or {}).get(device, ""),
+                    scene=chunk.scenes[i] if chunk.scenes else "",
+                    width=width,
+                    height=height,
+                    path=f"/{device}/{number}-{i:02d}.jpg",
+                    sha256=hashlib.sha256(f"{device}/{number}-{i}".encode()).hexdigest(),
+                    chunk=number,
+                )
+                for i in range(chunk.images)
+            ]
+            name = chunk_name(device, number)
+            write_chunk(
+                folder,
+                name,
+                batches=(
+                    _batch(members, position, filter)
+                    for position in positions(height, width, size=SIZE)
+                ),
+                form=form,
+                digest=name,
+                fates=[ImageFate(image_id=r.image_id, sha256=r.sha256, status=OK) for r in members],
+            )
+            records += members
+            names.append(name)
+    finish(folder, records, names, {"settings": {}, "samples": form.facts, "plan_digest": "small"})
+    return open_store(uri)
+
+
+def _batch(members: Sequence[ImageRecord], position: tuple[int, int], name: str) -> StripBatch:
+    samples = [strip(record, position, name) for record in members]
+    return StripBatch(
+        image_ids=tuple(record.image_id for record in members),
+        position=position,
+        samples=np.stack(samples),
+        intensity=np.zeros((len(members), SIZE // 4, SIZE // 4), np.uint8),
+        step=0.125,
+    )
+
+
+def strip(record: ImageRecord, position: tuple[int, int], name: str = "lukas") -> np.ndarray:
+    """Return an image's strip at a position as a small store has it: its device's and noise."""
+    own = _noise(f"{record.device} {position}")
+    return (own + 2 * _noise(f"{record.sha256} {position} {name}")).astype(np.int8)
+
+
+def _noise(what: str) -> np.ndarray:
+    seed = int.from_bytes(hashlib.sha256(what.encode()).digest()[:8])
+    return np.rint(12 * np.random.default_rng(seed).standard_normal((SIZE, SIZE, 3)))
