@@ -45,7 +45,7 @@ ui: $(READY)  ## MLflow's pages over all runs, on this machine (PORT=5000)
 test: $(READY)  ## The tests
 	@$(BIN)/python -m pytest -m 'not soak' $(ARGS)
 
-soak: $(READY)  ## Kills, full disks, two nodes, a tracking server, the whole demo
+soak: $(READY)  ## Kills, full disks, S3, two nodes, a tracking server, the whole demo
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 check: $(READY)  ## Format, lint, types, layers
@@ -55,7 +55,7 @@ check: $(READY)  ## Format, lint, types, layers
 	@$(BIN)/lint-imports
 
 bench: $(READY)  ## Benchmarks: ratios against plain references
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@for file in benchmarks/*.py; do echo "== $$file"; name=$${file%.py}; $(BIN)/python -m "$${name//\//.}"; done
 
 lock: $(READY)  ## Renew requirements.lock from requirements.txt
 	@$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header pyproject.toml --extra dev -o requirements.lock
