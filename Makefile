@@ -28,6 +28,7 @@ $(READY): requirements.lock pyproject.toml
 	@'$(PYTHON)' -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock $(if $(GPU),'tensorflow[and-cuda]')
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/camid compile
 	@touch $@
 
 demo: $(READY)  ## Simulated phones, from photographs to the baselines' error rates

@@ -1,8 +1,10 @@
-"""The ``camid`` command: synthetic cameras, and what a store holds."""
+"""The ``camid`` command: synthetic cameras, what a store will take, and what one holds."""
 
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,7 +14,9 @@ from camid.chunk_files import chunk_name
 from camid.commandline import one_sentence, print_facts, print_lines
 from camid.config import load_config
 from camid.folder import Folder, absolute
-from camid.records import OK
+from camid.plan import chunks_of
+from camid.records import OK, ImageRecord
+from camid.runtime.session import home
 from camid.runtime.stream import tracked
 from camid.runtime.tracking import tracking_uri
 from camid.store import Store, open_store
@@ -67,6 +71,70 @@ def ui(port: int) -> None:
             "1",
         ]
         os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *place])
+
+
+@main.command()
+@click.argument("data", required=False)
+@click.option("--images", type=click.IntRange(min=1), help="So many photographs instead of DATA.")
+@click.option("--size", default="4000x3000", show_default=True, help="Their pixels, WIDTHxHEIGHT.")
+@click.option("--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE")
+def plan(data: str | None, images: int | None, size: str, settings: tuple[str, ...]) -> None:
+    """Print what preprocessing DATA will take: strips, bytes, core-hours and memory.
+
+    Headers are read, and a few photographs, with which every part of the work is timed on this
+    machine; without DATA it is timed with a simulated one, by `make bench` or now.
+    """
+    with one_sentence():
+        if (data is None) == (images is None):
+            raise ValueError("expected DATA or --images, and not both")
+        config = load_config(settings=settings)
+        from camid.costs import bill, chunk_shapes, equal_shapes, known_costs, sampled_costs, terms
+
+        if data is None:
+            width, height = _sides(size)
+            shapes = equal_shapes(images or 0, height=height, width=width, config=config)
+            costs = known_costs(config, home=home())
+            found = {"photographs": f"{images:,} of {width}x{height} px"}
+        else:
+            from camid.runtime.ingest import catalogued
+
+            config = replace(config, paths=replace(config.paths, data=absolute(data)))
+            records = catalogued(config)
+            shapes = chunk_shapes(chunks_of(records))
+            kept = [record for record in records if record.status == OK]
+            if not kept:
+                raise ValueError(f"{config.paths.data}: none of {len(records)} files can be used")
+            costs = sampled_costs(kept, config, home=home())
+            found = _found(config.paths.data, records, kept)
+        print_facts(found | terms(bill(shapes, config, costs), costs))
+
+
+def _sides(size: str) -> tuple[int, int]:
+    sides = size.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
+        raise ValueError(f"expected --size WIDTHxHEIGHT such as 4000x3000, got {size!r}")
+    return int(sides[0]), int(sides[1])
+
+
+def _found(
+    data: str, records: Sequence[ImageRecord], kept: Sequence[ImageRecord]
+) -> dict[str, str]:
+    sizes = Counter(f"{record.width}x{record.height}" for record in kept).most_common()
+    some = ", ".join(f"{count} of {size}" for size, count in sizes[:5])
+    return {
+        "photographs": f"{len(kept)} of {len(records)} files in {data}",
+        "devices": f"{len({record.device for record in kept})}",
+        "pixel sizes": some + (f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""),
+    }
+
+
+@main.command("compile")
+def compile_command() -> None:
+    """Compile camid's loops and keep them, once an installation, so that no job has to."""
+    with one_sentence():
+        from camid.costs import compile_loops
+
+        compile_loops()
 
 
 @main.group()

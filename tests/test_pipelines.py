@@ -105,6 +105,35 @@ def test_a_store_tells_what_it_holds_and_is_whole(demo, home):
     assert (verified.returncode, verified.stdout.strip()) == (0, f"{store}: 8 chunks, 0 problems")
 
 
+def facts(printed: str) -> dict[str, str]:
+    """Return a table of names and values as it was printed."""
+    return dict(re.findall(r"^(\S[\w -]*?)  +(\S.*?) *$", printed, re.MULTILINE))
+
+
+def test_a_plan_tells_before_what_the_store_tells_after(demo, home):
+    planned = camid("plan", str(home / "runs/demo/photographs"), home=home)
+    assert planned.returncode == 0, planned.stderr
+    due = facts(planned.stdout)
+    made = facts(camid("store", "info", str(home / "runs/demo/store"), home=home).stdout)
+    assert due["photographs"].startswith("52 of 52 files")
+    assert [due[name] for name in ("devices", "strips", "chunks")] == [
+        made[name] for name in ("devices", "strips", "chunks")
+    ]
+    assert {"core-hours", "memory", "store", "a megapixel"} <= set(due)
+
+
+def test_a_plan_of_photographs_that_are_not_there_yet(home):
+    planned = camid("plan", "--images", "9700", "--size", "3840x2160", home=home)
+    assert facts(planned.stdout)["strips"] == "1,164,000"
+    for options, words in (
+        ([], "expected DATA or --images"),
+        (["--images", "1", "--size", "big"], "expected --size WIDTHxHEIGHT such as 4000x3000"),
+        ([str(home / "nowhere")], "no such folder or table"),
+    ):
+        refused = camid("plan", *options, home=home)
+        assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
+
+
 def test_verify_names_what_is_damaged_and_repair_makes_it_good(demo, home, tmp_path):
     store = tmp_path / "store"
     shutil.copytree(home / "runs/demo/store", store)

@@ -27,7 +27,7 @@ NUM_RAW = 2 * REACH + 1
 """Rows of details around the one that is shrunk; their ring has one more, which stays zero."""
 TERMS = 8
 """Terms that one loop adds up: as many rows as a compiler keeps apart."""
-BLOCK = 2048
+BLOCK = 4096
 """Samples of a row that are worked on at a time, so that what is read again is in the cache."""
 SPAN = 4096
 """Samples in a row of planes side by side, where there are as many images."""

@@ -102,12 +102,11 @@ def preprocess(
     facts = sample_format(config).facts
     settings = {"data": config.paths.data}
     settings |= {section: config_tree(config)[section] for section in SETTINGS}
-    min_side = smallest_side(config)
     check_place(store, data=config.paths.data)
     with only_run(store):
         if not fresh:
             check_settings(store, settings)
-        records = _catalogued(config, min_side=min_side, only=only)
+        records = catalogued(config, only=only)
         chunks = chunks_of(records)
         if not chunks:
             raise _nothing_usable(config, records)
@@ -151,6 +150,33 @@ def preprocess(
     )
 
 
+def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> list[ImageRecord]:
+    """Return a record of every file at ``config.paths.data``, headers read, chunks planned.
+
+    ``only`` are the images that there shall be, and no others.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing, strips cannot be as configured, or an image of ``only`` that was read
+        before is gone or cannot be read any more.
+    """
+    min_side = smallest_side(config)
+    files = find_files(config.paths.data, reader=config.images.reader)
+    if only is not None:
+        wanted = {record.image_id for record in only}
+        files = [file for file in files if file.image_id in wanted]
+    headers = read_headers(files, min_side=min_side, max_megapixels=config.images.max_megapixels)
+    records = list(tracked(headers, description="headers", unit="files", total=len(files)))
+    usable = {record.image_id for record in records if record.status == OK}
+    if lost := [r.path for r in only or () if r.sha256 and r.image_id not in usable]:
+        raise ValueError(
+            f"{config.paths.store}: {len(lost)} photographs that it was made of are gone or cannot "
+            f"be read, {lost[0]} for example; bring them back, or run preprocess to go on without"
+        )
+    return planned(records, strips=config.strips, chunks=config.chunks, seed=config.seed)
+
+
 def _outdated(chunks: Mapping[str, Chunk], found: Mapping[str, FoundChunk]) -> set[str]:
     """Return the names of chunks that hold images whose photographs have changed since."""
     records, names, made = [], [], {}
@@ -171,24 +197,6 @@ def _changed(made: Mapping[str, ImageFate], found: Mapping[str, FoundChunk]) -> 
     before = {fate.image_id: fate.sha256 for file in found.values() for fate in file.fates}
     pairs = ((name, before.get(name), fate.sha256) for name, fate in made.items())
     return sorted(name for name, old, new in pairs if old and new and old != new)
-
-
-def _catalogued(
-    config: Config, *, min_side: int, only: Sequence[ImageRecord] | None
-) -> list[ImageRecord]:
-    files = find_files(config.paths.data, reader=config.images.reader)
-    if only is not None:
-        wanted = {record.image_id for record in only}
-        files = [file for file in files if file.image_id in wanted]
-    headers = read_headers(files, min_side=min_side, max_megapixels=config.images.max_megapixels)
-    records = list(tracked(headers, description="headers", unit="files", total=len(files)))
-    usable = {record.image_id for record in records if record.status == OK}
-    if lost := [r.path for r in only or () if r.sha256 and r.image_id not in usable]:
-        raise ValueError(
-            f"{config.paths.store}: {len(lost)} photographs that it was made of are gone or cannot "
-            f"be read, {lost[0]} for example; bring them back, or run preprocess to go on without"
-        )
-    return planned(records, strips=config.strips, chunks=config.chunks, seed=config.seed)
 
 
 def _nothing_usable(config: Config, records: Sequence[ImageRecord]) -> ValueError:

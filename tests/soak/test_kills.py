@@ -156,7 +156,7 @@ def is_victim(member: psutil.Process, victim: str, *, driver: int) -> bool:
         case "driver":
             return member.pid == driver
         case "worker":
-            return name.startswith("ray::") and "IDLE" not in name
+            return name.startswith("ray::MapBatches")  # agents of the raylet are ray:: too
         case "raylet":
             return "raylet/raylet" in name
     return True

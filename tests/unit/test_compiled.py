@@ -22,6 +22,29 @@ assert sums.total(np.ones(9)) == 9
 print(sum(sums.total.stats.cache_hits.values()))
 """
 
+JOB = """
+from pathlib import Path
+from camid.chunking import make_chunk
+from camid.config import Config, Simulate
+from camid.folder import Folder
+from camid.plan import Chunk
+from camid.records import ImageRecord
+from camid.simulate import phones
+from tempfile import TemporaryDirectory
+
+with TemporaryDirectory() as place:
+    photographs = Folder(place)
+    for phone in phones(Simulate(num_devices=6, sizes=((336, 288),)), seed=3):
+        for kind in ("background", "foreground"):
+            photographs.write(f"{kind}.jpg", phone.photograph(kind, 4))
+            image = ImageRecord(
+                image_id=kind, path=photographs.address(f"{kind}.jpg"), width=336, height=288
+            )
+            chunk = Chunk(device="a", number=0, images=(image,))
+            (fate,) = make_chunk(chunk, store=photographs, config=Config())
+            assert fate.status == "ok", fate
+"""
+
 
 def cache_hits(place, **environment):
     done = subprocess.run(
@@ -47,3 +70,13 @@ def test_where_nothing_can_be_kept_every_process_compiles(tmp_path):
     nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null/cache"}
     assert cache_hits(tmp_path, **nowhere) == 0
     assert cache_hits(tmp_path, **nowhere) == 0
+
+
+def test_after_camid_compile_no_job_compiles(tmp_path):
+    """Numba keeps a file for every function and types: a job that compiles leaves another."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    kept = []
+    for program in ("from camid.cli import main; main(['compile'], standalone_mode=False)", JOB):
+        subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)
+        kept.append({str(path) for path in tmp_path.rglob("*.nbc")})
+    assert kept[0] == kept[1] != set()
