@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,8 +29,8 @@ from camid.runtime.simulation import simulate
 SIZES = {12: (4000, 3000), 50: (8160, 6144)}
 """Width and height of photographs of so many megapixels."""
 NUM_SIMULATED = 8
-NUM_IMAGES = 64
-"""Photographs that are timed: four chunks, so that two processors have equal work."""
+NUM_IMAGES = 128
+"""Photographs that are timed: eight chunks, so that two processors have equal work."""
 ROUNDS = 3
 
 
@@ -100,58 +100,59 @@ def simulated(root: Path, megapixels: int) -> Place:
     return Place(root, config)
 
 
-def timed(place: Place, *, num_cpus: int) -> tuple[list[float], int]:
-    """Return the seconds of preprocessing on workers that are warm, and their peak in bytes."""
+def on_ray(place: Place, *, num_cpus: int) -> float:
+    """Return the seconds of preprocessing on workers that are warm."""
     config = place.linked(NUM_IMAGES)
-    seconds = []
     with ray_of(num_cpus):
-        preprocess(place.linked(2 * NUM_SIMULATED), fresh=True)
-        for _ in range(ROUNDS):
-            started = time.perf_counter()
-            preprocess(config, fresh=True)
-            seconds.append(time.perf_counter() - started)
-        return seconds, peak_of_workers()
+        preprocess(place.linked(4 * NUM_SIMULATED), fresh=True)  # workers start here
+        started = time.perf_counter()
+        preprocess(config)
+        taken = time.perf_counter() - started
+    shutil.rmtree(config.paths.store)
+    return taken
 
 
-def plain(place: Place) -> list[float]:
+def plain(place: Place) -> float:
     """Return the seconds of the same chunks made one after the other in this process."""
     config = place.linked(NUM_IMAGES)
-    config = replace(config, paths=replace(config.paths, store=str(place.root / "plain")))
-    seconds = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        for chunk in chunks_of(catalogued(config)):
-            make_chunk(chunk, store=Folder(config.paths.store), config=config)
-        seconds.append(time.perf_counter() - started)
-    return seconds
+    store = Folder(str(place.root / "plain"))
+    started = time.perf_counter()
+    for chunk in chunks_of(catalogued(config)):
+        make_chunk(chunk, store=store, config=config)
+    taken = time.perf_counter() - started
+    shutil.rmtree(store.local_path)
+    return taken
 
 
 def report_speed(place: Place) -> None:
     """Print parts, whole and loss, and keep the costs for `camid plan`."""
     config = place.linked(NUM_IMAGES)
-    photographs = [path.read_bytes() for path in sorted((place.root / "simulated").glob("*.jpg"))]
-    before = measured(config, place=Folder(str(place.root)), photographs=photographs[:2])
-    alone = plain(place)
-    one, _ = timed(place, num_cpus=1)
-    two, _ = timed(place, num_cpus=2)
-    after = measured(config, place=Folder(str(place.root)), photographs=photographs[:2])
-    costs = min(before, after, key=lambda found: found.per_megapixel)
+    some = [path.read_bytes() for path in sorted((place.root / "simulated").glob("*.jpg"))[:2]]
+    ways: dict[str, tuple[int, Callable[[], float]]] = {
+        "one process": (1, lambda: plain(place)),
+        "Ray on one": (1, lambda: on_ray(place, num_cpus=1)),
+        "Ray on two": (2, lambda: on_ray(place, num_cpus=2)),
+    }
+    found, seconds = [], {name: list[float]() for name in ways}
+    for _ in range(ROUNDS):
+        found.append(measured(config, place=Folder(str(place.root)), photographs=some))
+        for name, (_, work) in ways.items():
+            seconds[name].append(work())
+    costs = min(found, key=lambda each: each.per_megapixel)
     width, height = SIZES[12]
     megapixels = NUM_IMAGES * width * height / 1e6
-    parts = NUM_IMAGES * costs.open + megapixels * costs.per_megapixel
+    parts = 1000 * (costs.open * NUM_IMAGES / megapixels + costs.per_megapixel)
     shares = ", ".join(f"{name} {1000 * each:.1f}" for name, each in costs.parts().items())
-    print(f"parts, ms a megapixel: {shares}; sum {1000 * parts / megapixels:.1f}")
-    print(f"store: {costs.stored:.2f} bytes a sample")
-    wholes = (("one process", alone, 1), ("Ray on 1", one, 1), ("Ray on 2", two, 2))
-    for name, seconds, cores in wholes:
-        each = sorted(1000 * cores * s / megapixels for s in seconds)
-        lost = 100 * (1 - 1000 * parts / megapixels / each[0])
+    print(f"parts, ms a megapixel: {shares}; sum {parts:.1f}; {costs.stored:.2f} bytes a sample")
+    for name, (cores, _) in ways.items():
+        each = sorted(1000 * cores * taken / megapixels for taken in seconds[name])
         print(
-            f"{name:12} {each[0]:5.1f} ms a megapixel and core ({each[0]:.1f}..{each[-1]:.1f}): "
-            f"{lost:.0f} % of it is no part's"
+            f"{name:12} {each[0]:5.1f} ms a megapixel and core (up to {each[-1]:.1f}), "
+            f"{100 * (1 - parts / each[0]):.0f} % of it is in no part"
         )
-    print(f"two processors are {min(one) / min(two):.2f} times as fast as one")
-    lost = max(0.0, 1 - parts / 2 / min(two))
+    one, two = min(seconds["Ray on one"]), min(seconds["Ray on two"])
+    print(f"two processors are {one / two:.2f} times as fast as one")
+    lost = max(0.0, 1 - parts * megapixels / 2000 / two)
     keep_costs(home(), config, replace(costs, lost=lost))
 
 

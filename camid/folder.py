@@ -5,10 +5,10 @@ import io
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import quote, unquote
 
 import pyarrow.fs as pafs
@@ -24,6 +24,8 @@ TEMPORARY = ".part"
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Errors of a disk that takes no more."""
 
+STEADY = 2**25
+"""Bytes after which the disk is told to go on with what is written."""
 NUM_THREADS = 8
 BATCH = 1024
 
@@ -221,10 +223,8 @@ class Folder:
             return
         temporary = Path(f"{path}.{uuid.uuid4().hex}{TEMPORARY}")
         try:
-            with temporary.open("w+b") as sink:
+            with _Steady(temporary) as sink:
                 fill(sink)
-                sink.flush()
-                os.fsync(sink.fileno())
             temporary.replace(path)
         except OSError as error:
             if error.errno not in FULL:
@@ -244,6 +244,35 @@ class Folder:
                     filesystem.delete_dir(path)
                 case pafs.FileType.File:
                     filesystem.delete_file(path)
+
+
+class _Steady(io.BufferedRandom):
+    """A new file that goes to the disk while more is written, and is there when it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "w+"))
+        self._disk = ThreadPoolExecutor(1)
+        self._waiting: list[Future[None]] = []
+        self._num_new = 0
+
+    def write(self, data: Any) -> int:
+        count = super().write(data)
+        self._num_new += count
+        if self._num_new >= STEADY:
+            self._num_new = 0
+            self._waiting.append(self._disk.submit(os.fdatasync, self.fileno()))
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                for synced in self._waiting:
+                    synced.result()
+                self.flush()
+                os.fsync(self.fileno())
+            finally:
+                self._disk.shutdown()
+                super().close()
 
 
 def _local_files(folder: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -26,7 +26,7 @@ from camid.config import Config, config_tree
 from camid.folder import Folder
 from camid.plan import Chunk, chunks_of, plan_digest, planned
 from camid.records import OK, ImageRecord, manifest_table
-from camid.runtime.session import session
+from camid.runtime.session import num_cpus, session
 from camid.runtime.simulation import simulated_with
 from camid.runtime.stream import streamed, tracked
 from camid.sources import find_files, read_headers
@@ -36,6 +36,11 @@ FATE_SCHEMA = pa.schema(
 )
 SETTINGS = ("seed", "images", "strips", "residual", "chunks")
 """Sections of the configuration that a store's bytes depend on."""
+
+PIXELS_PER_TASK = 64e6
+"""Pixels that are enough for a task of Ray: seconds of work."""
+TASKS_PER_CPU = 4
+"""Tasks that each processor has at least, where there are as many chunks."""
 
 SHOWN = 5
 """Names that a sentence lists at most."""
@@ -211,11 +216,10 @@ def _made(chunks: Sequence[Chunk], *, config: Config, done: int) -> dict[str, Im
     """Make chunks on Ray, and return what became of their images."""
     if not chunks:
         return {}
-    tables = [manifest_table(chunk.images) for chunk in chunks]
     work = partial(_make, config=config)
     with session():
         results = streamed(
-            tables,
+            [manifest_table(images) for images in _tasks(chunks, num_cpus=num_cpus())],
             work,
             description="preprocess",
             unit="images",
@@ -226,11 +230,28 @@ def _made(chunks: Sequence[Chunk], *, config: Config, done: int) -> dict[str, Im
     return {fate.image_id: fate for fate in fates}
 
 
+def _tasks(chunks: Sequence[Chunk], *, num_cpus: int) -> Iterator[list[ImageRecord]]:
+    """Yield the images of each task: a chunk, or several small ones one after the other.
+
+    Ray takes its time between two tasks, whatever they do; but all processors shall have some.
+    """
+    total = sum(image.width * image.height for chunk in chunks for image in chunk.images)
+    enough = min(PIXELS_PER_TASK, total / num_cpus / TASKS_PER_CPU)
+    images: list[ImageRecord] = []
+    for chunk in chunks:
+        images += chunk.images
+        if sum(image.width * image.height for image in images) >= enough:
+            yield images
+            images = []
+    if images:
+        yield images
+
+
 def _make(table: pa.Table, *, config: Config) -> pa.Table:
-    """Make the chunk whose images ``table`` lists; runs on a worker."""
-    images = tuple(ImageRecord(**row) for row in table.to_pylist())
-    chunk = Chunk(device=images[0].device, number=images[0].chunk, images=images)
-    fates = make_chunk(chunk, store=Folder(config.paths.store), config=config)
+    """Make the chunks whose images ``table`` lists; runs on a worker."""
+    fates: list[ImageFate] = []
+    for chunk in chunks_of([ImageRecord(**row) for row in table.to_pylist()]):
+        fates += make_chunk(chunk, store=Folder(config.paths.store), config=config)
     return pa.Table.from_pylist([vars(fate) for fate in fates], schema=FATE_SCHEMA)
 
 

@@ -79,6 +79,13 @@ def session() -> Iterator[None]:
         ray.shutdown()
 
 
+def num_cpus() -> int:
+    """Return the processors of the Ray that this session runs on."""
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
 def _reach(address: str) -> None:
     """Connect once to the host and port of an address; Ray itself would try for minutes.
 
