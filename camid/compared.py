@@ -1,0 +1,90 @@
+"""Comparisons as figures need them: each one's label, and the two devices that it is of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compared:
+    """Who was compared with whom, ``(comparison,)``; scores are held apart, in the same order.
+
+    Raises
+    ------
+    ValueError
+        If the three differ in number, or a label is not 1 where the devices are one and 0 where
+        they are two.
+    """
+
+    labels: NDArray[np.int64]
+    """1 = same device."""
+    first: NDArray[np.int64 | np.str_]
+    """Name or number of the first side's device."""
+    second: NDArray[np.int64 | np.str_]
+
+    def __post_init__(self) -> None:
+        sizes = {self.labels.shape, self.first.shape, self.second.shape}
+        if len(sizes) > 1 or self.labels.ndim != 1:
+            raise ValueError(
+                "expected a label and two devices for every comparison, got arrays of "
+                f"{self.labels.shape}, {self.first.shape} and {self.second.shape}"
+            )
+        wrong = np.flatnonzero(self.labels != (self.first == self.second))
+        if wrong.size:
+            at = wrong[0]
+            raise ValueError(
+                "expected label 1 for one device and 0 for two, got label "
+                f"{self.labels[at]} for {self.first[at]} and {self.second[at]}"
+            )
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """Which are of one device."""
+        return np.asarray(self.labels == 1)
+
+    def numbered(self) -> tuple[int, NDArray[np.int64]]:
+        """Return how many devices there are, and their numbers in sorted order ``(2, comparison)``.
+
+        Numbers run from 0 over the devices that are in any comparison.
+        """
+        both = np.stack([self.first, self.second])
+        names, numbers = np.unique(both, return_inverse=True)
+        return len(names), numbers.reshape(both.shape)
+
+    def where(self, chosen: NDArray[np.bool_]) -> "Compared":
+        """Return the comparisons that are chosen."""
+        return Compared(
+            labels=self.labels[chosen], first=self.first[chosen], second=self.second[chosen]
+        )
+
+
+def matrix_compared(queries: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Compared:
+    """Return the comparisons of a score matrix ``(query, device)`` that are chosen.
+
+    ``queries`` holds each query's own device, a column. ``scores[chosen]`` are their scores.
+    """
+    rows, columns = np.nonzero(chosen)
+    own = queries[rows]
+    return Compared(labels=(own == columns).astype(np.int64), first=own, second=columns)
+
+
+def judged(compared: Compared, scores: ArrayLike) -> NDArray[np.float64]:
+    """Return the scores of some comparisons as float64 ``(comparison,)``.
+
+    Raises
+    ------
+    ValueError
+        If their numbers differ, a score is not finite, or one of the two labels is missing.
+    """
+    found = np.asarray(scores, np.float64)
+    if found.shape != compared.labels.shape:
+        raise ValueError(
+            f"expected a score for each of {compared.labels.size} comparisons, "
+            f"got an array of {found.shape}"
+        )
+    if not np.isfinite(found).all():
+        raise ValueError("expected finite scores")
+    if len(np.unique(compared.labels)) < 2:
+        raise ValueError("expected scores of both same-device and different-device comparisons")
+    return found
