@@ -29,9 +29,9 @@ from camid.runtime.simulation import simulate
 SIZES = {12: (4000, 3000), 50: (8160, 6144)}
 """Width and height of photographs of so many megapixels."""
 NUM_SIMULATED = 8
-NUM_IMAGES = 128
-"""Photographs that are timed: eight chunks, so that two processors have equal work."""
-ROUNDS = 3
+NUM_IMAGES = 256
+"""Photographs that are timed: sixteen chunks, so that two processors have equal work."""
+ROUNDS = 2
 
 
 @dataclass(frozen=True)

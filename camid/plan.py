@@ -14,7 +14,7 @@ from camid.strips import positions
 
 BYTES_PER_SAMPLE = 7
 """Of an image in work: a byte of pixels, four of residual, two quantised, of each colour."""
-BYTES_PER_WORKER = 300 * 2**20
+BYTES_PER_WORKER = 350 * 2**20
 """Of a worker process before it has an image, libraries included."""
 
 

@@ -30,8 +30,8 @@ def test_make_alone_lists_every_target():
 
 
 def test_every_camid_command_that_is_named_exists():
-    commands = re.findall(r"\.venv/bin/camid ((?:[a-z]+ )+)", README)
-    assert len(commands) == 3
+    commands = re.findall(r"\.venv/bin/camid ([a-z]+(?: [a-z]+)*)", README)
+    assert {"plan", "compile", "simulate", "store info", "store verify"} <= set(commands)
     for command in commands:
         shown = CliRunner().invoke(main, [*command.split(), "--help"])
         assert shown.exit_code == 0, command
@@ -67,6 +67,16 @@ def test_the_results_table_has_a_figure_in_every_row():
     for row in rows:
         figures = [cell.strip() for cell in row.split("|")]
         assert all(re.fullmatch(r"0\.\d{3,4}|–", figure) for figure in figures), row
+
+
+def test_what_stores_take_is_what_the_plan_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMID_HOME", str(tmp_path))
+    rows = re.findall(r"^\| ([\d,]+) of (\d+)×(\d+) px.*?\| ([\d,]+) \|", README, re.MULTILINE)
+    assert len(rows) == 2
+    for count, width, height, strips in rows:
+        size = ["--images", count.replace(",", ""), "--size", f"{width}x{height}"]
+        shown = CliRunner().invoke(main, ["plan", *size])
+        assert re.search(rf"^strips +{strips} *$", shown.output, re.MULTILINE), shown.output
 
 
 @pytest.mark.parametrize("python", ["2.7", "3.10", "3.14"])
