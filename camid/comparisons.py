@@ -1,108 +1,158 @@
-"""Comparison lists: pairs of images by their sha256, with positions, drawn once and saved.
+"""Comparison lists: sides of images by sha256, and which are compared where, saved as one file.
 
 Every method is scored on the same list. It names no store, so it serves every store of its images.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from camid.candidates import TRIES, Candidates
-from camid.config import Pairs
 from camid.folder import Folder
-from camid.strips import Position
 
-SCHEMA = pa.schema(
+LEVELS = ("same-device", "same-model", "same-make", "other-make", "unknown")
+"""What the devices of a comparison are known to share."""
+
+VERSION = 1
+
+_CROP = pa.struct([(name, pa.int32()) for name in ("top", "left", "y", "x")])
+_SCHEMA = pa.schema(
     [
-        ("label", pa.int8()),
-        ("first", pa.list_(pa.string())),
-        ("second", pa.list_(pa.string())),
-        ("tops", pa.list_(pa.int32())),
-        ("lefts", pa.list_(pa.int32())),
+        ("device", pa.string()),
+        ("images", pa.list_(pa.string())),
+        ("numbers", pa.list_(pa.int32())),
+        ("seconds", pa.list_(pa.int32())),
+        ("levels", pa.list_(pa.string())),
+        ("crops", pa.list_(pa.list_(_CROP))),
     ]
 )
+"""A row a side, with the comparisons that it is the first side of, by their numbers."""
 
 _FACTS = b"camid.comparisons"
-_KEY = 40
-"""Sets the draws of lists apart from those of steps."""
+_ITEM = "list.element"
+_CROPS = [f"crops.{_ITEM}.{_ITEM}.{name}" for name in ("top", "left", "y", "x")]
 
 
-@dataclass(frozen=True, kw_only=True)
+class Crop(NamedTuple):
+    """A window of the list's crop size inside one strip."""
+
+    top: int
+    """Of the strip on the sensor grid."""
+    left: int
+    y: int
+    """Of the window in the strip."""
+    x: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedSide:
+    """Images of one device that are averaged."""
+
+    device: str
+    images: tuple[str, ...]
+    """Their sha256, in order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """One pair of a list."""
+    """Two sides of a list, and where they are compared."""
 
+    first: int
+    """Number of a side."""
+    second: int
     label: int
     """1 = same device."""
-    first: tuple[str, ...]
-    """sha256 of the images of the first side."""
-    second: tuple[str, ...]
-    positions: tuple[Position, ...]
-    """Where both sides are compared."""
+    level: str
+    """One of :data:`LEVELS`."""
+    crops: tuple[Crop, ...]
+    """Best first: distinct strips first. None: whole strips, at all positions both sides have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonList:
-    """Pairs to score, and the seed they were drawn with."""
-
-    seed: int
-    comparisons: tuple[Comparison, ...]
-
-    @property
-    def digest(self) -> str:
-        """Digest of the pairs and the seed."""
-        facts = [self.seed, [asdict(comparison) for comparison in self.comparisons]]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def drawn_list(
-    candidates: Candidates,
-    *,
-    num_pairs: int = 1000,
-    num_positions: int = 40,
-    settings: Pairs,
-    seed: int,
-) -> ComparisonList:
-    """Return a list of pairs, half of them positive.
-
-    A pair is compared at ``num_positions`` that both sides have, or all where they are fewer.
+    """Sides, which of them are compared, and the seed that they were drawn with.
 
     Raises
     ------
     ValueError
-        If the candidates give no such pairs.
+        If a comparison names no side, its label or level does not fit its sides' devices, or a
+        crop is not inside a strip.
     """
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_KEY,)))
-    labels = [1] * (num_pairs - num_pairs // 2) + [0] * (num_pairs // 2)
-    return ComparisonList(
-        seed=seed,
-        comparisons=tuple(
-            _comparison(rng, candidates, label, num_positions=num_positions, settings=settings)
-            for label in rng.permutation(labels).tolist()
-        ),
-    )
+
+    seed: int
+    crop_size: int
+    """Pixels a side; 0 = whole strips."""
+    strip_size: int
+    sides: tuple[ListedSide, ...]
+    comparisons: tuple[Comparison, ...]
+
+    def __post_init__(self) -> None:
+        columns = _columns(self.comparisons)
+        _check_sides(self, columns)
+        _check_crops(self, columns)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of everything in the list."""
+        sizes = [self.seed, self.crop_size, self.strip_size, len(self.comparisons)]
+        sides = [[side.device, *side.images] for side in self.sides]
+        digest = hashlib.sha256(json.dumps([sizes, sides]).encode())
+        for column in _columns(self.comparisons):
+            digest.update(column.astype("<i4").tobytes())
+        return digest.hexdigest()
+
+
+def overlap(crops: Sequence[Crop], size: int) -> float:
+    """Return the share of the crops' area that an earlier crop already covers, 0..1.
+
+    Parameters
+    ----------
+    size
+        Pixels a side of a crop.
+    """
+    if not crops or not size:
+        return 0.0
+    corners = np.array([(crop.top + crop.y, crop.left + crop.x) for crop in crops])
+    rows, columns = (np.unique([starts, starts + size]) for starts in corners.T)
+    tops, lefts = np.searchsorted(rows, corners[:, 0]), np.searchsorted(columns, corners[:, 1])
+    bottoms = np.searchsorted(rows, corners[:, 0] + size)
+    rights = np.searchsorted(columns, corners[:, 1] + size)
+    covered = np.zeros((len(rows) - 1, len(columns) - 1), np.bool_)
+    for top, bottom, left, right in zip(tops, bottoms, lefts, rights, strict=True):
+        covered[top:bottom, left:right] = True
+    area = np.diff(rows) @ covered @ np.diff(columns)
+    return float(1 - area / (len(crops) * size**2))
 
 
 def write_list(folder: Folder, name: str, listed: ComparisonList) -> None:
-    """Write a list as parquet, a row a pair, with its seed and digest."""
-    rows = [
-        {
-            "label": pair.label,
-            "first": pair.first,
-            "second": pair.second,
-            "tops": [top for top, _ in pair.positions],
-            "lefts": [left for _, left in pair.positions],
-        }
-        for pair in listed.comparisons
-    ]
-    facts = json.dumps({"seed": listed.seed, "digest": listed.digest})
-    table = pa.Table.from_pylist(rows, schema=SCHEMA.with_metadata({_FACTS: facts}))
+    """Write a list as parquet, a row a side, with its sizes, seed and digest."""
+    facts = {
+        "version": VERSION,
+        "seed": listed.seed,
+        "crop_size": listed.crop_size,
+        "strip_size": listed.strip_size,
+        "digest": listed.digest,
+    }
+    table = _table(listed).replace_schema_metadata({_FACTS: json.dumps(facts)})
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=["device", f"images.{_ITEM}", f"levels.{_ITEM}", *_CROPS],
+        column_encoding=dict.fromkeys(
+            (f"numbers.{_ITEM}", f"seconds.{_ITEM}"), "DELTA_BINARY_PACKED"
+        ),
+        write_page_checksum=True,
+    )
     folder.write(name, sink.getvalue().to_pybytes())
 
 
@@ -112,51 +162,155 @@ def read_list(folder: Folder, name: str) -> ComparisonList:
     Raises
     ------
     ValueError
-        If the file is no comparison list, or not as it was written.
+        If the file is no comparison list, of another version, or not as it was written.
     """
     where = folder.address(name)
     try:
-        table = pq.read_table(pa.BufferReader(folder.read(name)))
-        facts = json.loads(table.schema.metadata[_FACTS])
-        listed = ComparisonList(
-            seed=facts["seed"], comparisons=tuple(map(_listed, table.to_pylist()))
-        )
+        file = pa.BufferReader(folder.read(name))
     except FileNotFoundError:
         raise ValueError(f"{where}: no such comparison list") from None
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+    try:
+        facts = json.loads((pq.read_schema(file).metadata or {}).get(_FACTS, "{}"))
+        if "version" not in facts:
+            raise ValueError("it states no version")
+        listed = _listed(file, facts) if facts["version"] == VERSION else None
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         words = " ".join(str(error).split())
-        raise ValueError(f"{where}: not a comparison list: {words}") from None
-    if listed.digest != facts["digest"]:
-        raise ValueError(f"{where}: not as it was written: its digest is another")
+        raise ValueError(f"{where}: not a comparison list, or damaged: {words}") from None
+    if listed is None:
+        raise ValueError(
+            f"{where}: a comparison list of version {facts['version']!r}, and this camid reads "
+            f"{VERSION}; draw it again or use the camid that wrote it"
+        )
     return listed
 
 
-def _comparison(
-    rng: np.random.Generator,
-    candidates: Candidates,
-    label: int,
-    *,
-    num_positions: int,
-    settings: Pairs,
-) -> Comparison:
-    for _ in range(TRIES):
-        mine, theirs = candidates.quartet(rng, settings=settings)
-        sides = mine[0], (mine if label else theirs)[1]
-        if shared := sides[0].chunk.shared(sides[1].chunk):
-            order = rng.permutation(len(shared))[:num_positions]
-            return Comparison(
-                label=label,
-                first=sides[0].sha256(),
-                second=sides[1].sha256(),
-                positions=tuple(shared[i] for i in sorted(order.tolist())),
-            )
-    raise ValueError("the devices share no position; a comparison list needs one geometry")
+class _Columns(NamedTuple):
+    """Comparisons as numbers ``(comparison,)``, their crops one after the other ``(crop, 4)``."""
+
+    firsts: NDArray[np.int32]
+    seconds: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    levels: NDArray[np.int32]
+    """Places in :data:`LEVELS`; -1 for what is not there."""
+    num_crops: NDArray[np.int32]
+    crops: NDArray[np.int32]
 
 
-def _listed(row: dict[str, Any]) -> Comparison:
-    return Comparison(
-        label=row["label"],
-        first=tuple(row["first"]),
-        second=tuple(row["second"]),
-        positions=tuple(zip(row["tops"], row["lefts"], strict=True)),
+def _columns(comparisons: Sequence[Comparison]) -> _Columns:
+    places = {level: place for place, level in enumerate(LEVELS)}
+    crops = chain.from_iterable(chain.from_iterable(c.crops for c in comparisons))
+    return _Columns(
+        firsts=np.fromiter((c.first for c in comparisons), np.int32),
+        seconds=np.fromiter((c.second for c in comparisons), np.int32),
+        labels=np.fromiter((c.label for c in comparisons), np.int32),
+        levels=np.fromiter((places.get(c.level, -1) for c in comparisons), np.int32),
+        num_crops=np.fromiter((len(c.crops) for c in comparisons), np.int32),
+        crops=np.fromiter(crops, np.int32).reshape(-1, 4),
     )
+
+
+def _check_sides(listed: ComparisonList, columns: _Columns) -> None:
+    both = np.stack([columns.firsts, columns.seconds])
+    if both.size and not 0 <= both.min() <= both.max() < len(listed.sides):
+        raise ValueError(f"a comparison is of a side that is none of the {len(listed.sides)}")
+    names: dict[str, int] = {}
+    devices = [names.setdefault(side.device, len(names)) for side in listed.sides]
+    first, second = np.array(devices, np.int32)[both]
+    same = first == second
+    wrong = (columns.labels != same) | ((columns.levels == 0) != same) | (columns.levels < 0)
+    for number in np.flatnonzero(wrong)[:1]:
+        found = listed.comparisons[number]
+        ours, theirs = (listed.sides[side].device for side in (found.first, found.second))
+        raise ValueError(
+            f"comparison {number} is of the devices {ours!r} and {theirs!r}, "
+            f"got label {found.label} and level {found.level!r}"
+        )
+
+
+def _check_crops(listed: ComparisonList, columns: _Columns) -> None:
+    size, room = listed.crop_size, listed.strip_size - listed.crop_size
+    unlike = np.flatnonzero((columns.num_crops > 0) != (size > 0))
+    for number in unlike[:1]:
+        raise ValueError(
+            f"expected {'crops' if size else 'no crops'} in a list of crop size {size}, "
+            f"comparison {number} has {columns.num_crops[number]}"
+        )
+    places = columns.crops[:, 2:]
+    if places.size and not 0 <= places.min() <= places.max() <= room:
+        raise ValueError(f"a crop of {size} px reaches beyond its strip of {listed.strip_size} px")
+
+
+def _table(listed: ComparisonList) -> pa.Table:
+    every = listed.comparisons
+    numbers = np.argsort(_columns(every).firsts, kind="stable")
+    columns = _columns([every[number] for number in numbers.tolist()])
+    per_side = np.bincount(columns.firsts, minlength=len(listed.sides))
+    crops = pa.StructArray.from_arrays(list(columns.crops.T), fields=list(_CROP))
+    arrays = {
+        "device": [side.device for side in listed.sides],
+        "images": [side.images for side in listed.sides],
+        "numbers": _lists(per_side, numbers.astype(np.int32)),
+        "seconds": _lists(per_side, columns.seconds),
+        "levels": _lists(per_side, pa.array(LEVELS).take(columns.levels)),
+        "crops": _lists(per_side, _lists(columns.num_crops, crops)),
+    }
+    return pa.table(arrays, schema=_SCHEMA)
+
+
+def _lists(counts: NDArray[np.integer], values: Any) -> pa.ListArray:
+    """Return lists of so many values each."""
+    return pa.ListArray.from_arrays(np.cumsum([0, *counts], dtype=np.int32), values)
+
+
+def _listed(file: pa.NativeFile, facts: Mapping[str, Any]) -> ComparisonList:
+    table = pq.read_table(file, page_checksum_verification=True)
+    if table.schema.remove_metadata() != _SCHEMA:
+        raise ValueError(f"it has the columns {', '.join(table.column_names)}")
+    devices, images = table["device"].to_pylist(), table["images"].to_pylist()
+    listed = ComparisonList(
+        seed=facts["seed"],
+        crop_size=facts["crop_size"],
+        strip_size=facts["strip_size"],
+        sides=tuple(
+            ListedSide(device=device, images=tuple(side))
+            for device, side in zip(devices, images, strict=True)
+        ),
+        comparisons=_comparisons(table),
+    )
+    if listed.digest != facts["digest"]:
+        raise ValueError("its digest is another")
+    return listed
+
+
+def _comparisons(table: pa.Table) -> tuple[Comparison, ...]:
+    """Return the comparisons of a table's sides, by their numbers."""
+    lists = {name: table[name].combine_chunks() for name in table.column_names[2:]}
+    flat = {name: column.flatten() for name, column in lists.items()}
+    levels = flat["levels"].dictionary_encode()
+    names = levels.dictionary.to_pylist()
+    found = [
+        Comparison(
+            first=first,
+            second=second,
+            label=int(level == LEVELS[0]),
+            level=level,
+            crops=crops,
+        )
+        for first, second, level, crops in zip(
+            np.repeat(np.arange(len(table)), lists["seconds"].value_lengths()).tolist(),
+            flat["seconds"].to_pylist(),
+            map(names.__getitem__, levels.indices.to_pylist()),
+            _crops(flat["crops"]),
+            strict=True,
+        )
+    ]
+    return tuple(found[i] for i in np.argsort(flat["numbers"]).tolist())
+
+
+def _crops(lists: pa.ListArray) -> list[tuple[Crop, ...]]:
+    """Return the crops of each comparison."""
+    places = [column.to_pylist() for column in lists.flatten().flatten()]
+    every = list(map(Crop, *places))
+    ends = np.cumsum([0, *lists.value_lengths().to_pylist()]).tolist()
+    return [tuple(every[start:end]) for start, end in pairwise(ends)]

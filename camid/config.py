@@ -31,6 +31,18 @@ def _rising(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
+def _ascending(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    if not numbers or sorted(set(numbers)) != list(numbers):
+        raise ValueError(f"expected numbers that rise, got {list(numbers)}")
+    return numbers
+
+
+def _zero_or_wide(size: int) -> int:
+    if size and size < 16:
+        raise ValueError(f"expected at least 16 px, or 0 for whole strips, got {size}")
+    return size
+
+
 def _odd(size: int) -> int:
     if size % 2 == 0:
         raise ValueError(f"a window around a pixel has an odd size, got {size}")
@@ -195,6 +207,21 @@ class Pairs:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Comparisons:
+    """How the list is drawn that every method is judged on; half of it is positive."""
+
+    num_images: tuple[Positive, Positive] = (4, 4)
+    """Images of the first side and of the second; all of a side are of one kind and pixel size."""
+    num_pairs: Positive = 1000
+    crop_size: Annotated[int, Field(ge=0, le=4096), AfterValidator(_zero_or_wide)] = 128
+    """Pixels a side of the windows that are compared; 0 for whole strips."""
+    num_crops: Annotated[tuple[Positive, ...], AfterValidator(_ascending)] = (1, 10, 40)
+    """Numbers of crops that are judged; a comparison has the last of them, or all there are."""
+    same_model: Share = 0.5
+    """Share of the negatives whose devices are of one model, where some devices are."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Metrics:
     """How scores are judged."""
 
@@ -219,6 +246,7 @@ class Config:
     enrolment: Enrolment = Enrolment()
     enhancer: Enhancer = Enhancer()
     pairs: Pairs = Pairs()
+    comparisons: Comparisons = Comparisons()
     metrics: Metrics = Metrics()
 
 
