@@ -1,0 +1,201 @@
+"""Quartets: two devices with two sides each, of which a comparison list's comparisons are made.
+
+Both devices' sides are of the same kinds of images where they have them, and the positives and the
+negatives are made of the same sides, so that only the sensor tells the labels apart.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from camid.config import Comparisons, Strips
+from camid.kinship import Kinship
+from camid.records import ImageRecord
+from camid.strips import Position, positions
+
+T = TypeVar("T")
+Images = Sequence[ImageRecord]
+
+TRIES = 1000
+"""Draws of a quartet that may fail before there is said to be none."""
+
+
+class Quartet(NamedTuple):
+    """Images of two sides of each of two devices: ``(first, second)``."""
+
+    mine: tuple[Images, Images]
+    theirs: tuple[Images, Images]
+    positions: Sequence[Position]
+    """That both devices have."""
+
+    def pairs(self) -> list[tuple[Images, Images]]:
+        """Return positives and negatives in turn, so that half of any first few are positive."""
+        (a1, a2), (b1, b2) = self.mine, self.theirs
+        return [(a1, a2), (a1, b2), (b1, b2), (b1, a2)]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Quartets:
+    """What quartets are drawn from."""
+
+    settings: Comparisons
+    kinship: Kinship
+    options: Mapping[str, Sequence["_Option"]]
+    """Of every device with enough images, in order."""
+
+    @cached_property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that can be drawn."""
+        return tuple(self.options)
+
+    @cached_property
+    def siblings(self) -> dict[str, list[str]]:
+        """Other such devices of the same model, of each device that has any."""
+        found = {one: self.kinship.siblings(one, self.devices) for one in self.devices}
+        return {device: siblings for device, siblings in found.items() if siblings}
+
+    def drawn(self, rng: np.random.Generator) -> Quartet:
+        """Return a quartet of different images, and no scene on a first side and on a second.
+
+        Devices are drawn uniformly; their kinds and shapes of images in proportion to their
+        numbers of images.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        for _ in range(TRIES):
+            device, other = self._devices(rng)
+            mine = _option(rng, self.options[device])
+            theirs = _option(rng, _most_alike(self.options[other], mine))
+            shared = set(theirs.positions)
+            where = [position for position in mine.positions if position in shared]
+            if where and (sides := self._sides(rng, (mine, theirs))):
+                return Quartet(mine=sides[0], theirs=sides[1], positions=where)
+        first, second = self.settings.num_images
+        raise ValueError(
+            f"{TRIES} draws of 2 of {len(self.devices)} devices gave none with {first}+{second} "
+            "images each that share a position and have no scene on both sides; lower "
+            "comparisons.num_images or strips.size"
+        )
+
+    def _devices(self, rng: np.random.Generator) -> tuple[str, str]:
+        if rng.random() < self.settings.same_model and self.siblings:
+            device = _one(rng, tuple(self.siblings))
+            return device, _one(rng, self.siblings[device])
+        device = _one(rng, self.devices)
+        near = {device, *self.siblings.get(device, ())}
+        far = [other for other in self.devices if other not in near]
+        return device, _one(rng, far or [other for other in self.devices if other != device])
+
+    def _sides(
+        self, rng: np.random.Generator, options: Sequence["_Option"]
+    ) -> list[tuple[Images, Images]] | None:
+        """Return two sides of each device, if its images are enough without a shared scene."""
+        num_first, num_second = self.settings.num_images
+        firsts = [_images(rng, option.first, num_first) for option in options]
+        taken = {record.sha256 for first in firsts for record in first}
+        scenes = {record.scene for first in firsts for record in first} - {""}
+        seconds = []
+        for option in options:
+            free = [r for r in option.second if r.sha256 not in taken and r.scene not in scenes]
+            if len(free) < num_second:
+                return None
+            seconds.append(_images(rng, free, num_second))
+        return list(zip(firsts, seconds, strict=True))
+
+
+def quartets(
+    records: Sequence[ImageRecord], *, kinship: Kinship, settings: Comparisons, strips: Strips
+) -> Quartets:
+    """Return what can be drawn of images, which are in order and have no copies.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two devices have enough images.
+    """
+    groups: dict[str, dict[_Alike, list[ImageRecord]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        groups[record.device][_alike(record)].append(record)
+    options = {
+        device: _options(alike, settings=settings, strips=strips)
+        for device, alike in sorted(groups.items())
+    }
+    options = {device: found for device, found in options.items() if found}
+    if len(options) < 2:
+        first, second = settings.num_images
+        raise ValueError(
+            f"{len(records)} images of {len(groups)} devices give no comparisons of "
+            f"{first}+{second} images: two devices are needed with as many, each side's of one "
+            f"kind and pixel size, with strips of {strips.size} px; lower comparisons.num_images"
+        )
+    return Quartets(settings=settings, kinship=kinship, options=options)
+
+
+class _Alike(NamedTuple):
+    """What all images of a side have in common."""
+
+    kind: str
+    shape: tuple[int, int, int]
+    """Width, height and angle; both sides of a device have one."""
+
+
+class _Option(NamedTuple):
+    """Images of one device that its first side and its second may be drawn from."""
+
+    first: Images
+    second: Images
+    positions: Sequence[Position]
+
+    def likeness(self, other: "_Option") -> tuple[int, bool]:
+        """Return how many sides have the kind of another's, and whether the shape is the same."""
+        mine, theirs = ([_alike(o.first[0]), _alike(o.second[0])] for o in (self, other))
+        kinds = sum(one.kind == its.kind for one, its in zip(mine, theirs, strict=True))
+        return kinds, mine[0].shape == theirs[0].shape
+
+
+def _alike(record: ImageRecord) -> _Alike:
+    return _Alike(record.kind, (record.width, record.height, record.angle))
+
+
+def _options(
+    groups: Mapping[_Alike, Images], *, settings: Comparisons, strips: Strips
+) -> list[_Option]:
+    """Return the options of one device."""
+    num_first, num_second = settings.num_images
+    found = []
+    for one, first in sorted(groups.items()):
+        width, height, _ = one.shape
+        where = positions(height, width, size=strips.size, layout=strips.layout)
+        for other, second in sorted(groups.items()):
+            needed = num_second + (num_first if other == one else 0)
+            enough = len(first) >= num_first and len(second) >= needed
+            if where and enough and other.shape == one.shape:
+                found.append(_Option(first, second, where))
+    return found
+
+
+def _option(rng: np.random.Generator, options: Sequence[_Option]) -> _Option:
+    """Return one of some options, the likelier the more images it has."""
+    sizes = np.array([len(option.first) * len(option.second) for option in options])
+    return options[int(rng.choice(len(options), p=sizes / sizes.sum()))]
+
+
+def _most_alike(options: Sequence[_Option], other: _Option) -> list[_Option]:
+    likeness = [option.likeness(other) for option in options]
+    best = max(likeness)
+    return [option for option, found in zip(options, likeness, strict=True) if found == best]
+
+
+def _images(rng: np.random.Generator, images: Images, count: int) -> Images:
+    return [images[i] for i in sorted(rng.permutation(len(images))[:count].tolist())]
+
+
+def _one(rng: np.random.Generator, of: Sequence[T]) -> T:
+    return of[int(rng.integers(len(of)))]
