@@ -13,7 +13,7 @@ PORT ?= 5000
 quoted = $(if $(value $(1)),--$(2) '$(subst ','\'',$(value $(1)))')
 FLAGS = $(call quoted,DATA,data) $(call quoted,STORE,store) $(call quoted,OUT,out) $(ARGS)
 
-.PHONY: help setup demo preprocess baselines ui test soak check bench lock
+.PHONY: help setup demo preprocess baselines evaluate ui test soak check bench lock
 
 help:  ## Print this
 	@echo "make TARGET [DATA=photographs] [STORE=store] [OUT=results] [ARGS='--set section.field=value']"
@@ -39,6 +39,9 @@ preprocess: $(READY)  ## Photographs → strip store
 
 baselines: $(READY)  ## Strip store → error rates of Lukas and Li
 	@$(BIN)/python pipelines/baselines.py $(FLAGS)
+
+evaluate: $(READY)  ## Strip store → every method on one comparison list, with intervals
+	@$(BIN)/python pipelines/evaluate.py $(FLAGS)
 
 ui: $(READY)  ## MLflow's pages over all runs, on this machine (PORT=5000)
 	@$(BIN)/camid ui --port $(PORT)

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from camid.averages import position_scores
 from camid.candidates import Candidates, candidates
-from camid.comparisons import drawn_list, read_list, write_list
+from camid.comparisons import read_list, write_list
 from camid.config import load_config
+from camid.drawn_lists import drawn_list
 from camid.folder import Folder
+from camid.methods import METHODS
 from camid.metrics import equal_error_rate
 from camid.pairs import Pair, Side, drawn, side_sums
 from camid.row_groups import RowGroups
@@ -31,6 +32,7 @@ from camid.runtime.ingest import preprocess
 from camid.runtime.session import session
 from camid.runtime.simulation import simulate
 from camid.store import Store, open_store
+from camid.tiles import Evidence, list_positions, position_evidence, scores
 
 SETTINGS = [
     "simulate.num_devices=4",
@@ -165,35 +167,39 @@ def pairs_a_second(store: Store, folder: Path) -> None:
 
 def comparison_list(store: Store, folder: Folder) -> None:
     """Draw, save, read and score a list of 1,000 pairs at 40 positions."""
-    found = candidates(store, store.images())
-    listed = drawn_list(found, settings=load_config().pairs, seed=1)
+    config, methods = load_config(), {"lukas": METHODS["lukas"]}
+    settings = replace(config.comparisons, num_crops=(40,))
+    listed = drawn_list(store.images(), settings=settings, strips=config.strips, seed=1)
     write_list(folder, "list.parquet", listed)
     listed = read_list(folder, "list.parquet")
     chunk = {image.sha256: (image.device, image.chunk) for image in store.images()}
     needed = {
-        (chunk[image], position)
+        (chunk[image], (crop.top, crop.left))
         for pair in listed.comparisons
-        for image in (*pair.first, *pair.second)
-        for position in pair.positions
+        for side in (pair.first, pair.second)
+        for image in listed.sides[side].images
+        for crop in pair.crops
     }
     size = sum(store.folder.size(name) for name in store.folder.files())
     cold(Path(store.folder.local_path))
     with RowGroups(store) as row_groups:
         before, lean = bytes_read(), megabytes_at_most()
         started = time.perf_counter()
-        scores = position_scores(listed, row_groups, crop=(64, 64), crop_size=128)
+        total = Evidence(sums={})
+        for position in list_positions(listed, store):
+            total += position_evidence(listed, position, row_groups, methods, num_crops=(40,))
         taken, read = time.perf_counter() - started, bytes_read() - before
         reads, counted = row_groups.num_reads, row_groups.num_bytes
     labels = np.array([pair.label for pair in listed.comparisons])
-    num_positions = np.isfinite(scores).sum(1)
-    print(f"list of {len(scores)} pairs at {num_positions.min()}..{num_positions.max()} positions:")
+    eer = equal_error_rate(labels, scores(total, methods)["lukas"][:, 0])
+    num_positions = [len({crop[:2] for crop in pair.crops}) for pair in listed.comparisons]
+    print(f"list of {len(labels)} pairs at {min(num_positions)}..{max(num_positions)} positions:")
     print(f"{reads} reads of {len(needed)} row groups, of {store.index.num_rows} in the store")
     print(
         f"{counted / 2**20:.0f} MiB of strips and footers ({read / 2**20:.0f} by the kernel's "
         f"count), the store has {size / 2**20:.0f}: {read / size:.2f} of it"
     )
-    print(f"{taken:.0f} s, {megabytes_at_most() - lean:.0f} MiB more than before, ", end="")
-    print(f"EER {equal_error_rate(labels, np.nanmean(scores, axis=1)):.3f}")
+    print(f"{taken:.0f} s, {megabytes_at_most() - lean:.0f} MiB more than before, EER {eer:.3f}")
 
 
 def main() -> None:

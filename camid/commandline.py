@@ -22,7 +22,7 @@ from camid.runtime.stages import stage_line, stage_seconds
 USER_ERROR = 2
 INTERRUPTED = 130
 
-COLUMNS = {
+BASELINES = {
     "method": "method",
     "images": "images",
     "negatives": "negatives",
@@ -32,7 +32,19 @@ COLUMNS = {
     "single_threshold_eer": "EER*",
     "single_threshold_auc": "AUC*",
 }
-"""Columns of a printed table of results, and their titles."""
+"""Columns of a printed table of baselines, and their titles."""
+EVALUATION = {
+    "method": "method",
+    "num_crops": "crops",
+    "negatives": "negatives",
+    "eer": "EER (95 %)",
+    "auc": "AUC (95 %)",
+    "cllr": "Cllr",
+    "rank1": "rank-1",
+}
+"""Columns of a printed table of an evaluation."""
+INTERVALS = ("eer", "auc")
+WORDS = ("method", "negatives")
 
 CAPTION = "* by the study's single-threshold convention; the true figures are those without"
 
@@ -105,23 +117,31 @@ def one_sentence() -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
-def print_results(rows: Sequence[Mapping[str, Any]], *, title: str, folder: str) -> None:
+def print_results(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    folder: str,
+    columns: Mapping[str, str] = BASELINES,
+) -> None:
     """Print result rows as a table, figures to four places, times, and where everything lies."""
     table = Table(
         title=title,
         title_justify="left",
-        caption=CAPTION,
+        caption=CAPTION if "single_threshold_eer" in columns else None,
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    for key, heading in COLUMNS.items():
-        justify: JustifyMethod = "left" if key in {"method", "negatives"} else "right"
+    shown = {key: heading for key, heading in columns.items() if any(key in row for row in rows)}
+    if {row.get("num_crops") for row in rows} == {"all"}:
+        del shown["num_crops"]
+    for key, heading in shown.items():
+        justify: JustifyMethod = "left" if key in WORDS else "right"
         table.add_column(heading, justify=justify, no_wrap=True)
     for row in rows:
-        cells = [row.get(key, "") for key in COLUMNS]
-        table.add_row(*(f"{c:.4f}" if isinstance(c, float) else f"{c}" for c in cells))
+        table.add_row(*(_cell(row, key) for key in shown))
     console.print(table)
     output = Folder(folder)
     if seconds := stage_seconds(output):
@@ -129,6 +149,18 @@ def print_results(rows: Sequence[Mapping[str, Any]], *, title: str, folder: str)
     print_lines([f"Figures and scores: {folder}    Compare runs: make ui"])
     if output.exists(REPORT):
         print_lines([f"Report: {output.address(REPORT)}"])
+
+
+def _cell(row: Mapping[str, Any], key: str) -> str:
+    """Return a figure to four places, or to three where there are intervals to show."""
+    value = row.get(key, "")
+    if not isinstance(value, float):
+        return f"{value}"
+    if "eer_low" not in row:
+        return f"{value:.4f}"
+    if key in INTERVALS:
+        return f"{value:.3f} ({row[f'{key}_low']:.2f}–{row[f'{key}_high']:.2f})"
+    return f"{value:.3f}"
 
 
 def print_lines(lines: Sequence[str]) -> None:

@@ -230,6 +230,19 @@ class Metrics:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Evaluate:
+    """What is compared, and by which methods."""
+
+    comparisons: str = "drawn"
+    """``drawn`` by the section ``comparisons``, ``gallery``, or a saved list: path or address.
+
+    A gallery compares every query with every enrolled device, as the baselines do.
+    """
+    methods: tuple[str, ...] = ()
+    """Names of methods; empty for all."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
     """Everything a pipeline can be told."""
 
@@ -247,6 +260,7 @@ class Config:
     enhancer: Enhancer = Enhancer()
     pairs: Pairs = Pairs()
     comparisons: Comparisons = Comparisons()
+    evaluate: Evaluate = Evaluate()
     metrics: Metrics = Metrics()
 
 

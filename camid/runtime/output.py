@@ -16,7 +16,7 @@ INPUTS = "inputs.json"
 RESULTS = "results.json"
 PARTS = (
     *(CONFIG, INPUTS, RESULTS, "results.csv", "scores.parquet", "devices.csv", "left_out.csv"),
-    *(DATA, STAGES, REPORT, "patterns", "figures"),
+    *(DATA, STAGES, REPORT, "patterns", "figures", "comparisons.parquet", "differences.json"),
 )
 """Everything that pipelines write into an output folder, and that ``fresh`` deletes."""
 

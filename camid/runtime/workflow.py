@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Protocol
 
 from camid.chunking import smallest_side
 from camid.config import Config, config_tree
 from camid.folder import Folder
 from camid.runtime.baselines import run_baselines
+from camid.runtime.evaluation import chosen_methods, run_evaluation
 from camid.runtime.ingest import Ingested, preprocess
 from camid.runtime.output import Output, claimed, record
 from camid.runtime.session import home, session
@@ -51,7 +52,26 @@ def make_recorded_store(config: Config, *, fresh: bool = False) -> Ingested:
 
 
 def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
-    """Return the output folder of the baselines and their rows, computed unless finished there.
+    """Return the output folder of the baselines and their rows, computed unless finished there."""
+    return _results(run_baselines, config, fresh=fresh)
+
+
+def make_evaluation(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+    """Return the output folder of an evaluation and its rows, computed unless finished there."""
+    chosen_methods(config.evaluate.methods)  # a name that is wrong is known before any work
+    return _results(run_evaluation, config, fresh=fresh)
+
+
+class _Run(Protocol):
+    """What judges a store's images of a split and writes the results."""
+
+    def __call__(
+        self, config: Config, output: Output, clock: Clock, *, split: Split
+    ) -> list[dict[str, Any]]: ...
+
+
+def _results(run: _Run, config: Config, *, fresh: bool) -> tuple[Output, list[dict[str, Any]]]:
+    """Return the output folder of a run and its rows, computed unless finished there.
 
     Where photographs are named, or the store at the default place is not finished, the store is
     made first.
@@ -69,7 +89,7 @@ def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list
     output = claimed(config, fresh=fresh, inputs=inputs)
     if not output.is_finished:
         clock.keep(output.folder)
-        return output, run_baselines(config, output, clock, split=split)
+        return output, run(config, output, clock, split=split)
     return output, _finished_before(output)
 
 

@@ -1,0 +1,182 @@
+"""How well methods tell devices apart on one comparison list: figures, intervals, differences."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.calibration import cllr, cllr_min, cross_fitted
+from camid.compared import Compared
+from camid.comparisons import ComparisonList
+from camid.intervals import Estimate, resampled, resampled_rank1
+
+Scores = NDArray[np.float64]
+Row = dict[str, Any]
+
+LEVELS_OF = {
+    "all": {"same-model", "same-make", "other-make", "unknown"},
+    "different-model": {"same-make", "other-make"},
+    "same-model": {"same-model"},
+}
+"""Levels of the negatives that each kind of row is judged on."""
+MIN_FOLDS = 3
+NUM_FOLDS = 5
+
+
+def judged_rows(
+    listed: ComparisonList,
+    scores: Mapping[str, Scores],
+    *,
+    num_crops: Sequence[int],
+    split: str,
+    seed: int,
+) -> tuple[list[Row], list[Row]]:
+    """Return a row for every method and condition, and one for every difference of two methods.
+
+    Parameters
+    ----------
+    scores
+        By method ``(comparison, number of crops)``; NaN where nothing could be compared, which
+        leaves the comparison out for all methods.
+    num_crops
+        What the second axis counts; empty where whole strips are compared.
+    split
+        Name of the split that the devices are tested of.
+    seed
+        Draws the resamples, and the folds that calibrate one another.
+    """
+    rows: list[Row] = []
+    differences: list[Row] = []
+    for index, number in enumerate(tuple(num_crops) or (0,)):
+        found = {method: values[:, index] for method, values in scores.items()}
+        for negatives in LEVELS_OF:
+            chosen = _chosen(listed, found, negatives)
+            if not chosen.any():
+                continue
+            condition = {
+                "images": images_a_side(listed),
+                "crop_size": listed.crop_size or "whole",
+                "num_crops": number or "all",
+                "negatives": negatives,
+                "split": split,
+            }
+            some, more = _judged(listed, found, chosen, seed=seed)
+            rows += [{"method": row.pop("method"), **condition, **row} for row in some]
+            differences += [{"method": row.pop("method"), **condition, **row} for row in more]
+    return rows, differences
+
+
+def images_a_side(listed: ComparisonList) -> str:
+    """Return the numbers of images of first and second sides, such as ``4+4`` or ``8..15+1``."""
+    counts = []
+    for which in ("first", "second"):
+        numbers = {getattr(pair, which) for pair in listed.comparisons}
+        images = sorted({len(listed.sides[number].images) for number in numbers})
+        counts.append(f"{images[0]}" if len(images) == 1 else f"{images[0]}..{images[-1]}")
+    return "+".join(counts)
+
+
+def _chosen(
+    listed: ComparisonList, scores: Mapping[str, Scores], negatives: str
+) -> NDArray[np.bool_]:
+    """Return the comparisons that take part: negatives of a kind, and positives of their devices.
+
+    So both labels are of the same devices. None where one label is missing.
+    """
+    levels = np.array([pair.level for pair in listed.comparisons])
+    finite = np.all([np.isfinite(values) for values in scores.values()], axis=0)
+    negative = finite & np.isin(levels, sorted(LEVELS_OF[negatives]))
+    devices = _devices(listed)
+    taking_part = np.unique(devices[:, negative])
+    positive = finite & (levels == "same-device") & np.isin(devices[0], taking_part)
+    if not (negative.any() and positive.any()):
+        return np.zeros(len(levels), bool)
+    return np.asarray(negative | positive)
+
+
+def _devices(listed: ComparisonList) -> NDArray[np.str_]:
+    """Return the devices of each comparison's sides, ``(side, comparison)``."""
+    names = np.array([side.device for side in listed.sides])
+    sides = np.array([(pair.first, pair.second) for pair in listed.comparisons]).T
+    return np.asarray(names[sides])
+
+
+def _judged(
+    listed: ComparisonList,
+    scores: Mapping[str, Scores],
+    chosen: NDArray[np.bool_],
+    *,
+    seed: int,
+) -> tuple[list[Row], list[Row]]:
+    first, second = _devices(listed)[:, chosen]
+    labels = np.array([pair.label for pair in listed.comparisons])[chosen]
+    compared = Compared(labels=labels, first=first, second=second)
+    taken = {method: values[chosen] for method, values in scores.items()}
+    parts = [resampled(compared, taken, rng=np.random.default_rng(seed))]
+    matrix = _matrix(listed, taken, chosen)
+    if matrix:
+        parts.append(resampled_rank1(*matrix, rng=np.random.default_rng(seed)))
+    num_devices, _ = compared.numbered()
+    counts = {
+        "num_positives": int(labels.sum()),
+        "num_negatives": int((1 - labels).sum()),
+        "num_devices": num_devices,
+    }
+    rows, differences = [], []
+    baseline = next(iter(scores))
+    for method, values in taken.items():
+        row: Row = {"method": method}
+        for part in parts:
+            row |= dict(_flat(part.estimates(method)))
+        rows.append(row | _costs(compared, values, num_devices, seed=seed) | counts)
+        if method != baseline:
+            for part in parts:
+                for name, found in part.differences(method, baseline=baseline).items():
+                    stated = {"method": method, "baseline": baseline, "figure": name}
+                    differences.append(stated | found._asdict())
+    return rows, differences
+
+
+def _flat(estimates: Mapping[str, Estimate]) -> Iterator[tuple[str, float]]:
+    for name, estimate in estimates.items():
+        yield name, estimate.value
+        yield f"{name}_low", estimate.low
+        yield f"{name}_high", estimate.high
+
+
+def _costs(compared: Compared, values: Scores, num_devices: int, *, seed: int) -> Row:
+    """Return the cost of calibrated scores in bits, where there are devices to calibrate with."""
+    found: Row = {"cllr_min": cllr_min(compared.labels, values)}
+    num_folds = min(NUM_FOLDS, num_devices)
+    if num_folds < MIN_FOLDS:
+        return found
+    try:
+        llrs = cross_fitted(compared, values, num_folds=num_folds, seed=seed)
+    except ValueError:
+        return found  # too few devices outside two folds
+    return {"cllr": cllr(compared.labels, llrs), **found}
+
+
+def _matrix(
+    listed: ComparisonList, scores: Mapping[str, Scores], chosen: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], dict[str, Scores]] | None:
+    """Return the queries' own columns and the scores ``(query, device)`` of a gallery, or None.
+
+    A gallery compares each second side with one first side of every device.
+    """
+    pairs = np.array([(p.first, p.second) for p in listed.comparisons])[chosen]
+    labels = np.array([p.label for p in listed.comparisons])[chosen]
+    columns, column = np.unique(pairs[:, 0], return_inverse=True)
+    rows, row = np.unique(pairs[:, 1], return_inverse=True)
+    devices = {listed.sides[number].device for number in columns.tolist()}
+    if len(devices) < len(columns) or labels.sum() != len(rows) or len(pairs) <= 2 * len(rows):
+        return None
+    own = np.zeros(len(rows), np.int64)
+    own[row[labels == 1]] = column[labels == 1]
+    matrices = {}
+    for method, values in scores.items():
+        matrix = np.full((len(rows), len(columns)), np.nan)
+        matrix[row, column] = values
+        matrices[method] = matrix
+    return own, matrices

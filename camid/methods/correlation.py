@@ -1,0 +1,72 @@
+"""Correlation of two sides at zero lag: what is compared, and how crops are pooled."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.images import grey
+from camid.methods.method import Array, Sums, Tile
+
+BATCH = 2**22
+"""Samples of windows that are held at once."""
+
+
+def grey_residual(strip: Array) -> Array:
+    """Return the grey plane of a residual strip."""
+    return grey(strip)
+
+
+def mean(total: Array, count: int) -> Array:
+    """Return the mean over a side's images (Lukas 2006, doi:10.1109/TIFS.2006.873602)."""
+    return total / np.float32(count)
+
+
+def moments(tile: Tile) -> Sums:
+    """Return each pair's ``(products, first's squares, second's squares)`` about the means."""
+    if tile.is_whole:
+        return _whole_moments(tile)
+    found = np.empty((len(tile.pairs), 3))
+    step = max(1, BATCH // tile.size**2)
+    for start in range(0, len(found), step):
+        some = slice(start, start + step)
+        first, second = (_centred(windows) for windows in tile.windows(some))
+        found[some, 0] = np.einsum("ij,ij->i", first, second)
+        found[some, 1] = np.einsum("ij,ij->i", first, first)
+        found[some, 2] = np.einsum("ij,ij->i", second, second)
+    return found
+
+
+def pooled_ncc(sums: Sums) -> Sums:
+    """Return the normalised correlation of all crops together: sums before they are divided."""
+    scale = np.sqrt(sums[..., 1] * sums[..., 2])
+    found = np.full(scale.shape, np.nan)
+    np.divide(sums[..., 0], scale, out=found, where=scale > 0)
+    return found
+
+
+def crop_nccs(tile: Tile) -> Sums:
+    """Return each pair's ``(normalised correlation, 1)``."""
+    found = np.ones((len(tile.pairs), 2))
+    found[:, 0] = np.nan_to_num(pooled_ncc(moments(tile)))
+    return found
+
+
+def mean_ncc(sums: Sums) -> Sums:
+    """Return the mean of the crops' correlations: the study's extended inference."""
+    count = sums[..., 1]
+    found = np.full(count.shape, np.nan)
+    np.divide(sums[..., 0], count, out=found, where=count > 0)
+    return found
+
+
+def _whole_moments(tile: Tile) -> Sums:
+    """Return the moments of whole strips, all firsts against all seconds in one product."""
+    first, second = _centred(tile.first), _centred(tile.second)
+    rows, columns = tile.pairs.T
+    squares = [np.einsum("ij,ij->i", side, side) for side in (first, second)]
+    products = (first @ second.T)[rows, columns]
+    return np.stack([products, squares[0][rows], squares[1][columns]], axis=1).astype(np.float64)
+
+
+def _centred(windows: Array) -> NDArray[np.float32]:
+    flat = windows.reshape(len(windows), -1)
+    return np.asarray(flat - flat.mean(axis=1, keepdims=True))

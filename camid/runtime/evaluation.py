@@ -1,0 +1,204 @@
+"""Evaluation: one comparison list, every method, on Ray Data; figures with intervals, tracked."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from camid.comparisons import ComparisonList, read_list, write_list
+from camid.config import Config
+from camid.drawn_lists import drawn_list, gallery_list
+from camid.folder import Folder
+from camid.judging import Row, judged_rows
+from camid.methods import METHODS, Method
+from camid.row_groups import RowGroups
+from camid.runtime.output import Output
+from camid.runtime.session import session
+from camid.runtime.stages import Clock
+from camid.runtime.stream import streamed
+from camid.runtime.tracking import log_files, metrics, open_tracking, tracked_run
+from camid.splits import Split, enrolled
+from camid.store import Store, open_store, write_table
+from camid.tiles import Evidence, list_positions, position_evidence, scores
+
+LIST = "comparisons.parquet"
+SCORES = "scores.parquet"
+DIFFERENCES = "differences.json"
+LOGGED_FILES = ("config.yaml", "inputs.json", "results.csv", LIST, SCORES, DIFFERENCES)
+
+
+def chosen_methods(names: Sequence[str]) -> dict[str, Method]:
+    """Return the methods of these names in the order of the registry, or all.
+
+    Raises
+    ------
+    ValueError
+        If a name is not known.
+    """
+    for name in names:
+        if name not in METHODS:
+            raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}")
+    return {name: method for name, method in METHODS.items() if name in (names or METHODS)}
+
+
+def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split) -> list[Row]:
+    """Score a comparison list of the store at ``config.paths.store``; return the result rows.
+
+    The list is drawn once and kept in the output folder, or read from where the configuration
+    says. Writes list, scores, figures and differences, and an MLflow run a method.
+
+    Raises
+    ------
+    ValueError
+        If there is no store of residuals, a method is not known, or there is nothing to compare.
+    """
+    store = open_store(config.paths.store)
+    if store.description["samples"]["dtype"] != "int8":
+        raise ValueError(f"{config.paths.store}: holds pixels; methods need a store of residuals")
+    methods = chosen_methods(config.evaluate.methods)
+    open_tracking()  # a server that is gone is known before the work is done
+    listed = _listed(store, config, output, split)
+    with session(), clock.stage("score"):
+        found, seconds = _scores(store, listed, output, config, list(methods))
+    with clock.stage("judge"):
+        num_crops = config.comparisons.num_crops if listed.crop_size else ()
+        rows, differences = judged_rows(
+            listed, found, num_crops=num_crops, split=config.split, seed=config.seed
+        )
+    if not rows:
+        raise ValueError(f"{config.paths.store}: the comparison list has nothing to judge on")
+    for row in rows:
+        row["seconds"] = seconds[row["method"]] / len(listed.comparisons)
+    _write(output, listed, found, rows, differences)
+    with clock.stage("tracking"):
+        for method in methods:
+            _track(method, rows, config, store, folder=output.folder, listed=listed)
+    output.finish(rows)
+    return rows
+
+
+def _listed(store: Store, config: Config, output: Output, split: Split) -> ComparisonList:
+    """Return the comparison list that is there, or is named, or is drawn and kept now."""
+    if output.folder.exists(LIST):
+        return read_list(output.folder, LIST)
+    named = config.evaluate.comparisons
+    images = split.images("test", store.images())
+    if named not in {"drawn", "gallery"}:
+        listed = read_list(*Folder.at(named))
+    elif named == "gallery":
+        gallery = enrolled(images, settings=config.enrolment, seed=config.seed)
+        listed = gallery_list(gallery, strips=config.strips, seed=config.seed)
+    else:
+        listed = drawn_list(
+            images, settings=config.comparisons, strips=config.strips, seed=config.seed
+        )
+    write_list(output.folder, LIST, listed)
+    return listed
+
+
+def _scores(
+    store: Store, listed: ComparisonList, output: Output, config: Config, methods: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return each method's scores ``(comparison, number of crops)``, and its seconds in all."""
+    work = partial(
+        _score_position,
+        store=store.folder.uri,
+        output=output.folder.uri,
+        methods=methods,
+        num_crops=config.comparisons.num_crops if listed.crop_size else (),
+    )
+    tables = [pa.table({"top": [t], "left": [x]}) for t, x in list_positions(listed, store)]
+    parts: dict[tuple[int, int], Evidence] = {}
+    seconds = dict.fromkeys(methods, 0.0)
+    for result in streamed(tables, work, description="score", unit="positions"):
+        row = result.to_pylist()[0]
+        parts[row["top"], row["left"]] = _unpacked(row["evidence"])
+        for name, taken in row["seconds"].items():
+            seconds[name] += taken or 0.0
+    total = Evidence(sums={})
+    for position in sorted(parts):  # in one order, whoever was first
+        total += parts[position]
+    return scores(total, chosen_methods(methods)), seconds
+
+
+def _score_position(
+    table: pa.Table, *, store: str, output: str, methods: Sequence[str], num_crops: Sequence[int]
+) -> pa.Table:
+    """Gather the evidence of the position that ``table`` names; runs on a worker."""
+    place = table["top"][0].as_py(), table["left"][0].as_py()
+    listed = read_list(Folder(output), LIST)
+    taken: dict[str, float] = {}
+    with RowGroups(open_store(store)) as row_groups:
+        found = position_evidence(
+            listed, place, row_groups, chosen_methods(methods), num_crops=num_crops, taken=taken
+        )
+    return table.append_column("evidence", [[_packed(found)]]).append_column("seconds", [[taken]])
+
+
+def _packed(evidence: Evidence) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **evidence.sums)
+    return file.getvalue()
+
+
+def _unpacked(data: bytes) -> Evidence:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return Evidence(sums={name: file[name] for name in file.files})
+
+
+def _write(
+    output: Output,
+    listed: ComparisonList,
+    found: Mapping[str, Any],
+    rows: Sequence[Row],
+    differences: Sequence[Row],
+) -> None:
+    """Write every score, the figures as a table, and the differences."""
+    columns: dict[str, Any] = {
+        "first": [pair.first for pair in listed.comparisons],
+        "second": [pair.second for pair in listed.comparisons],
+        "label": [pair.label for pair in listed.comparisons],
+        "level": [pair.level for pair in listed.comparisons],
+    }
+    columns |= {name: pa.array(list(values)) for name, values in found.items()}
+    digest = {"comparison_list": listed.digest}
+    write_table(output.folder, SCORES, pa.table(columns).replace_schema_metadata(digest))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(dict.fromkeys(k for row in rows for k in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    output.folder.write("results.csv", text.getvalue().encode())
+    output.folder.write(DIFFERENCES, (json.dumps(list(differences), indent=2) + "\n").encode())
+
+
+def _track(
+    method: str,
+    rows: Sequence[Row],
+    config: Config,
+    store: Store,
+    *,
+    folder: Folder,
+    listed: ComparisonList,
+) -> None:
+    """Log one method's figures at the largest number of crops, and the tables, as an MLflow run."""
+    mine = [row for row in rows if row["method"] == method]
+    most = mine[-1]["num_crops"]
+    tags = {
+        "method": method,
+        "images": str(mine[0]["images"]),
+        "crop_size": str(mine[0]["crop_size"]),
+        "num_crops": str(most),
+        "comparison_list": listed.digest,
+        "store_digest": store.digest,
+        "plan_digest": str(store.description["plan_digest"]),
+    }
+    with tracked_run(method, config, tags=tags) as mlflow:
+        for row in mine:
+            if row["num_crops"] == most:
+                mlflow.log_metrics(metrics(row))
+        log_files(mlflow, folder, [name for name in LOGGED_FILES if folder.exists(name)])

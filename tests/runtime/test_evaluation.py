@@ -1,0 +1,97 @@
+"""One list, every method, on a real Ray."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from camid.comparisons import read_list
+from camid.methods import METHODS
+from camid.runtime.evaluation import DIFFERENCES, LIST, SCORES
+from camid.runtime.workflow import make_baselines, make_evaluation
+
+from .conftest import Place
+
+pytestmark = pytest.mark.usefixtures("ray_here", "home")
+
+DRAWN = ["comparisons.num_pairs=80", "comparisons.num_crops=[1,4]", "comparisons.num_images=[4,2]"]
+
+
+def config_of(made: Place, out: str, *settings: str):
+    config = made.config(*settings)
+    return replace(config, paths=replace(config.paths, data="", out=out))
+
+
+@pytest.fixture(scope="module")
+def drawn(ray_here, made, tmp_path_factory):
+    root = tmp_path_factory.mktemp("drawn")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAMID_HOME", str(root / "home"))
+        return make_evaluation(config_of(made, str(root / "out"), *DRAWN))
+
+
+def test_every_method_has_a_row_for_each_number_of_crops_and_kind_of_negatives(drawn):
+    _, rows = drawn
+    found = {(row["method"], row["num_crops"], row["negatives"]) for row in rows}
+    kinds = ("all", "different-model", "same-model")
+    assert found == {(m, n, k) for m in METHODS for n in (1, 4) for k in kinds}
+    assert all(row["images"] == "4+2" and row["seconds"] > 0 for row in rows)
+
+
+def test_planted_patterns_are_found_and_more_crops_tell_more(drawn):
+    _, rows = drawn
+    eer = {(r["method"], r["num_crops"]): r["eer"] for r in rows if r["negatives"] == "all"}
+    for method in METHODS:
+        assert eer[method, 4] < 0.25
+        assert eer[method, 4] <= eer[method, 1]
+
+
+def test_every_score_and_difference_is_kept(drawn):
+    output, _ = drawn
+    listed = read_list(output.folder, LIST)
+    table = pq.read_table(f"{output.folder.uri}/{SCORES}")
+    assert table.num_rows == len(listed.comparisons) == 80
+    assert np.isfinite(np.stack(table["lukas"].to_numpy())).all()
+    differences = json.loads(output.folder.read(DIFFERENCES))
+    assert {d["method"] for d in differences} == set(METHODS) - {"lukas"}
+    assert {d["baseline"] for d in differences} == {"lukas"}
+
+
+def test_a_saved_list_is_scored_as_it_is_and_gives_the_same_scores(drawn, made, tmp_path):
+    output, _ = drawn
+    named = output.folder.address(LIST)
+    settings = ["comparisons.num_crops=[1,4]", f"evaluate.comparisons={json.dumps(named)}"]
+    again, found = make_evaluation(
+        config_of(made, str(tmp_path / "out"), *settings, "evaluate.methods=[cleaned, lukas]")
+    )
+    assert {row["method"] for row in found} == {"lukas", "cleaned"}
+    both = [pq.read_table(f"{place.folder.uri}/{SCORES}") for place in (output, again)]
+    for method in ("lukas", "cleaned"):
+        assert both[0][method] == both[1][method]
+
+
+def test_a_gallery_has_the_baselines_error_rates(made, tmp_path):
+    enrolment = "enrolment.num_background=12"
+    _, judged = make_evaluation(
+        config_of(
+            made,
+            str(tmp_path / "out"),
+            enrolment,
+            "evaluate.comparisons=gallery",
+            "evaluate.methods=[lukas]",
+        )
+    )
+    _, rows = make_baselines(config_of(made, str(tmp_path / "baselines"), enrolment))
+    (mine,) = [r for r in judged if r["negatives"] == "all"]
+    (theirs,) = [r for r in rows if (r["method"], r["negatives"]) == ("lukas", "all")]
+    assert mine["images"] == theirs["images"]
+    for figure in ("eer", "auc", "rank1"):
+        assert mine[figure] == pytest.approx(theirs[figure], abs=0.02)
+
+
+def test_a_method_that_is_not_there_is_one_sentence(made, tmp_path):
+    config = config_of(made, str(tmp_path / "out"), "evaluate.methods=[lucas]")
+    with pytest.raises(ValueError, match="no method 'lucas'; there are lukas, li"):
+        make_evaluation(config)

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from camid.comparisons import Comparison, ComparisonList, ListedSide
+from camid.judging import images_a_side, judged_rows
+from camid.metrics import equal_error_rate, recognition_rate, roc_auc
+
+NUM_DEVICES, NUM_QUERIES = 8, 12
+
+
+@pytest.fixture
+def listed():
+    """Eight devices, two a model, four a make, a dozen queries each, all against all."""
+    sides = [ListedSide(device=f"d{d}", images=(f"{d}e", f"{d}f")) for d in range(NUM_DEVICES)]
+    own = np.repeat(np.arange(NUM_DEVICES), NUM_QUERIES)
+    sides += [ListedSide(device=f"d{d}", images=(f"{d}q{i}",)) for i, d in enumerate(own)]
+    pairs = [
+        Comparison(
+            first=d,
+            second=NUM_DEVICES + row,
+            label=int(query == d),
+            level=level(int(query), d),
+            crops=(),
+        )
+        for row, query in enumerate(own)
+        for d in range(NUM_DEVICES)
+    ]
+    return ComparisonList(
+        seed=1, crop_size=0, strip_size=256, sides=tuple(sides), comparisons=tuple(pairs)
+    )
+
+
+def level(a, b):
+    if a == b:
+        return "same-device"
+    if a // 2 == b // 2:
+        return "same-model"
+    return "same-make" if a // 4 == b // 4 else "other-make"
+
+
+@pytest.fixture
+def scores(listed, rng):
+    """A good method and a worse one: same-model negatives score higher."""
+    shift = {"same-device": 3.0, "same-model": 1.0, "same-make": 0.0, "other-make": 0.0}
+    means = np.array([shift[pair.level] for pair in listed.comparisons])
+    good = means + rng.standard_normal(len(means))
+    return {"good": good[:, None], "worse": (good + 2 * rng.standard_normal(len(means)))[:, None]}
+
+
+def rows_of(listed, scores, **more):
+    rows, differences = judged_rows(listed, scores, num_crops=(), split="all", seed=1, **more)
+    return {(row["method"], row["negatives"]): row for row in rows}, differences
+
+
+def test_figures_are_those_of_the_plain_functions(listed, scores):
+    rows, _ = rows_of(listed, scores)
+    labels = [pair.label for pair in listed.comparisons]
+    own = np.repeat(np.arange(NUM_DEVICES), NUM_QUERIES)
+    for method, values in scores.items():
+        row = rows[method, "all"]
+        assert row["eer"] == pytest.approx(equal_error_rate(labels, values[:, 0]))
+        assert row["auc"] == pytest.approx(roc_auc(labels, values[:, 0]))
+        matrix = values.reshape(-1, NUM_DEVICES)
+        assert row["rank1"] == pytest.approx(recognition_rate(own, matrix))
+        assert row["eer_low"] <= row["eer"] <= row["eer_high"]
+        assert (row["images"], row["num_devices"]) == ("2+1", NUM_DEVICES)
+
+
+def test_negatives_of_one_model_are_harder_and_judged_on_their_own(listed, scores):
+    rows, _ = rows_of(listed, scores)
+    assert rows["good", "same-model"]["num_negatives"] == NUM_DEVICES * NUM_QUERIES
+    assert rows["good", "different-model"]["num_negatives"] == 6 * NUM_DEVICES * NUM_QUERIES
+    assert rows["good", "same-model"]["eer"] > rows["good", "different-model"]["eer"]
+    assert "rank1" not in rows["good", "same-model"]
+
+
+def test_a_difference_has_a_verdict_with_its_interval(listed, scores):
+    _, differences = rows_of(listed, scores)
+    (eer,) = [d for d in differences if d["figure"] == "eer" and d["negatives"] == "all"]
+    assert (eer["method"], eer["baseline"], eer["verdict"]) == ("worse", "good", "worse")
+    assert 0 < eer["low"] <= eer["value"] <= eer["high"]
+    same = {"good": scores["good"], "again": scores["good"]}
+    verdicts = {d["verdict"] for d in rows_of(listed, same)[1]}
+    assert verdicts == {"undecided"}
+
+
+def test_calibration_costs_more_than_the_best_there_is(listed, scores):
+    rows, _ = rows_of(listed, scores)
+    for row in rows.values():
+        assert 0 < row["cllr_min"] <= row["cllr"] + 1e-9
+    assert rows["good", "all"]["cllr"] < rows["worse", "all"]["cllr"] < 1
+
+
+def test_what_one_method_cannot_compare_no_method_is_judged_on(listed, scores):
+    scores["worse"][:NUM_DEVICES] = np.nan
+    rows, _ = rows_of(listed, scores)
+    assert rows["good", "all"]["num_positives"] == NUM_DEVICES * NUM_QUERIES - 1
+
+
+def test_sides_are_told_by_their_numbers_of_images(listed):
+    sides = (ListedSide(device="d0", images=("x",)), *listed.sides[1:])
+    other = ComparisonList(
+        seed=1, crop_size=0, strip_size=256, sides=sides, comparisons=listed.comparisons
+    )
+    assert (images_a_side(listed), images_a_side(other)) == ("2+1", "1..2+1")

@@ -1,0 +1,148 @@
+"""Evidence gathered position by position, held against pairs that are compared one at a time."""
+
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+import pytest
+
+from camid import tiles
+from camid.comparisons import Comparison, ComparisonList
+from camid.config import Comparisons, Enrolment, Strips
+from camid.drawn_lists import drawn_list, gallery_list
+from camid.images import grey
+from camid.matching import ncc
+from camid.methods import METHODS
+from camid.row_groups import RowGroups
+from camid.splits import enrolled
+from camid.strips import positions
+from camid.tiles import Evidence, list_positions, position_evidence, scores
+from tests.unit.stores import SIZE, Chunk, small_store, strip
+
+STRIPS = Strips(size=SIZE)
+SETTINGS = Comparisons(num_images=(4, 3), num_pairs=41, crop_size=16, num_crops=(1, 3, 9))
+DEVICES = {
+    "a": [Chunk(images=9), Chunk(images=7, kind="background")],
+    "b": [Chunk(images=12), Chunk(images=16)],
+    "c": [Chunk(images=16, size=(64, 64))],
+}
+SOME = {name: METHODS[name] for name in ("lukas", "lukas-mean")}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return small_store(str(tmp_path_factory.mktemp("store")), DEVICES)
+
+
+@pytest.fixture(scope="module")
+def listed(store):
+    return drawn_list(store.images(), settings=SETTINGS, strips=STRIPS, seed=3)
+
+
+@pytest.fixture(scope="module")
+def gallery(store):
+    found = enrolled(store.images(), settings=Enrolment(num_background=4), seed=1)
+    return gallery_list(found, strips=STRIPS, seed=1)
+
+
+def gathered(listed, store, methods=SOME, *, num_crops=(), order=1):
+    with RowGroups(store) as row_groups:
+        parts = [
+            position_evidence(listed, position, row_groups, methods, num_crops=num_crops)
+            for position in list_positions(listed, store)[::order]
+        ]
+    return scores(reduce(Evidence.__add__, parts), methods)
+
+
+def plain_windows(store, listed, pair, number):
+    """Return both sides' grey windows at the first crops of a pair, or all its whole strips."""
+    of = {image.sha256: image for image in store.images()}
+    sides = [[of[i] for i in listed.sides[side].images] for side in (pair.first, pair.second)]
+    size = listed.crop_size or SIZE
+    looks = [((c.top, c.left), c.y, c.x) for c in pair.crops[:number]]
+    if not listed.crop_size:
+        width, height = (
+            min(getattr(image, side) for images in sides for image in images)
+            for side in ("width", "height")
+        )
+        looks = [(position, 0, 0) for position in positions(height, width, size=SIZE)]
+    found = []
+    for position, y, x in looks:
+        planes = [grey(np.mean([strip(i, position) for i in images], 0)) for images in sides]
+        found.append([plane[y : y + size, x : x + size].astype(np.float64) for plane in planes])
+    return found
+
+
+def plain_pooled(windows):
+    sums = np.zeros(3)
+    for first, second in windows:
+        a, b = first - first.mean(), second - second.mean()
+        sums += (a * b).sum(), (a * a).sum(), (b * b).sum()
+    return sums[0] / np.sqrt(sums[1] * sums[2])
+
+
+def test_crops_are_pooled_or_averaged_as_one_pair_at_a_time_is(store, listed):
+    found = gathered(listed, store, num_crops=SETTINGS.num_crops)
+    for index, number in enumerate(SETTINGS.num_crops):
+        for row, pair in enumerate(listed.comparisons):
+            windows = plain_windows(store, listed, pair, number)
+            assert found["lukas"][row, index] == pytest.approx(plain_pooled(windows), abs=1e-5)
+            mean = np.mean([ncc(*window) for window in windows])
+            assert found["lukas-mean"][row, index] == pytest.approx(mean, abs=1e-5)
+
+
+def test_whole_strips_are_compared_where_both_sides_have_them(store, gallery):
+    found = gathered(gallery, store)["lukas"][:, 0]
+    for row in range(0, len(gallery.comparisons), 7):
+        windows = plain_windows(store, gallery, gallery.comparisons[row], None)
+        assert found[row] == pytest.approx(plain_pooled(windows), abs=1e-5)
+
+
+def test_small_tiles_and_any_order_of_positions_tell_the_same(store, gallery, monkeypatch):
+    whole = gathered(gallery, store)
+    monkeypatch.setattr(tiles, "MAX_SIDES", 5)
+    parted = gathered(gallery, store, order=-1)
+    for name in SOME:
+        np.testing.assert_allclose(parted[name], whole[name], atol=1e-6)
+
+
+def test_each_row_group_is_read_once(store, listed):
+    with RowGroups(store) as row_groups:
+        for position in list_positions(listed, store):
+            before = row_groups.num_reads
+            position_evidence(listed, position, row_groups, SOME, num_crops=(9,))
+            rows = store.index.filter(
+                (store.index["top"].to_numpy() == position[0])
+                & (store.index["left"].to_numpy() == position[1])
+            )
+            assert 0 < row_groups.num_reads - before <= rows.num_rows
+
+
+def test_every_method_tells_something_of_every_comparison(store, gallery):
+    unable = {"li"}  # four levels of its wavelet do not fit strips of 32 px
+    able = {name: method for name, method in METHODS.items() if name not in unable}
+    found = gathered(gallery, store, able)
+    for name, values in found.items():
+        assert np.isfinite(values).all(), name
+
+
+def test_an_image_that_is_not_there_is_named(store, listed):
+    sides = (replace(listed.sides[0], images=("0" * 64,)), *listed.sides[1:])
+    other = replace(listed, sides=sides)
+    with RowGroups(store) as row_groups, pytest.raises(ValueError, match="lacks 1 of the"):
+        position_evidence(other, (0, 0), row_groups, SOME)
+
+
+def test_strips_of_another_size_are_refused(store, listed):
+    other = ComparisonList(seed=1, crop_size=0, strip_size=64, sides=listed.sides, comparisons=())
+    with RowGroups(store) as row_groups, pytest.raises(ValueError, match="of strips of 64 px"):
+        position_evidence(other, (0, 0), row_groups, SOME)
+
+
+def test_an_image_without_a_strip_where_the_list_looks_is_named(store, listed):
+    small = next(i for i, side in enumerate(listed.sides) if side.device == "c")
+    crop = listed.comparisons[0].crops[0]._replace(top=0, left=64)
+    pair = Comparison(first=small, second=small, label=1, level="same-device", crops=(crop,))
+    other = replace(listed, comparisons=(pair,))
+    with RowGroups(store) as row_groups, pytest.raises(ValueError, match="has no strip where"):
+        position_evidence(other, (0, 64), row_groups, SOME, num_crops=(1,))
