@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
+from scipy.special import ndtr
 
 PEAK_RADIUS = 5
 """Pixels around the peak that PCE leaves out of the noise: 11×11."""
@@ -53,6 +54,24 @@ def pce(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     outside = np.sum(lags**2) - np.sum(around[:side, :side] ** 2)
     energy = float(outside) / (lags.size - side * side)
     return float(np.sign(peak) * peak**2 / energy) if energy > 0 else 0.0
+
+
+def false_alarm_probability(energy: float, *, num_lags: int) -> float:
+    """Return the chance that strangers' highest PCE of ``num_lags`` lags is ``energy`` or more.
+
+    1 − (1 − Q(√PCE))^k, as correlations at lags without a common pattern are normal and nearly
+    independent: Goljan, Fridrich, Filler 2009, doi:10.1117/12.805701. A whole circular search of
+    planes, as :func:`pce` makes, has height × width lags; zero lag alone is one.
+
+    Raises
+    ------
+    ValueError
+        If no lag is searched.
+    """
+    if num_lags < 1:
+        raise ValueError(f"expected a search of at least one lag, got num_lags={num_lags}")
+    one = ndtr(-np.sign(energy) * np.sqrt(abs(energy)))
+    return float(-np.expm1(num_lags * np.log1p(-one)))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,15 @@ from camid.enhancers import enhanced_wavelet
 from camid.methods.correlation import (
     crop_nccs,
     grey_residual,
+    lag_moments,
+    lag_score,
     mean,
     mean_ncc,
     moments,
     pooled_ncc,
 )
 from camid.methods.method import Array, Method
+from camid.methods.weighting import weighted_residual
 
 __all__ = ["METHODS", "Method"]
 
@@ -42,5 +45,13 @@ METHODS: dict[str, Method] = {
     ),
     "cleaned": _pooled(first=_cleaned, second=_cleaned),
     "whitened": _pooled(first=_whitened, second=_whitened),
+    "weighted": _pooled(gathered=weighted_residual, first=_cleaned, second=_cleaned),
+    "classical": Method(
+        gathered=weighted_residual,
+        first=_cleaned,
+        second=_cleaned,
+        evidence=lag_moments,
+        score=lag_score,
+    ),
 }
 """The study's baselines first."""

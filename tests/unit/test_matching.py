@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from camid.matching import Moments, ncc, pce, score_matrix
+from camid.matching import Moments, false_alarm_probability, ncc, pce, score_matrix
 from camid.patterns import PatternSum, reference_pattern
 
 planes = hnp.arrays(np.float32, (8, 9), elements=st.floats(-50, 50, width=32))
@@ -103,3 +103,19 @@ def test_parts_of_a_pattern_merge_into_the_whole(rng):
 def test_no_residual_makes_no_pattern():
     with pytest.raises(ValueError, match="needs at least one residual, got none"):
         reference_pattern(np.zeros((0, 4, 4), np.float32))
+
+
+def test_strangers_pass_a_pce_as_often_as_its_false_alarm_probability_says(rng):
+    highest = [pce(*rng.standard_normal((2, 32, 32))) for _ in range(400)]
+    for limit in (9.0, 12.0, 15.0):
+        expected = false_alarm_probability(limit, num_lags=32 * 32)
+        assert np.mean(np.array(highest) >= limit) == pytest.approx(expected, abs=0.08)
+
+
+def test_a_longer_search_and_a_lower_peak_raise_more_false_alarms():
+    one, many = (false_alarm_probability(60, num_lags=k) for k in (1, 10**6))
+    assert 0 < one < many == pytest.approx(10**6 * one, rel=1e-6)
+    assert false_alarm_probability(30, num_lags=1) > one
+    assert false_alarm_probability(-4, num_lags=1) > 0.5
+    with pytest.raises(ValueError, match="at least one lag, got num_lags=0"):
+        false_alarm_probability(60, num_lags=0)
