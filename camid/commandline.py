@@ -38,12 +38,12 @@ EVALUATION = {
     "num_crops": "crops",
     "negatives": "negatives",
     "eer": "EER (95 %)",
-    "auc": "AUC (95 %)",
+    "auc": "AUC",
     "cllr": "Cllr",
     "rank1": "rank-1",
 }
 """Columns of a printed table of an evaluation."""
-INTERVALS = ("eer", "auc")
+INTERVALS = ("eer",)
 WORDS = ("method", "negatives")
 
 CAPTION = "* by the study's single-threshold convention; the true figures are those without"
