@@ -218,7 +218,7 @@ class Comparisons:
     num_crops: Annotated[tuple[Positive, ...], AfterValidator(_ascending)] = (1, 10, 40)
     """Numbers of crops that are judged; a comparison has the last of them, or all there are."""
     same_model: Share = 0.5
-    """Share of the negatives whose devices are of one model, where some devices are."""
+    """Share of the negatives of a device that has others of its model which are against these."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -85,10 +85,10 @@ class Quartets:
         )
 
     def _devices(self, rng: np.random.Generator) -> tuple[str, str]:
-        if rng.random() < self.settings.same_model and self.siblings:
-            device = _one(rng, tuple(self.siblings))
-            return device, _one(rng, self.siblings[device])
         device = _one(rng, self.devices)
+        is_sibling = rng.random() < self.settings.same_model
+        if is_sibling and device in self.siblings:
+            return device, _one(rng, self.siblings[device])
         near = {device, *self.siblings.get(device, ())}
         far = [other for other in self.devices if other not in near]
         return device, _one(rng, far or [other for other in self.devices if other != device])
