@@ -23,6 +23,7 @@ from camid.candidates import Candidates, candidates
 from camid.comparisons import read_list, write_list
 from camid.config import load_config
 from camid.drawn_lists import drawn_list
+from camid.evidence import Evidence, scores
 from camid.folder import Folder
 from camid.methods import METHODS
 from camid.metrics import equal_error_rate
@@ -32,7 +33,7 @@ from camid.runtime.ingest import preprocess
 from camid.runtime.session import session
 from camid.runtime.simulation import simulate
 from camid.store import Store, open_store
-from camid.tiles import Evidence, list_positions, position_evidence, scores
+from camid.tiles import list_positions, position_evidence
 
 SETTINGS = [
     "simulate.num_devices=4",

@@ -43,10 +43,11 @@ METHODS: dict[str, Method] = {
     "lukas-mean": Method(
         gathered=grey_residual, first=mean, second=mean, evidence=crop_nccs, score=mean_ncc
     ),
-    "cleaned": _pooled(first=_cleaned, second=_cleaned),
-    "whitened": _pooled(first=_whitened, second=_whitened),
-    "weighted": _pooled(gathered=weighted_residual, first=_cleaned, second=_cleaned),
+    "cleaned": _pooled(first=_cleaned, second=_cleaned, scope="image"),
+    "whitened": _pooled(first=_whitened, second=_whitened, scope="image"),
+    "weighted": _pooled(gathered=weighted_residual, first=_cleaned, second=_cleaned, scope="image"),
     "classical": Method(
+        scope="image",
         gathered=weighted_residual,
         first=_cleaned,
         second=_cleaned,

@@ -6,7 +6,7 @@ read a position at a time, and parts that were made on different machines are me
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,5 +58,7 @@ class Method:
     """The same of a second side."""
     evidence: Callable[[Tile], Sums]
     """What each pair of a tile tells, ``(pair, number)``; sums of it are what ``score`` takes."""
+    scope: Literal["strip", "image"] = "strip"
+    """Whether ``first`` and ``second`` get a strip, or all of an image that strips cover."""
     score: Callable[[Sums], Sums]
     """Scores of sums ``(…, number)``; NaN where nothing was compared."""

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from camid.blocks import block_evidence, list_blocks
 from camid.comparisons import ComparisonList, read_list, write_list
 from camid.config import Config
 from camid.drawn_lists import drawn_list, gallery_list
+from camid.evidence import Evidence, scores
 from camid.folder import Folder
 from camid.judging import Row, judged_rows
 from camid.methods import METHODS, Method
@@ -24,8 +26,10 @@ from camid.runtime.stream import streamed
 from camid.runtime.tracking import log_files, metrics, open_tracking, tracked_run
 from camid.splits import Split, enrolled
 from camid.store import Store, open_store, write_table
-from camid.tiles import Evidence, list_positions, position_evidence, scores
+from camid.tiles import list_positions, position_evidence
 
+MEMORY_OF_SCORING = 3 * 2**29
+"""Bytes that a task of scoring takes: sides, and what a method makes of them."""
 LIST = "comparisons.parquet"
 SCORES = "scores.parquet"
 DIFFERENCES = "differences.json"
@@ -105,38 +109,66 @@ def _scores(
     store: Store, listed: ComparisonList, output: Output, config: Config, methods: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Return each method's scores ``(comparison, number of crops)``, and its seconds in all."""
-    work = partial(
-        _score_position,
-        store=store.folder.uri,
-        output=output.folder.uri,
-        methods=methods,
-        num_crops=config.comparisons.num_crops if listed.crop_size else (),
-    )
-    tables = [pa.table({"top": [t], "left": [x]}) for t, x in list_positions(listed, store)]
-    parts: dict[tuple[int, int], Evidence] = {}
     seconds = dict.fromkeys(methods, 0.0)
-    for result in streamed(tables, work, description="score", unit="positions"):
-        row = result.to_pylist()[0]
-        parts[row["top"], row["left"]] = _unpacked(row["evidence"])
-        for name, taken in row["seconds"].items():
-            seconds[name] += taken or 0.0
     total = Evidence(sums={})
-    for position in sorted(parts):  # in one order, whoever was first
-        total += parts[position]
-    return scores(total, chosen_methods(methods)), seconds
-
-
-def _score_position(
-    table: pa.Table, *, store: str, output: str, methods: Sequence[str], num_crops: Sequence[int]
-) -> pa.Table:
-    """Gather the evidence of the position that ``table`` names; runs on a worker."""
-    place = table["top"][0].as_py(), table["left"][0].as_py()
-    listed = read_list(Folder(output), LIST)
-    taken: dict[str, float] = {}
-    with RowGroups(open_store(store)) as row_groups:
-        found = position_evidence(
-            listed, place, row_groups, chosen_methods(methods), num_crops=num_crops, taken=taken
+    for scope, places in _places(store, listed, methods).items():
+        work = partial(
+            _gathered,
+            scope=scope,
+            store=store.folder.uri,
+            output=output.folder.uri,
+            methods=[name for name in methods if METHODS[name].scope == scope],
+            num_crops=config.comparisons.num_crops if listed.crop_size else (),
         )
+        tables = [pa.table({"number": [number]}) for number in range(places)]
+        unit = "positions" if scope == "strip" else "blocks"
+        parts: dict[int, Evidence] = {}
+        for result in streamed(
+            tables, work, description="score", unit=unit, memory=MEMORY_OF_SCORING
+        ):
+            (row,) = result.to_pylist()
+            parts[row["number"]] = _unpacked(row["evidence"])
+            for name, taken in row["seconds"].items():
+                seconds[name] += taken or 0.0
+        for number in sorted(parts):  # in one order, whoever was first
+            total += parts[number]
+    found = scores(total, METHODS)
+    return {name: found[name] for name in methods if name in found}, seconds
+
+
+def _places(store: Store, listed: ComparisonList, methods: Sequence[str]) -> dict[str, int]:
+    """Return how many parts the work of each scope has that some method needs."""
+    found = {}
+    scopes = {METHODS[name].scope for name in methods}
+    if "strip" in scopes:
+        found["strip"] = len(list_positions(listed, store))
+    if "image" in scopes:
+        found["image"] = len(list_blocks(listed, store))
+    return found
+
+
+def _gathered(
+    table: pa.Table,
+    *,
+    scope: str,
+    store: str,
+    output: str,
+    methods: Sequence[str],
+    num_crops: Sequence[int],
+) -> pa.Table:
+    """Gather the evidence of the position or block that ``table`` names; runs on a worker."""
+    number = table["number"][0].as_py()
+    listed, chosen = read_list(Folder(output), LIST), chosen_methods(methods)
+    opened = open_store(store)
+    taken: dict[str, float] = {}
+    how: dict[str, Any] = {"num_crops": num_crops, "taken": taken}
+    with RowGroups(opened) as row_groups:
+        if scope == "strip":
+            position = list_positions(listed, opened)[number]
+            found = position_evidence(listed, position, row_groups, chosen, **how)
+        else:
+            block = list_blocks(listed, opened)[number]
+            found = block_evidence(listed, block, row_groups, chosen, **how)
     return table.append_column("evidence", [[_packed(found)]]).append_column("seconds", [[taken]])
 
 

@@ -10,13 +10,14 @@ from camid import tiles
 from camid.comparisons import Comparison, ComparisonList
 from camid.config import Comparisons, Enrolment, Strips
 from camid.drawn_lists import drawn_list, gallery_list
+from camid.evidence import Evidence, scores
 from camid.images import grey
 from camid.matching import ncc
 from camid.methods import METHODS
 from camid.row_groups import RowGroups
 from camid.splits import enrolled
 from camid.strips import positions
-from camid.tiles import Evidence, list_positions, position_evidence, scores
+from camid.tiles import list_positions, position_evidence
 from tests.unit.stores import SIZE, Chunk, small_store, strip
 
 STRIPS = Strips(size=SIZE)
