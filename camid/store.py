@@ -75,7 +75,8 @@ class Store:
             raise ValueError(f"{self.folder.uri}/{name}: missing; {MEND}") from None
         if hashlib.sha256(data).hexdigest() != self.description["files"][name]:
             raise ValueError(f"{self.folder.uri}/{name}: not as it was written; {MEND}")
-        return pq.read_table(pa.BufferReader(data), schema=schema)
+        # Not read_table: its threads may still begin when a program ends early, which aborts it.
+        return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False).cast(schema)
 
     @property
     def digest(self) -> str:
