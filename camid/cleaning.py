@@ -46,6 +46,20 @@ def without_peaks(plane: Plane) -> Plane:
     return np.asarray(fft.ifft2(spectrum * kept).real, np.float32)
 
 
+def without_blocks(plane: Plane, *, size: int = 8) -> Plane:
+    """Return a plane ``(height, width)`` without what repeats every ``size`` pixels both ways.
+
+    JPEG's blocks, and colour filter arrays with their demosaicking, leave the same trace in all
+    devices of a kind; each of the ``size`` × ``size`` phases gets the mean 0.
+    """
+    result = np.array(plane, np.float32)
+    for top in range(size):
+        for left in range(size):
+            phase = result[top::size, left::size]
+            phase -= phase.mean()
+    return result
+
+
 def whitened(plane: Plane, *, window: int = 9) -> Plane:
     """Return a plane ``(height, width)`` divided by its local standard deviation.
 

@@ -5,7 +5,7 @@
 
 from functools import partial
 
-from camid.cleaning import cleaned
+from camid.cleaning import cleaned, without_blocks
 from camid.enhancers import enhanced_wavelet
 from camid.methods.correlation import (
     crop_nccs,
@@ -35,6 +35,10 @@ def _whitened(total: Array, count: int) -> Array:
     return cleaned(mean(total, count), whiten=True)
 
 
+def _unblocked(total: Array, count: int) -> Array:
+    return without_blocks(mean(total, count))
+
+
 _pooled = partial(Method, gathered=grey_residual, evidence=moments, score=pooled_ncc)
 
 METHODS: dict[str, Method] = {
@@ -45,12 +49,12 @@ METHODS: dict[str, Method] = {
     ),
     "cleaned": _pooled(first=_cleaned, second=_cleaned, scope="image"),
     "whitened": _pooled(first=_whitened, second=_whitened, scope="image"),
-    "weighted": _pooled(gathered=weighted_residual, first=_cleaned, second=_cleaned, scope="image"),
+    "unblocked": _pooled(first=_unblocked, second=_unblocked),
+    "weighted": _pooled(gathered=weighted_residual, first=_unblocked, second=_unblocked),
     "classical": Method(
-        scope="image",
         gathered=weighted_residual,
-        first=_cleaned,
-        second=_cleaned,
+        first=_unblocked,
+        second=_unblocked,
         evidence=lag_moments,
         score=lag_score,
     ),

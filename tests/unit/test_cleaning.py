@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
 
-from camid.cleaning import cleaned, whitened, without_peaks, zero_mean
+from camid.cleaning import cleaned, whitened, without_blocks, without_peaks, zero_mean
 from camid.matching import ncc
 
 SHAPE = (384, 512)
@@ -72,3 +72,12 @@ def test_cleaning_leaves_its_argument_and_takes_planes_without_variance(clean, p
     flat = clean(np.full((32, 48), 7, np.float32))
     assert flat.shape == (32, 48)
     assert np.isfinite(flat).all()
+
+
+def test_what_repeats_with_the_blocks_goes_and_the_rest_stays(rng):
+    noise = rng.standard_normal((64, 96)).astype(np.float32)
+    blocks = 5 * np.tile(rng.standard_normal((8, 8)).astype(np.float32), (8, 12))
+    found = without_blocks(noise + blocks)
+    np.testing.assert_allclose(found, without_blocks(noise), atol=1e-5)
+    assert np.corrcoef(found.ravel(), noise.ravel())[0, 1] > 0.99
+    assert abs(found.reshape(8, 8, 12, 8).mean(axis=(0, 2))).max() < 1e-6
