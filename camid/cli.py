@@ -90,12 +90,12 @@ def plan(data: str | None, images: int | None, size: str, settings: tuple[str, .
         config = load_config(settings=settings)
         from camid.costs import bill, chunk_shapes, equal_shapes, known_costs, sampled_costs, terms
 
-        if data is None:
+        if images is not None:
             width, height = _sides(size)
-            shapes = equal_shapes(images or 0, height=height, width=width, config=config)
+            shapes = equal_shapes(images, height=height, width=width, config=config)
             costs = known_costs(config, home=home())
             found = {"photographs": f"{images:,} of {width}x{height} px"}
-        else:
+        elif data is not None:
             from camid.runtime.ingest import catalogued
 
             config = replace(config, paths=replace(config.paths, data=absolute(data)))

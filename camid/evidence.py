@@ -25,14 +25,10 @@ class Evidence:
     """By method: ``(comparison, number of crops, number)``."""
 
     def __add__(self, other: "Evidence") -> "Evidence":
-        names = {**self.sums, **other.sums}
-        return Evidence(sums={name: _added(self.sums, other.sums, name) for name in names})
-
-
-def _added(some: Mapping[str, Sums], more: Mapping[str, Sums], name: str) -> Sums:
-    if name not in some or name not in more:
-        return some.get(name, more.get(name, np.empty(0)))
-    return some[name] + more[name]
+        total = dict(self.sums)
+        for name, sums in other.sums.items():
+            total[name] = total[name] + sums if name in total else sums
+        return Evidence(sums=total)
 
 
 class Window(NamedTuple):

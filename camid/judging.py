@@ -163,7 +163,7 @@ def _matrix(
 ) -> tuple[NDArray[np.int64], dict[str, Scores]] | None:
     """Return the queries' own columns and the scores ``(query, device)`` of a gallery, or None.
 
-    A gallery compares each second side with one first side of every device.
+    A gallery compares each second side with one first side of every device, at least three.
     """
     pairs = np.array([(p.first, p.second) for p in listed.comparisons])[chosen]
     labels = np.array([p.label for p in listed.comparisons])[chosen]

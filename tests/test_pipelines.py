@@ -194,7 +194,7 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(home):
     assert "no Ray cluster answers at RAY_ADDRESS='127.0.0.1:1'" in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["preprocess", "baselines", "demo"])
+@pytest.mark.parametrize("name", ["preprocess", "baselines", "evaluate", "demo"])
 def test_every_pipeline_explains_itself(name, home):
     shown = pipeline(name, "--help", home=home).stdout
     for option in ("--data", "--store", "--out", "--config", "--split", "--fresh", "--set"):

@@ -1,5 +1,7 @@
 """Correlation of two sides at zero lag: what is compared, and how crops are pooled."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
@@ -26,10 +28,7 @@ def moments(tile: Tile) -> Sums:
     if tile.is_whole:
         return _whole_moments(tile)
     found = np.empty((len(tile.pairs), 3))
-    step = max(1, BATCH // tile.size**2)
-    for start in range(0, len(found), step):
-        some = slice(start, start + step)
-        first, second = (_centred(windows) for windows in tile.windows(some))
+    for some, first, second in _batches(tile):
         found[some, 0] = np.einsum("ij,ij->i", first, second)
         found[some, 1] = np.einsum("ij,ij->i", first, first)
         found[some, 2] = np.einsum("ij,ij->i", second, second)
@@ -59,14 +58,10 @@ def lag_moments(tile: Tile) -> Sums:
         powers = [_power(side, tile.size) for side in (first, second)]
         found[:, 1] = (powers[0] @ powers[1].T)[rows, columns]
     else:
-        step = max(1, BATCH // tile.size**2)
-        for start in range(0, len(found), step):
-            some = slice(start, start + step)
-            first, second = (_centred(windows) for windows in tile.windows(some))
+        for some, first, second in _batches(tile):
+            powers = [_power(side, tile.size) for side in (first, second)]
             found[some, 0] = np.einsum("ij,ij->i", first, second)
-            found[some, 1] = np.einsum(
-                "ij,ij->i", _power(first, tile.size), _power(second, tile.size)
-            )
+            found[some, 1] = np.einsum("ij,ij->i", *powers)
     found[:, 1] = np.maximum(found[:, 1] - found[:, 0] ** 2, 0)
     return found
 
@@ -96,6 +91,15 @@ def mean_ncc(sums: Sums) -> Sums:
     found = np.full(count.shape, np.nan)
     np.divide(sums[..., 0], count, out=found, where=count > 0)
     return found
+
+
+def _batches(tile: Tile) -> Iterator[tuple[slice, Array, Array]]:
+    """Yield some pairs at a time, and both sides' centred windows ``(pair, sample)``."""
+    step = max(1, BATCH // tile.size**2)
+    for start in range(0, len(tile.pairs), step):
+        some = slice(start, start + step)
+        first, second = tile.windows(some)
+        yield some, _centred(first), _centred(second)
 
 
 def _whole_moments(tile: Tile) -> Sums:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Sums = NDArray[np.float64]
-
-
 Gathered = Callable[[Array], Array]
 Prepared = Callable[[Array, int], Array]
 
@@ -23,7 +21,7 @@ class Tile(NamedTuple):
     """Comparisons at one position: prepared sides, which of them are compared, and where."""
 
     first: Array
-    """``(side, height, width)``, what a method's ``prepared`` makes of the first sides."""
+    """``(side, height, width)``, what a method's ``first`` makes of the first sides."""
     second: Array
     pairs: NDArray[np.int64]
     """``(pair, 2)``: rows of ``first`` and of ``second``."""
@@ -58,7 +56,7 @@ class Method:
     """The same of a second side."""
     evidence: Callable[[Tile], Sums]
     """What each pair of a tile tells, ``(pair, number)``; sums of it are what ``score`` takes."""
-    scope: Literal["strip", "image"] = "strip"
-    """Whether ``first`` and ``second`` get a strip, or all of an image that strips cover."""
     score: Callable[[Sums], Sums]
     """Scores of sums ``(…, number)``; NaN where nothing was compared."""
+    scope: Literal["strip", "image"] = "strip"
+    """Whether ``first`` and ``second`` get a strip, or all of an image that strips cover."""

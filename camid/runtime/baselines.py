@@ -1,7 +1,5 @@
 """The study's baselines: enrol every device, score every other image, judge, draw, track."""
 
-import csv
-import io
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,7 +18,7 @@ from camid.metrics import recognised, roc
 from camid.pattern_files import PatternFile, enrolment_digest, pattern_name, write_pattern
 from camid.records import ImageRecord, manifest_table
 from camid.report import DATA, PICTURES, REPORT, STAGES, report_page
-from camid.runtime.output import Output
+from camid.runtime.output import SCORES, TABLE, Output, write_csv
 from camid.runtime.session import session
 from camid.runtime.stages import Clock
 from camid.runtime.stream import streamed
@@ -36,7 +34,7 @@ MEMORY_PER_PIXEL = 12
 """Bytes that scoring takes for a pixel of a chunk's queries: residuals, as read and enhanced."""
 ROC_POINTS = "figures/roc.csv"
 LOGGED_FILES = (
-    *("config.yaml", "inputs.json", "results.csv", "scores.parquet", "devices.csv"),
+    *("config.yaml", "inputs.json", TABLE, SCORES, "devices.csv"),
     *("left_out.csv", DATA, STAGES, REPORT, ROC_POINTS, *PICTURES.values()),
 )
 
@@ -74,7 +72,7 @@ def run_baselines(
             queries, scores = _scores(store, gallery, patterns, config)
     result = BaselineScores(gallery=gallery, queries=queries, scores=scores)
     rows = _rows(result, config)
-    _write_csv(output.folder, "results.csv", rows)
+    write_csv(output.folder, TABLE, rows)
     _write_tables(output.folder, result)
     with clock.stage("figures"):
         _write_figures(output.folder, result, patterns)
@@ -224,7 +222,7 @@ def _write_tables(folder: Folder, result: BaselineScores) -> None:
             **{method: pa.array(list(scores)) for method, scores in result.scores.items()},
         }
     ).replace_schema_metadata({"devices": json.dumps(gallery.devices)})
-    write_table(folder, "scores.parquet", table)
+    write_table(folder, SCORES, table)
     first = {m: recognised(contest.queries, s) for m, s in result.scores.items()}
     devices = []
     for column, (device, images) in enumerate(gallery.enrolled.items()):
@@ -245,18 +243,9 @@ def _write_tables(folder: Folder, result: BaselineScores) -> None:
                 },
             }
         )
-    _write_csv(folder, "devices.csv", devices)
+    write_csv(folder, "devices.csv", devices)
     if gallery.left_out:
-        _write_csv(folder, "left_out.csv", [asdict(image) for image in gallery.left_out])
-
-
-def _write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows with equal keys as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    folder.write(name, text.getvalue().encode())
+        write_csv(folder, "left_out.csv", [asdict(image) for image in gallery.left_out])
 
 
 def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> None:
@@ -273,9 +262,7 @@ def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> 
     for device in result.gallery.devices[:SHOWN_PATTERNS]:
         with PatternFile(patterns, device) as pattern:
             shown[device] = pattern.read(next(iter(pattern.positions)))
-    _write_csv(
-        folder, ROC_POINTS, [p for m, judged in curves.items() for p in _corners(m, *judged)]
-    )
+    write_csv(folder, ROC_POINTS, [p for m, judged in curves.items() for p in _corners(m, *judged)])
     folder.write(PICTURES["roc"], png(roc_figure(curves)))
     folder.write(PICTURES["histograms"], png(histogram_figure(kinds)))
     means = {m: mean_scores(result.contest.queries, s) for m, s in result.scores.items()}

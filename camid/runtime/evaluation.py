@@ -1,6 +1,5 @@
 """Evaluation: one comparison list, every method, on Ray Data; figures with intervals, tracked."""
 
-import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,16 @@ from camid.folder import Folder
 from camid.judging import Row, judged_rows
 from camid.methods import METHODS, Method
 from camid.row_groups import RowGroups
-from camid.runtime.output import Output
+from camid.runtime.output import (
+    CONFIG,
+    DIFFERENCES,
+    INPUTS,
+    LIST,
+    SCORES,
+    TABLE,
+    Output,
+    write_csv,
+)
 from camid.runtime.session import session
 from camid.runtime.stages import Clock
 from camid.runtime.stream import streamed
@@ -28,12 +36,9 @@ from camid.splits import Split, enrolled
 from camid.store import Store, open_store, write_table
 from camid.tiles import list_positions, position_evidence
 
-MEMORY_OF_SCORING = 3 * 2**29
+MEMORY_OF_SCORING = 5 * 2**29
 """Bytes that a task of scoring takes: sides, and what a method makes of them."""
-LIST = "comparisons.parquet"
-SCORES = "scores.parquet"
-DIFFERENCES = "differences.json"
-LOGGED_FILES = ("config.yaml", "inputs.json", "results.csv", LIST, SCORES, DIFFERENCES)
+LOGGED_FILES = (CONFIG, INPUTS, TABLE, LIST, SCORES, DIFFERENCES)
 
 
 def chosen_methods(names: Sequence[str]) -> dict[str, Method]:
@@ -200,11 +205,7 @@ def _write(
     columns |= {name: pa.array(list(values)) for name, values in found.items()}
     digest = {"comparison_list": listed.digest}
     write_table(output.folder, SCORES, pa.table(columns).replace_schema_metadata(digest))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(dict.fromkeys(k for row in rows for k in row)))
-    writer.writeheader()
-    writer.writerows(rows)
-    output.folder.write("results.csv", text.getvalue().encode())
+    write_csv(output.folder, TABLE, rows)
     output.folder.write(DIFFERENCES, (json.dumps(list(differences), indent=2) + "\n").encode())
 
 

@@ -1,5 +1,7 @@
 """A pipeline's output folder: its resolved configuration, and results once it is finished."""
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +16,13 @@ from camid.report import DATA, REPORT, STAGES
 CONFIG = "config.yaml"
 INPUTS = "inputs.json"
 RESULTS = "results.json"
+TABLE = "results.csv"
+SCORES = "scores.parquet"
+LIST = "comparisons.parquet"
+DIFFERENCES = "differences.json"
 PARTS = (
-    *(CONFIG, INPUTS, RESULTS, "results.csv", "scores.parquet", "devices.csv", "left_out.csv"),
-    *(DATA, STAGES, REPORT, "patterns", "figures", "comparisons.parquet", "differences.json"),
+    *(CONFIG, INPUTS, RESULTS, TABLE, SCORES, LIST, DIFFERENCES, "devices.csv", "left_out.csv"),
+    *(DATA, STAGES, REPORT, "patterns", "figures"),
 )
 """Everything that pipelines write into an output folder, and that ``fresh`` deletes."""
 
@@ -40,6 +46,16 @@ class Output:
     def finish(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the results, last of all."""
         self.folder.write(RESULTS, (json.dumps(list(rows), indent=2) + "\n").encode())
+
+
+def write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows as CSV; what a row lacks of another's columns is empty."""
+    text = io.StringIO()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    folder.write(name, text.getvalue().encode())
 
 
 def claimed(

@@ -23,6 +23,8 @@ LOGGED = (
     "tpr_at_fpr_1e-3",
     "single_threshold_eer",
     "single_threshold_auc",
+    "cllr",
+    "cllr_min",
 )
 SQLITE = "sqlite:///"
 ENVIRONMENT = {

@@ -9,7 +9,7 @@ import pytest
 
 from camid.comparisons import read_list
 from camid.methods import METHODS
-from camid.runtime.evaluation import DIFFERENCES, LIST, SCORES
+from camid.runtime.output import DIFFERENCES, LIST, SCORES
 from camid.runtime.workflow import make_baselines, make_evaluation
 
 from .conftest import Place
