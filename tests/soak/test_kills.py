@@ -84,6 +84,7 @@ def test_kill_9_at_any_moment_shows_nothing_half_and_ends_with_the_same_bytes(
         code = process.wait()
         assert victim != "worker" or code == 0, log(store).read_text()
         if check(store, whole) or len(names(store)) > len(whole) / 2:
+            settle(home)
             shutil.rmtree(store)  # so that there is work for the next
         if killed == RUNS[victim]:
             break
@@ -144,6 +145,18 @@ def kill(process: subprocess.Popen[bytes], victim: str) -> int:
             return killed
         time.sleep(0.05)  # no worker is at a task yet
     return 0
+
+
+def settle(home: Path) -> None:
+    """Wait until no process of a run is left: workers outlive their driver for a moment."""
+    while any(is_run(member, home) for member in psutil.process_iter()):
+        time.sleep(0.05)
+
+
+def is_run(member: psutil.Process, home: Path) -> bool:
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        return member.environ().get("CAMID_HOME") == str(home)
+    return False
 
 
 def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
