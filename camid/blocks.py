@@ -5,7 +5,7 @@ read at all positions, laid out as images, and cut again when they are prepared.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -13,8 +13,8 @@ import numpy as np
 from camid.candidates import chunk_grids
 from camid.comparisons import ComparisonList
 from camid.evidence import Evidence, Ledger, windows_at
-from camid.listed_sides import Sides, check_strips
-from camid.methods.method import Array, Gathered, Method, Prepared
+from camid.listed_sides import Key, Sides, check_strips, gathered_by
+from camid.methods.method import Array, Estimator, Method
 from camid.row_groups import RowGroups
 from camid.store import Store
 from camid.strips import Position, assembled
@@ -23,10 +23,11 @@ MAX_SAMPLES = 2**26
 """Samples of the images of a block's sides: 256 MB, and again for what is made of them."""
 
 
-def list_blocks(listed: ComparisonList, store: Store) -> list[list[int]]:
+def list_blocks(listed: ComparisonList, store: Store, methods: Iterable[Method]) -> list[list[int]]:
     """Return the numbers of a list's comparisons in blocks of few sides."""
     positions = max((len(grid) for grid in chunk_grids(store.index).values()), default=1)
-    num_sides = max(4, MAX_SAMPLES // (positions * listed.strip_size**2) // 4 * 4)
+    samples = positions * listed.strip_size**2 * gathered_by(methods).num_planes
+    num_sides = max(4, MAX_SAMPLES // samples // 4 * 4)
     blocks: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number, pair in enumerate(listed.comparisons):
         blocks[pair.first // num_sides, pair.second // num_sides].append(number)
@@ -53,14 +54,14 @@ def block_evidence(
         If the store lacks an image of the list, or has other strips than the list's.
     """
     check_strips(listed, row_groups)
-    images = _Images(listed, numbers, row_groups, {m.gathered for m in methods.values()})
+    images = _Images(listed, numbers, row_groups, methods.values())
     ledger = Ledger(listed, methods, num_crops=num_crops, taken=taken)
     firsts = sorted({listed.comparisons[number].first for number in numbers})
     seconds = sorted({listed.comparisons[number].second for number in numbers})
     for name, method in methods.items():
         with ledger.timed(name):
-            first = {s: images.prepared(s, method.gathered, method.first) for s in firsts}
-            second = {s: images.prepared(s, method.gathered, method.second) for s in seconds}
+            first = {side: images.prepared(side, method.first) for side in firsts}
+            second = {side: images.prepared(side, method.second) for side in seconds}
         for position in images.positions:
             has = partial(images.has, position=position)
             windows = windows_at(listed, position, numbers, has)
@@ -78,43 +79,44 @@ class _Images:
         listed: ComparisonList,
         numbers: Sequence[int],
         row_groups: RowGroups,
-        ways: set[Gathered],
+        methods: Iterable[Method],
     ) -> None:
         self._listed, self._uri = listed, row_groups.store.folder.uri
         pairs = [listed.comparisons[number] for number in numbers]
-        sides = {side for pair in pairs for side in (pair.first, pair.second)}
+        firsts, seconds = {pair.first for pair in pairs}, {pair.second for pair in pairs}
         grids = chunk_grids(row_groups.store.index)
         self.positions = sorted({place for grid in grids.values() for place in grid})
-        self._strips: dict[int, dict[Position, dict[Gathered, Array]]] = {s: {} for s in sides}
+        self._strips: dict[Key, dict[Position, Array]] = defaultdict(dict)
+        self._where: dict[int, list[Position]] = defaultdict(list)
         for position in self.positions:
-            found = Sides(listed, position, row_groups, ways)
-            having = {side for side in sides if found.has(side)}
-            found.hold(having)
+            found = Sides(listed, position, row_groups, methods)
+            having = {side for side in firsts | seconds if found.has(side)}
+            found.hold(firsts & having, seconds & having)
+            for key, total in found.totals.items():
+                self._strips[key][position] = total
             for side in having:
-                self._strips[side][position] = found.totals[side]
+                self._where[side].append(position)
 
     def has(self, side: int, position: Position) -> bool:
         """Return whether all images of a side have a strip at a position."""
-        return position in self._strips[side]
+        return position in self._where[side]
 
-    def prepared(self, side: int, way: Gathered, make: Prepared) -> Array:
-        """Return what a method makes of a side's image, ``(height, width)``."""
-        strips = self._strips[side]
-        where = sorted(strips)
-        image = assembled(np.stack([strips[position][way] for position in where]), where)
-        return make(image, len(self._listed.sides[side].images))
+    def prepared(self, side: int, estimator: Estimator) -> Array:
+        """Return what a method compares of a side's image, ``(…, height, width)``."""
+        strips, where = self._strips[side, estimator.gathered], self._where[side]
+        image = assembled(np.stack([strips[position] for position in where]), where)
+        return estimator.prepared(image, len(self._listed.sides[side].images))
 
     def cut(self, sides: Sequence[int], *, made: Mapping[int, Array], position: Position) -> Array:
-        """Return the strips at a position of the images that were made, ``(side, size, size)``."""
-        size = self._listed.strip_size
-        found = np.empty((len(sides), size, size), np.float32)
-        for row, side in enumerate(sides):
+        """Return the strips at a position of the images that were made, ``(side, …, h, w)``."""
+        size, found = self._listed.strip_size, []
+        for side in sides:
             if not self.has(side, position):
                 raise ValueError(
                     f"{self._uri}: a side of {self._listed.sides[side].device} has no strip at "
                     f"{position}, where the comparison list looks"
                 )
-            origin = [min(place[axis] for place in self._strips[side]) for axis in (0, 1)]
+            origin = [min(place[axis] for place in self._where[side]) for axis in (0, 1)]
             y, x = position[0] - origin[0], position[1] - origin[1]
-            found[row] = made[side][y : y + size, x : x + size]
-        return found
+            found.append(made[side][..., y : y + size, x : x + size])
+        return np.stack(found)

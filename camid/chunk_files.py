@@ -237,8 +237,8 @@ class ChunkFile:
             step=float(self._format["step"]),
         )
 
-    def sample_pages(self) -> tuple[list[Offsets], int]:
-        """Return where each image's samples lie in the file, and how many bytes tell it.
+    def pages(self, column: str = "samples") -> tuple[list[Offsets], int]:
+        """Return where each image's samples or intensity lie, and how many bytes tell it.
 
         ``(image + 1,)`` int64 for each row group: where the strips begin, and the last one ends.
 
@@ -248,12 +248,12 @@ class ChunkFile:
             If the file does not tell.
         """
         metadata = self._file.metadata
-        groups = (metadata.row_group(group) for group in range(self.num_row_groups))
-        columns = [group.column(group.num_columns - 1) for group in groups]
-        starts = [column.data_page_offset for column in columns]
-        ends = [start + c.total_compressed_size for start, c in zip(starts, columns, strict=True)]
+        groups = [metadata.row_group(group) for group in range(self.num_row_groups)]
+        number = self._file.schema_arrow.get_field_index(column)
+        starts, ends = _extents([group.column(number) for group in groups])
+        _, every = _extents([group.column(group.num_columns - 1) for group in groups])
         size = self._stream.seek(0, os.SEEK_END)
-        self._stream.seek(ends[-1] if ends else size)
+        self._stream.seek(every[-1] if every else size)
         with answered(self._address):
             indexes = self._stream.read()
         num_images = sum(fate.status == OK for fate in self.fates)
@@ -288,6 +288,12 @@ class ChunkFile:
         """
         _, stated, found = _sealed(self._stream)
         return stated == found
+
+
+def _extents(columns: Sequence[Any]) -> tuple[list[int], list[int]]:
+    """Return where a column's bytes begin and end in each row group."""
+    starts = [column.data_page_offset for column in columns]
+    return starts, [at + c.total_compressed_size for at, c in zip(starts, columns, strict=True)]
 
 
 def _sealed(file: IO[bytes]) -> tuple[int, bytes, bytes]:

@@ -236,7 +236,8 @@ class Evaluate:
     comparisons: str = "drawn"
     """``drawn`` by the section ``comparisons``, ``gallery``, or a saved list: path or address.
 
-    A gallery compares every query with every enrolled device, as the baselines do.
+    A gallery compares every query with every enrolled device, as the baselines do: whole strips,
+    or, as ``gallery-crops``, crops of the size and number that ``comparisons`` says.
     """
     methods: tuple[str, ...] = ()
     """Names of methods; empty for all."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,15 +33,10 @@ def drawn_list(
     ValueError
         If a crop is larger than a strip, or the images give no such comparisons.
     """
-    if settings.crop_size > strips.size:
-        raise ValueError(
-            f"comparisons.crop_size = {settings.crop_size}: larger than the strips of "
-            f"{strips.size} px"
-        )
+    windows = _Windows.of(strips, settings.crop_size)
     records = _without_copies(images)
     kin = kinship(records)
     found = quartets(records, kinship=kin, settings=settings, strips=strips)
-    windows = _Windows(strip_size=strips.size, size=settings.crop_size)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_KEY,)))
     numbers: dict[ListedSide, int] = {}
     comparisons: list[Comparison] = []
@@ -68,17 +63,28 @@ def drawn_list(
     )
 
 
-def gallery_list(gallery: Gallery, *, strips: Strips, seed: int) -> ComparisonList:
-    """Return a list of every query against every enrolled device, of whole strips.
+def gallery_list(
+    gallery: Gallery, *, strips: Strips, seed: int, crop_size: int = 0, num_crops: int = 1
+) -> ComparisonList:
+    """Return a list of every query against every enrolled device.
 
     First sides are all the images that enrol a device, second sides a query each. A query is not
     compared with devices that share no position with its own.
 
+    Parameters
+    ----------
+    crop_size
+        Pixels a side of the windows that are compared; 0 for whole strips.
+    num_crops
+        Windows of a comparison, or all there are; a query meets all devices that have the same
+        positions at the same ones.
+
     Raises
     ------
     ValueError
-        If no device has a position.
+        If no device has a position, or a crop is larger than a strip.
     """
+    windows = _Windows.of(strips, crop_size)
     devices = gallery.devices
     queries = [query for device in devices for query in gallery.queries[device]]
     kin = kinship([*(record for d in devices for record in gallery.enrolled[d]), *queries])
@@ -95,9 +101,15 @@ def gallery_list(gallery: Gallery, *, strips: Strips, seed: int) -> ComparisonLi
             "lower strips.size"
         )
     enrolled = [_side(gallery.enrolled[device]) for device in devices]
+
+    @cache
+    def crops(query: int, shared: frozenset[Position]) -> tuple[Crop, ...]:
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_KEY, query)))
+        return windows.crops(rng, sorted(shared), count=num_crops)
+
     return ComparisonList(
         seed=seed,
-        crop_size=0,
+        crop_size=crop_size,
         strip_size=strips.size,
         sides=(*enrolled, *(_side([query]) for query in queries)),
         comparisons=tuple(
@@ -106,7 +118,7 @@ def gallery_list(gallery: Gallery, *, strips: Strips, seed: int) -> ComparisonLi
                 second=second,
                 label=int(device == query.device),
                 level=levels[device, query.device],
-                crops=(),
+                crops=crops(second - len(devices), grids[device] & grids[query.device]),
             )
             for first, device in enumerate(devices)
             for second, query in enumerate(queries, len(devices))
@@ -122,6 +134,15 @@ class _Windows:
     strip_size: int
     size: int
     """Of a crop; 0 for none."""
+
+    @classmethod
+    def of(cls, strips: Strips, size: int) -> "_Windows":
+        """Return those of a size, if strips hold it."""
+        if size > strips.size:
+            raise ValueError(
+                f"comparisons.crop_size = {size}: larger than the strips of {strips.size} px"
+            )
+        return cls(strip_size=strips.size, size=size)
 
     def crops(
         self, rng: np.random.Generator, where: Sequence[Position], *, count: int

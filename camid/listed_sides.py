@@ -1,15 +1,16 @@
 """A comparison list's sides at one position of a store: what their images add up to."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from camid.candidates import chunk_grids
 from camid.comparisons import ComparisonList
-from camid.methods.method import Array, Gathered, Prepared
-from camid.row_groups import Address, RowGroups
+from camid.methods.method import Array, Estimator, Gathered, Method
+from camid.row_groups import Address, RowGroups, Strip, Wanted
 from camid.store import Store
 from camid.strips import Position
 
@@ -36,6 +37,35 @@ class Place(NamedTuple):
     row: int
 
 
+class Ways(NamedTuple):
+    """What images add to first sides and to second ones, each once."""
+
+    firsts: tuple[Gathered, ...]
+    seconds: tuple[Gathered, ...]
+
+    @property
+    def every(self) -> tuple[Gathered, ...]:
+        """What images add to any side."""
+        return tuple(dict.fromkeys((*self.firsts, *self.seconds)))
+
+    @property
+    def num_planes(self) -> int:
+        """Planes that a side takes at most."""
+        return sum(way.num_planes for way in self.every)
+
+
+def gathered_by(methods: Iterable[Method]) -> Ways:
+    """Return what some methods gather."""
+    some = list(methods)
+    firsts = dict.fromkeys(method.first.gathered for method in some)
+    seconds = dict.fromkeys(method.second.gathered for method in some)
+    return Ways(tuple(firsts), tuple(seconds))
+
+
+Key = tuple[int, Gathered]
+"""A side, and what its images add to it."""
+
+
 class Sides:
     """Sides at one position: what their images add up to, read when a tile needs it."""
 
@@ -44,51 +74,64 @@ class Sides:
         listed: ComparisonList,
         position: Position,
         row_groups: RowGroups,
-        ways: Collection[Gathered],
+        methods: Iterable[Method],
     ) -> None:
-        self._listed, self._row_groups, self._ways = listed, row_groups, ways
+        self._listed, self._row_groups = listed, row_groups
         self._places = image_places(listed, row_groups.store, position)
-        self.totals: dict[int, dict[Gathered, Array]] = {}
+        self._ways = gathered_by(methods)
+        self.totals: dict[Key, Array] = {}
         """Of the sides that are held."""
 
     def has(self, side: int) -> bool:
         """Return whether all images of a side have a strip here."""
         return all(image in self._places for image in self._listed.sides[side].images)
 
-    def hold(self, wanted: Collection[int]) -> None:
+    def hold(self, firsts: Collection[int], seconds: Collection[int]) -> None:
         """Hold these sides and no others, each strip that is missing read once."""
-        for side in self.totals.keys() - wanted:
-            del self.totals[side]
-        users: dict[Place, list[int]] = defaultdict(list)
-        for side in sorted(set(wanted) - self.totals.keys()):
-            self.totals[side] = {}
+        wanted = {(s, way) for s in firsts for way in self._ways.firsts}
+        wanted |= {(s, way) for s in seconds for way in self._ways.seconds}
+        for key in self.totals.keys() - wanted:
+            del self.totals[key]
+        users: dict[Place, list[Key]] = defaultdict(list)
+        missing = wanted - self.totals.keys()
+        for side, way in sorted(missing, key=lambda key: (key[0], self._ways.every.index(key[1]))):
             for image in self._listed.sides[side].images:
                 if image not in self._places:
                     raise ValueError(
                         f"{self._row_groups.store.folder.uri}: the image with sha256 {image} has "
                         "no strip where the comparison list looks"
                     )
-                users[self._places[image]].append(side)
+                users[self._places[image]].append((side, way))
         by_address: dict[Address, list[int]] = defaultdict(list)
         for place in users:
             by_address[place.address].append(place.row)
         wanted_rows = [(address, sorted(by_address[address])) for address in sorted(by_address)]
         step = np.float32(self._row_groups.step)
-        for strip in self._row_groups.strips(wanted_rows):
+        for strip, intensity in self._read(wanted_rows):
             residual = strip.samples * step
-            for way in self._ways:
-                part = way(residual)
-                for side in users[Place(wanted_rows[strip.number][0], strip.row)]:
-                    total = self.totals[side]
-                    total[way] = total[way] + part if way in total else part
+            parts: dict[Gathered, Array] = {}
+            for side, way in users[Place(wanted_rows[strip.number][0], strip.row)]:
+                if way not in parts:
+                    parts[way] = way.of(residual, *([intensity] if way.needs_intensity else []))
+                held = self.totals.get((side, way))
+                self.totals[side, way] = parts[way].copy() if held is None else held
+                if held is not None:
+                    held += parts[way]
 
-    def prepared(self, sides: Sequence[int], way: Gathered, make: Prepared) -> Array:
-        """Return what a method makes of held sides, ``(side, height, width)``."""
+    def _read(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Strip, NDArray[np.uint8] | None]]:
+        """Yield strips, with their intensity if some method needs it."""
+        samples = self._row_groups.strips(wanted)
+        if not any(way.needs_intensity for way in self._ways.every):
+            yield from ((strip, None) for strip in samples)
+            return
+        greys = self._row_groups.strips(wanted, column="intensity")
+        yield from ((strip, other.samples) for strip, other in zip(samples, greys, strict=True))
+
+    def prepared(self, sides: Sequence[int], estimator: Estimator) -> Array:
+        """Return what a method compares of held sides, ``(side, …, height, width)``."""
+        totals = [self.totals[side, estimator.gathered] for side in sides]
         counts = [len(self._listed.sides[side].images) for side in sides]
-        planes = [
-            make(self.totals[side][way], count) for side, count in zip(sides, counts, strict=True)
-        ]
-        return np.stack(planes)
+        return np.stack([estimator.prepared(*of) for of in zip(totals, counts, strict=True)])
 
 
 def image_places(listed: ComparisonList, store: Store, position: Position) -> dict[str, Place]:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_BRIGHT = np.float32(252)
+"""Grey levels from which photosites begin to saturate."""
+
 
 @dataclass(frozen=True)
 class PatternSum:
@@ -48,3 +51,50 @@ def reference_pattern(residuals: NDArray[np.float32]) -> NDArray[np.float32]:
     if stack.ndim < 2:
         raise ValueError(f"expected (image, height, width[, channel]), got shape {stack.shape}")
     return PatternSum.of(stack).pattern()
+
+
+def likelihood_pattern(
+    residuals: NDArray[np.float32], intensities: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the maximum-likelihood estimate of a device's sensitivity, ΣWI / (ΣI² + 1).
+
+    Chen, Fridrich, Goljan, Lukáš 2008, doi:10.1109/TIFS.2007.916285. In grey levels
+    at an intensity of 252.
+
+    Parameters
+    ----------
+    residuals
+        ``(image, height, width)``, grey levels.
+    intensities
+        What :func:`intensity_weight` makes of the images, ``(image, height, width)``.
+    """
+    products = np.einsum("i...,i...->...", residuals, intensities, dtype=np.float64)
+    squares = np.einsum("i...,i...->...", intensities, intensities, dtype=np.float64)
+    return np.asarray(products / (squares + 1), np.float32)
+
+
+def intensity_weight(
+    intensity: NDArray[np.integer] | NDArray[np.floating], size: int | None = None
+) -> NDArray[np.float32]:
+    """Return how strongly a plane's pattern shows by its intensity ``(height, width)``, 0–1.
+
+    I / 252 up to 252 and exp(−(I − 252)² / 6) above; 0 where saturated: at the plane's maximum if
+    that is over 250 and one of the four neighbours has it too. As the published implementation of
+    Chen et al. 2008 has it, here for intensities that may be reduced.
+
+    Parameters
+    ----------
+    intensity
+        Grey levels, 0–255.
+    size
+        Pixels a side that a reduced plane is brought to, each sample repeated.
+    """
+    plane = np.asarray(intensity, np.float32)
+    weight = np.where(plane <= _BRIGHT, plane / _BRIGHT, np.exp(-((plane - _BRIGHT) ** 2) / 6))
+    top = plane.max()
+    if top > _BRIGHT - 2:
+        is_top = np.pad(plane == top, 1)
+        beside = is_top[:-2, 1:-1] | is_top[2:, 1:-1] | is_top[1:-1, :-2] | is_top[1:-1, 2:]
+        weight = np.where(is_top[1:-1, 1:-1] & beside, 0, weight)
+    times = 1 if size is None else size // len(plane)
+    return np.repeat(np.repeat(weight, times, axis=0), times, axis=1).astype(np.float32)

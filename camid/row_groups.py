@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from camid.filesystems import answered, filesystem_of
 from camid.folder import Folder
 from camid.pages import Offsets, page_value
 from camid.store import Store
+from camid.strips import INTENSITY_STEP
 
 AHEAD = 8
 """Reads that storage works on while another is decompressed."""
@@ -49,14 +50,17 @@ Wanted = tuple[Address, Sequence[int]]
 """A row group and the rows of it, which are the chunk's images in the order of their ids."""
 
 
+Column = Literal["samples", "intensity"]
+
+
 class Strip(NamedTuple):
-    """One strip that was read."""
+    """One strip that was read: its samples, or its intensity."""
 
     number: int
     """Which of the row groups that are wanted it is of."""
     row: int
     samples: NDArray[Any]
-    """``(height, width, channel)``."""
+    """``(height, width, channel)``, or ``(height / 4, width / 4)`` grey, 0–255."""
 
 
 Place = tuple[int, int, int]
@@ -83,6 +87,11 @@ class RowGroups:
         """Of a strip: ``(height, width, channel)``."""
         self.dtype = np.dtype(samples["dtype"])
         """Of the samples: int8 residuals in steps, or uint8 pixels."""
+        reduced = self.shape[0] // INTENSITY_STEP
+        self._forms: dict[Column, tuple[tuple[int, ...], np.dtype[Any]]] = {
+            "samples": (self.shape, self.dtype),
+            "intensity": ((reduced, reduced), np.dtype(np.uint8)),
+        }
         self.step = float(samples["step"])
         """Grey levels a unit of the samples."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -102,7 +111,7 @@ class RowGroups:
         self._threads.shutdown(cancel_futures=True)
         self._files.clear()
 
-    def strips(self, wanted: Iterable[Wanted]) -> Iterator[Strip]:
+    def strips(self, wanted: Iterable[Wanted], *, column: Column = "samples") -> Iterator[Strip]:
         """Yield the strips of the images in the rows that are wanted of each row group.
 
         Only those are decompressed, one at a time, and on a file system only those are read. Row
@@ -118,16 +127,19 @@ class RowGroups:
         begun: deque[Iterator[Strip]] = deque()
         while True:
             for number, (address, rows) in islice(todo, AHEAD + 1 - len(begun)):
-                begun.append(self._begun(number, address, rows))
+                begun.append(self._begun(number, address, rows, column))
             if not begun:
                 return
             self.num_reads += 1
             yield from begun.popleft()
 
-    def _begun(self, number: int, address: Address, rows: Sequence[int]) -> Iterator[Strip]:
+    def _begun(
+        self, number: int, address: Address, rows: Sequence[int], column: Column
+    ) -> Iterator[Strip]:
         """Tell storage what is wanted, and return what waits for it."""
         name = address.name
-        offsets = self._layouts.got(name, self._layout)[address.row_group].tolist()
+        layout = self._layouts.got(f"{column} of {name}", lambda _: self._layout(name, column))
+        offsets = layout[address.row_group].tolist()
         file = self._files.got(name, self._file)
         parts = []
         for span in _spans(offsets, rows, gap=file.gap):
@@ -138,12 +150,17 @@ class RowGroups:
             parts.append(
                 (pending, [(row, offsets[row] - start, offsets[row + 1] - start) for row in inside])
             )
-        return self._strips(number, address, parts)
+        return self._strips(number, address, column, parts)
 
     def _strips(
-        self, number: int, address: Address, parts: Sequence[tuple[Pending, Sequence[Place]]]
+        self,
+        number: int,
+        address: Address,
+        column: Column,
+        parts: Sequence[tuple[Pending, Sequence[Place]]],
     ) -> Iterator[Strip]:
-        width = int(np.prod(self.shape)) * self.dtype.itemsize
+        shape, dtype = self._forms[column]
+        width = int(np.prod(shape)) * dtype.itemsize
         for pending, places in parts:
             data = memoryview(pending())
             for row, start, end in places:
@@ -152,11 +169,11 @@ class RowGroups:
                 except ValueError as error:
                     where = self.store.folder.address(address.name)
                     raise ValueError(f"{where}: row group {address.row_group}: {error}") from None
-                yield Strip(number, row, np.frombuffer(value, self.dtype).reshape(self.shape))
+                yield Strip(number, row, np.frombuffer(value, dtype).reshape(shape))
 
-    def _layout(self, name: str) -> list[Offsets]:
+    def _layout(self, name: str, column: Column) -> list[Offsets]:
         with ChunkFile(self.store.folder, name) as file:
-            layout, num_bytes = file.sample_pages()
+            layout, num_bytes = file.pages(column)
         self.num_bytes += num_bytes
         return layout
 

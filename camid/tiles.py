@@ -1,6 +1,6 @@
 """A comparison list's evidence, gathered from a store a position at a time, in bounded memory.
 
-At a position, comparisons are taken in tiles of a thousand sides or two. Sides are read when a tile
+At a position, comparisons are taken in tiles of some thousand sides. Sides are read when a tile
 needs them, each row group once, and kept as long as the next tile needs them too.
 """
 
@@ -11,14 +11,14 @@ from functools import partial
 from camid.candidates import chunk_grids
 from camid.comparisons import ComparisonList
 from camid.evidence import Evidence, Ledger, Window, windows_at
-from camid.listed_sides import Sides, check_strips
+from camid.listed_sides import Sides, check_strips, gathered_by
 from camid.methods.method import Method
 from camid.row_groups import RowGroups
 from camid.store import Store
 from camid.strips import Position
 
-MAX_SIDES = 1024
-"""First sides, and second sides, in a tile: 256 kB each, and again for what is made of them."""
+MAX_PLANES = 2048
+"""Planes of a tile's first sides, and of its second: 256 kB each, and what is made of them."""
 
 
 def list_positions(listed: ComparisonList, store: Store) -> list[Position]:
@@ -56,24 +56,27 @@ def position_evidence(
         If the store lacks an image of the list, or has other strips than the list's.
     """
     check_strips(listed, row_groups)
-    sides = Sides(listed, position, row_groups, {m.gathered for m in methods.values()})
+    sides = Sides(listed, position, row_groups, methods.values())
+    num_sides = max(1, MAX_PLANES // gathered_by(methods.values()).num_planes)
     ledger = Ledger(listed, methods, num_crops=num_crops, taken=taken)
     every = windows_at(listed, position, range(len(listed.comparisons)), sides.has)
-    for windows in _tiles(listed, every):
+    for windows in _tiles(listed, every, num_sides):
         pairs = [listed.comparisons[window.comparison] for window in windows]
-        sides.hold({*(pair.first for pair in pairs), *(pair.second for pair in pairs)})
+        sides.hold({pair.first for pair in pairs}, {pair.second for pair in pairs})
         for name, method in methods.items():
-            first = partial(sides.prepared, way=method.gathered, make=method.first)
-            second = partial(sides.prepared, way=method.gathered, make=method.second)
+            first = partial(sides.prepared, estimator=method.first)
+            second = partial(sides.prepared, estimator=method.second)
             ledger.add(name, windows, first, second)
     return ledger.evidence()
 
 
-def _tiles(listed: ComparisonList, windows: Sequence[Window]) -> Iterator[list[Window]]:
+def _tiles(
+    listed: ComparisonList, windows: Sequence[Window], num_sides: int
+) -> Iterator[list[Window]]:
     """Yield windows by blocks of sides, those that share a block together."""
     tiles: dict[tuple[int, int], list[Window]] = defaultdict(list)
     for window in windows:
         pair = listed.comparisons[window.comparison]
-        tiles[pair.first // MAX_SIDES, pair.second // MAX_SIDES].append(window)
+        tiles[pair.first // num_sides, pair.second // num_sides].append(window)
     for block in sorted(tiles):
         yield tiles[block]

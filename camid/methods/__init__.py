@@ -1,62 +1,72 @@
-"""Methods by name: how two sides are compared, each a few functions put together.
+"""Methods by name: how two sides are compared, each a few steps put together.
 
-``lukas`` and ``li`` are the study's; a method that is added here is judged beside them.
+``lukas`` and ``li`` are the study's, ``classical`` is the best of what needs no training; the
+others are its steps one by one. A method that is added here is judged beside them.
 """
 
 from functools import partial
 
-from camid.cleaning import cleaned, without_blocks
+from camid.cleaning import whitened, without_blocks, without_peaks, zero_mean
 from camid.enhancers import enhanced_wavelet
 from camid.methods.correlation import (
-    crop_nccs,
-    grey_residual,
     lag_moments,
     lag_score,
-    mean,
+    likelihood_moments,
+    likelihood_ncc,
     mean_ncc,
     moments,
     pooled_ncc,
+    window_nccs,
 )
-from camid.methods.method import Array, Method
-from camid.methods.weighting import weighted_residual
+from camid.methods.method import Estimator, Method, Scope
+from camid.methods.search import near_lags, searched_energy
+from camid.methods.sides import (
+    GREY,
+    WEIGHTED,
+    likelihood,
+    mean,
+    residual_with_intensity,
+)
+from camid.methods.wavelets import band_moments, band_ncc
 
 __all__ = ["METHODS", "Method"]
 
 
-def _enhanced(total: Array, count: int) -> Array:
-    return enhanced_wavelet(mean(total, count))
+def _ncc(first: Estimator, second: Estimator | None = None, *, scope: Scope = "strip") -> Method:
+    """Return the correlation of two estimates, of both sides alike if none is told for one."""
+    return Method(
+        first=first, second=second or first, evidence=moments, score=pooled_ncc, scope=scope
+    )
 
 
-def _cleaned(total: Array, count: int) -> Array:
-    return cleaned(mean(total, count))
+def _li(model: int) -> Method:
+    return _ncc(mean(GREY), mean(GREY, partial(enhanced_wavelet, model=model)))
 
 
-def _whitened(total: Array, count: int) -> Array:
-    return cleaned(mean(total, count), whiten=True)
-
-
-def _unblocked(total: Array, count: int) -> Array:
-    return without_blocks(mean(total, count))
-
-
-_pooled = partial(Method, gathered=grey_residual, evidence=moments, score=pooled_ncc)
+_WEIGHTED = mean(WEIGHTED, without_blocks)
+_weighted = partial(Method, first=_WEIGHTED, second=_WEIGHTED)
 
 METHODS: dict[str, Method] = {
-    "lukas": _pooled(first=mean, second=mean),
-    "li": _pooled(first=mean, second=_enhanced),
-    "lukas-mean": Method(
-        gathered=grey_residual, first=mean, second=mean, evidence=crop_nccs, score=mean_ncc
+    "lukas": _ncc(mean(GREY)),
+    "li": _li(5),
+    "li-1": _li(1),
+    "li-2": _li(2),
+    "li-3": _li(3),
+    "li-4": _li(4),
+    "lukas-mean": Method(first=mean(GREY), second=mean(GREY), evidence=window_nccs, score=mean_ncc),
+    "zero-mean": _ncc(mean(GREY, zero_mean), scope="image"),
+    "cleaned": _ncc(mean(GREY, zero_mean, without_peaks), scope="image"),
+    "whitened": _ncc(mean(GREY, zero_mean, without_peaks, whitened), scope="image"),
+    "unblocked": _ncc(mean(GREY, without_blocks)),
+    "likelihood": Method(
+        first=likelihood(without_blocks),
+        second=residual_with_intensity(without_blocks),
+        evidence=likelihood_moments,
+        score=likelihood_ncc,
     ),
-    "cleaned": _pooled(first=_cleaned, second=_cleaned, scope="image"),
-    "whitened": _pooled(first=_whitened, second=_whitened, scope="image"),
-    "unblocked": _pooled(first=_unblocked, second=_unblocked),
-    "weighted": _pooled(gathered=weighted_residual, first=_unblocked, second=_unblocked),
-    "classical": Method(
-        gathered=weighted_residual,
-        first=_unblocked,
-        second=_unblocked,
-        evidence=lag_moments,
-        score=lag_score,
-    ),
+    "weighted": _ncc(_WEIGHTED),
+    "wavelet": _weighted(evidence=band_moments, score=band_ncc),
+    "pce": _weighted(evidence=near_lags, score=searched_energy),
+    "classical": _weighted(evidence=lag_moments, score=lag_score),
 }
 """The study's baselines first."""

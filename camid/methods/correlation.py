@@ -1,34 +1,23 @@
-"""Correlation of two sides at zero lag: what is compared, and how crops are pooled."""
-
-from collections.abc import Iterator
+"""Correlation of two sides at zero lag, and how windows are pooled."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
-from camid.images import grey
 from camid.methods.method import Array, Sums, Tile
-
-BATCH = 2**22
-"""Samples of windows that are held at once."""
-
-
-def grey_residual(strip: Array) -> Array:
-    """Return the grey plane of a residual strip."""
-    return grey(strip)
-
-
-def mean(total: Array, count: int) -> Array:
-    """Return the mean over a side's images (Lukas 2006, doi:10.1109/TIFS.2006.873602)."""
-    return total / np.float32(count)
 
 
 def moments(tile: Tile) -> Sums:
-    """Return each pair's ``(products, first's squares, second's squares)`` about the means."""
-    if tile.is_whole:
-        return _whole_moments(tile)
+    """Return each pair's ``(product, first's squares, second's squares)`` about the means."""
     found = np.empty((len(tile.pairs), 3))
-    for some, first, second in _batches(tile):
+    if tile.is_whole:  # all firsts against all seconds in one product
+        first, second = centred(tile.first), centred(tile.second)
+        rows, columns = tile.pairs.T
+        found[:, 0] = (first @ second.T)[rows, columns]
+        found[:, 1] = np.einsum("ij,ij->i", first, first)[rows]
+        found[:, 2] = np.einsum("ij,ij->i", second, second)[columns]
+        return found
+    for some, *windows in tile.batches():
+        first, second = map(centred, windows)
         found[some, 0] = np.einsum("ij,ij->i", first, second)
         found[some, 1] = np.einsum("ij,ij->i", first, first)
         found[some, 2] = np.einsum("ij,ij->i", second, second)
@@ -36,49 +25,11 @@ def moments(tile: Tile) -> Sums:
 
 
 def pooled_ncc(sums: Sums) -> Sums:
-    """Return the normalised correlation of all crops together: sums before they are divided."""
-    scale = np.sqrt(sums[..., 1] * sums[..., 2])
-    found = np.full(scale.shape, np.nan)
-    np.divide(sums[..., 0], scale, out=found, where=scale > 0)
-    return found
+    """Return the normalised correlation of all windows together: sums before they are divided."""
+    return ratio(sums[..., 0], np.sqrt(sums[..., 1] * sums[..., 2]))
 
 
-def lag_moments(tile: Tile) -> Sums:
-    """Return each pair's ``(product, sum of squares at other lags, number of these)``.
-
-    The lags are all circular shifts of the window. By Parseval's theorem the squares of a
-    correlation, added up over all lags, are those of the two spectra's product.
-    """
-    others = tile.size**2 - 1
-    found = np.full((len(tile.pairs), 3), others, np.float64)
-    if tile.is_whole:
-        rows, columns = tile.pairs.T
-        first, second = _centred(tile.first), _centred(tile.second)
-        found[:, 0] = (first @ second.T)[rows, columns]
-        powers = [_power(side, tile.size) for side in (first, second)]
-        found[:, 1] = (powers[0] @ powers[1].T)[rows, columns]
-    else:
-        for some, first, second in _batches(tile):
-            powers = [_power(side, tile.size) for side in (first, second)]
-            found[some, 0] = np.einsum("ij,ij->i", first, second)
-            found[some, 1] = np.einsum("ij,ij->i", *powers)
-    found[:, 1] = np.maximum(found[:, 1] - found[:, 0] ** 2, 0)
-    return found
-
-
-def lag_score(sums: Sums) -> Sums:
-    """Return the product at zero lag over its deviation at other lags, of all crops together.
-
-    Its square with its sign is the peak-to-correlation energy at zero lag; where no device is
-    common it is a standard normal number, however strong the scenes' traces are.
-    """
-    deviation = np.sqrt(np.divide(sums[..., 1], np.maximum(sums[..., 2], 1)))
-    found = np.full(deviation.shape, np.nan)
-    np.divide(sums[..., 0], deviation, out=found, where=deviation > 0)
-    return found
-
-
-def crop_nccs(tile: Tile) -> Sums:
+def window_nccs(tile: Tile) -> Sums:
     """Return each pair's ``(normalised correlation, 1)``."""
     found = np.ones((len(tile.pairs), 2))
     found[:, 0] = np.nan_to_num(pooled_ncc(moments(tile)))
@@ -86,39 +37,100 @@ def crop_nccs(tile: Tile) -> Sums:
 
 
 def mean_ncc(sums: Sums) -> Sums:
-    """Return the mean of the crops' correlations: the study's extended inference."""
-    count = sums[..., 1]
-    found = np.full(count.shape, np.nan)
-    np.divide(sums[..., 0], count, out=found, where=count > 0)
+    """Return the mean of the windows' correlations: the study's extended inference."""
+    return ratio(sums[..., 0], sums[..., 1])
+
+
+def lag_moments(tile: Tile) -> Sums:
+    """Return each pair's ``(product, mean square of the products at other lags)``.
+
+    The lags are all circular shifts of the window. By Parseval's theorem the squares of a
+    correlation, added up over all lags, are those of the two spectra's product.
+    """
+    found = np.empty((len(tile.pairs), 2))
+    if tile.is_whole:
+        rows, columns = tile.pairs.T
+        first, second = centred(tile.first), centred(tile.second)
+        found[:, 0] = (first @ second.T)[rows, columns]
+        powers = [_power(side, tile.size) for side in (first, second)]
+        found[:, 1] = (powers[0] @ powers[1].T)[rows, columns]
+    else:
+        for some, *windows in tile.batches():
+            first, second = map(centred, windows)
+            found[some, 0] = np.einsum("ij,ij->i", first, second)
+            powers = [_power(side, tile.size) for side in (first, second)]
+            found[some, 1] = np.einsum("ij,ij->i", *powers)
+    found[:, 1] = np.maximum(found[:, 1] - found[:, 0] ** 2, 0) / (tile.size**2 - 1)
     return found
 
 
-def _batches(tile: Tile) -> Iterator[tuple[slice, Array, Array]]:
-    """Yield some pairs at a time, and both sides' centred windows ``(pair, sample)``."""
-    step = max(1, BATCH // tile.size**2)
-    for start in range(0, len(tile.pairs), step):
-        some = slice(start, start + step)
-        first, second = tile.windows(some)
-        yield some, _centred(first), _centred(second)
+def lag_score(sums: Sums) -> Sums:
+    """Return the product at zero lag, of all windows together, over its deviation at other lags.
+
+    Its square with its sign is the peak-to-correlation energy at zero lag; where no device is
+    common it is a standard normal number, however strong the scenes' traces are.
+    """
+    return ratio(sums[..., 0], np.sqrt(sums[..., 1]))
 
 
-def _whole_moments(tile: Tile) -> Sums:
-    """Return the moments of whole strips, all firsts against all seconds in one product."""
-    first, second = _centred(tile.first), _centred(tile.second)
-    rows, columns = tile.pairs.T
-    squares = [np.einsum("ij,ij->i", side, side) for side in (first, second)]
-    products = (first @ second.T)[rows, columns]
-    return np.stack([products, squares[0][rows], squares[1][columns]], axis=1).astype(np.float64)
+def likelihood_moments(tile: Tile) -> Sums:
+    """Return sums over each pair's windows of residuals W, and of intensity times pattern, IK.
+
+    First sides are patterns ``(side, height, width)``, second ones residual and intensity
+    ``(side, 2, height, width)``: ``(WIK, IK, W, (IK)², W², 1)``.
+    """
+    found = np.full((len(tile.pairs), 6), tile.size**2, np.float64)
+    if tile.is_whole:
+        rows, columns = tile.pairs.T
+        pattern = _flat(tile.first)
+        residual, weight = (_flat(tile.second[:, plane]) for plane in (0, 1))
+        found[:, 0] = (pattern @ (residual * weight).T)[rows, columns]
+        found[:, 1] = (pattern @ weight.T)[rows, columns]
+        found[:, 2] = residual.sum(axis=1, dtype=np.float64)[columns]
+        found[:, 3] = (pattern**2 @ (weight**2).T)[rows, columns]
+        found[:, 4] = np.einsum("ij,ij->i", residual, residual)[columns]
+        return found
+    for some, first, second in tile.batches():
+        residual, expected = _flat(second[:, 0]), _flat(second[:, 1] * first)
+        found[some, 0] = np.einsum("ij,ij->i", residual, expected)
+        found[some, 1] = expected.sum(axis=1, dtype=np.float64)
+        found[some, 2] = residual.sum(axis=1, dtype=np.float64)
+        found[some, 3] = np.einsum("ij,ij->i", expected, expected)
+        found[some, 4] = np.einsum("ij,ij->i", residual, residual)
+    return found
 
 
-def _power(windows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def likelihood_ncc(sums: Sums) -> Sums:
+    """Return the normalised correlation of a residual with its intensity times a pattern.
+
+    Chen, Fridrich, Goljan, Lukáš 2008, doi:10.1109/TIFS.2007.916285.
+    """
+    product, *totals = np.moveaxis(sums[..., :3], -1, 0)
+    squares, count = np.moveaxis(sums[..., 3:5], -1, 0), np.maximum(sums[..., 5], 1)
+    energies = [np.maximum(s - t**2 / count, 0) for s, t in zip(squares, totals, strict=True)]
+    return ratio(product - totals[0] * totals[1] / count, np.sqrt(energies[0] * energies[1]))
+
+
+def centred(windows: Array) -> Array:
+    """Return windows ``(window, height, width)`` as rows of mean 0."""
+    flat = _flat(windows)
+    return np.asarray(flat - flat.mean(axis=1, keepdims=True))
+
+
+def ratio(value: Sums, scale: Sums) -> Sums:
+    """Return ``value / scale``, NaN where nothing was compared."""
+    found = np.full(scale.shape, np.nan)
+    np.divide(value, scale, out=found, where=scale > 0)
+    return found
+
+
+def _flat(windows: Array) -> Array:
+    return windows.reshape(len(windows), -1)
+
+
+def _power(windows: Array, size: int) -> Array:
     """Return half the spectra's powers, scaled so that products add up to squares over lags."""
     spectra = fft.rfft2(windows.reshape(-1, size, size), workers=1)
     power = spectra.real**2 + spectra.imag**2
     power[:, :, 1 : (size + 1) // 2] *= np.float32(np.sqrt(2))  # the other half is the same
     return np.asarray(power.reshape(len(windows), -1) / np.float32(size), np.float32)
-
-
-def _centred(windows: Array) -> NDArray[np.float32]:
-    flat = windows.reshape(len(windows), -1)
-    return np.asarray(flat - flat.mean(axis=1, keepdims=True))

@@ -1,10 +1,10 @@
-"""What a method is: what an image adds to a side, what a side becomes, how two of them compare.
+"""What a method is: what of two sides is compared, and what their comparison tells.
 
 Everything that a method makes of a comparison adds up over crops and positions, so that sides are
 read a position at a time, and parts that were made on different machines are merged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -13,15 +13,41 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Sums = NDArray[np.float64]
-Gathered = Callable[[Array], Array]
-Prepared = Callable[[Array, int], Array]
+Scope = Literal["strip", "image"]
+
+BATCH = 2**22
+"""Samples of windows that are held at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What an image adds to a side."""
+
+    of: Callable[..., Array]
+    """Takes an image's residual strip ``(height, width, channel)``, grey levels, and its intensity.
+
+    Returns ``(height, width)``, or several planes ``(plane, height, width)``.
+    """
+    num_planes: int = 1
+    """How many there are: what a side takes in memory."""
+    needs_intensity: bool = False
+    """Whether it takes the intensity ``(height / 4, width / 4)`` too: grey, uint8."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimator:
+    """What is compared of a side."""
+
+    gathered: Gathered
+    prepared: Callable[[Array, int], Array]
+    """Makes it of the sum of what the images add, and their number."""
 
 
 class Tile(NamedTuple):
     """Comparisons at one position: prepared sides, which of them are compared, and where."""
 
     first: Array
-    """``(side, height, width)``, what a method's ``first`` makes of the first sides."""
+    """``(side, …, height, width)``, what a method's ``first`` makes of the first sides."""
     second: Array
     pairs: NDArray[np.int64]
     """``(pair, 2)``: rows of ``first`` and of ``second``."""
@@ -33,30 +59,33 @@ class Tile(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Whether the windows are the whole strips."""
-        return bool(self.size == self.first.shape[1])
+        return bool(self.size == self.first.shape[-1])
 
-    def windows(self, some: slice) -> tuple[Array, Array]:
-        """Return both sides' windows of some pairs, ``(pair, size, size)``."""
-        found = np.empty((2, len(self.pairs[some]), self.size, self.size), np.float32)
-        for at, (pair, (y, x)) in enumerate(zip(self.pairs[some], self.corners[some], strict=True)):
-            for side, planes in enumerate((self.first, self.second)):
-                found[side, at] = planes[pair[side], y : y + self.size, x : x + self.size]
-        return found[0], found[1]
+    def batches(self) -> Iterator[tuple[slice, Array, Array]]:
+        """Yield some pairs at a time, and both sides' windows ``(pair, …, size, size)``."""
+        step = max(1, BATCH // self.size**2)
+        for start in range(0, len(self.pairs), step):
+            some = slice(start, start + step)
+            yield some, self._windows(some, 0, self.first), self._windows(some, 1, self.second)
+
+    def _windows(self, some: slice, which: int, planes: Array) -> Array:
+        rows, corners = self.pairs[some, which].tolist(), self.corners[some].tolist()
+        found = np.empty((len(rows), *planes.shape[1:-2], self.size, self.size), np.float32)
+        for at, (row, (y, x)) in enumerate(zip(rows, corners, strict=True)):
+            found[at] = planes[row, ..., y : y + self.size, x : x + self.size]
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A way to compare two sides; a score is higher the more surely they are of one device."""
 
-    gathered: Gathered
-    """What an image's residual strip ``(height, width, channel)``, grey levels, adds to a side."""
-    first: Prepared
-    """What is compared, ``(height, width)``, of a first side's sum and its number of images."""
-    second: Prepared
-    """The same of a second side."""
+    first: Estimator
+    """Of the first sides: those that enrol a device, where one of the two does."""
+    second: Estimator
     evidence: Callable[[Tile], Sums]
     """What each pair of a tile tells, ``(pair, number)``; sums of it are what ``score`` takes."""
     score: Callable[[Sums], Sums]
     """Scores of sums ``(…, number)``; NaN where nothing was compared."""
-    scope: Literal["strip", "image"] = "strip"
-    """Whether ``first`` and ``second`` get a strip, or all of an image that strips cover."""
+    scope: Scope = "strip"
+    """Whether estimators get a strip, or all of an image that strips cover."""

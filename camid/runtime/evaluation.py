@@ -97,15 +97,17 @@ def _listed(store: Store, config: Config, output: Output, split: Split) -> Compa
         return read_list(output.folder, LIST)
     named = config.evaluate.comparisons
     images = split.images("test", store.images())
-    if named not in {"drawn", "gallery"}:
+    how: dict[str, Any] = {"strips": config.strips, "seed": config.seed}
+    if named not in {"drawn", "gallery", "gallery-crops"}:
         listed = read_list(*Folder.at(named))
-    elif named == "gallery":
-        gallery = enrolled(images, settings=config.enrolment, seed=config.seed)
-        listed = gallery_list(gallery, strips=config.strips, seed=config.seed)
+    elif named == "drawn":
+        listed = drawn_list(images, settings=config.comparisons, **how)
     else:
-        listed = drawn_list(
-            images, settings=config.comparisons, strips=config.strips, seed=config.seed
-        )
+        if named == "gallery-crops":
+            how["crop_size"] = config.comparisons.crop_size
+            how["num_crops"] = config.comparisons.num_crops[-1]
+        gallery = enrolled(images, settings=config.enrolment, seed=config.seed)
+        listed = gallery_list(gallery, **how)
     write_list(output.folder, LIST, listed)
     return listed
 
@@ -144,11 +146,11 @@ def _scores(
 def _places(store: Store, listed: ComparisonList, methods: Sequence[str]) -> dict[str, int]:
     """Return how many parts the work of each scope has that some method needs."""
     found = {}
-    scopes = {METHODS[name].scope for name in methods}
-    if "strip" in scopes:
+    chosen = [METHODS[name] for name in methods]
+    if any(method.scope == "strip" for method in chosen):
         found["strip"] = len(list_positions(listed, store))
-    if "image" in scopes:
-        found["image"] = len(list_blocks(listed, store))
+    if whole := [method for method in chosen if method.scope == "image"]:
+        found["image"] = len(list_blocks(listed, store, whole))
     return found
 
 
@@ -172,7 +174,7 @@ def _gathered(
             position = list_positions(listed, opened)[number]
             found = position_evidence(listed, position, row_groups, chosen, **how)
         else:
-            block = list_blocks(listed, opened)[number]
+            block = list_blocks(listed, opened, chosen.values())[number]
             found = block_evidence(listed, block, row_groups, chosen, **how)
     return table.append_column("evidence", [[_packed(found)]]).append_column("seconds", [[taken]])
 

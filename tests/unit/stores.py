@@ -79,7 +79,7 @@ def _batch(members: Sequence[ImageRecord], position: tuple[int, int], name: str)
         image_ids=tuple(record.image_id for record in members),
         position=position,
         samples=np.stack(samples),
-        intensity=np.zeros((len(members), SIZE // 4, SIZE // 4), np.uint8),
+        intensity=np.stack([grey_of(record, position) for record in members]),
         step=0.125,
     )
 
@@ -88,6 +88,12 @@ def strip(record: ImageRecord, position: tuple[int, int], name: str = "lukas") -
     """Return an image's strip at a position as a small store has it: its device's and noise."""
     own = _noise(f"{record.device} {position}")
     return (own + 2 * _noise(f"{record.sha256} {position} {name}")).astype(np.int8)
+
+
+def grey_of(record: ImageRecord, position: tuple[int, int]) -> np.ndarray:
+    """Return the intensity that a small store has of an image's strip."""
+    noise = _noise(f"{record.sha256} {position}")[: SIZE // 4, : SIZE // 4, 0]
+    return (128 + 4 * noise).astype(np.uint8)
 
 
 def _noise(what: str) -> np.ndarray:

@@ -53,7 +53,7 @@ def of_blocks(listed, store, methods, num_crops=()):
     with RowGroups(store) as row_groups:
         parts = [
             block_evidence(listed, block, row_groups, methods, num_crops=num_crops)
-            for block in list_blocks(listed, store)
+            for block in list_blocks(listed, store, WHOLE.values())
         ]
     return scores(reduce(Evidence.__add__, parts), methods)
 
@@ -66,7 +66,7 @@ def test_what_strips_tell_alone_blocks_of_any_size_tell_too(
     listed = request.getfixturevalue(name)
     num_crops = SETTINGS.num_crops if listed.crop_size else ()
     monkeypatch.setattr(blocks, "MAX_SAMPLES", samples)
-    assert (len(list_blocks(listed, store)) == 1) == (samples > 1)
+    assert (len(list_blocks(listed, store, WHOLE.values())) == 1) == (samples > 1)
     found = of_blocks(listed, store, LOCAL, num_crops)
     with RowGroups(store) as row_groups:
         parts = [
@@ -80,7 +80,7 @@ def test_what_strips_tell_alone_blocks_of_any_size_tell_too(
 
 def test_blocks_hold_every_comparison_once(store, listed, monkeypatch):
     monkeypatch.setattr(blocks, "MAX_SAMPLES", 1)
-    numbers = [number for block in list_blocks(listed, store) for number in block]
+    numbers = [number for block in list_blocks(listed, store, WHOLE.values()) for number in block]
     assert sorted(numbers) == list(range(len(listed.comparisons)))
 
 

@@ -49,6 +49,12 @@ def listed(records=PHONES, *, strips=STRIPS, seed=1, **settings):
     return drawn_list(records, settings=replace(SETTINGS, **settings), strips=strips, seed=seed)
 
 
+def grid(side):
+    """Return the positions of a side's images."""
+    record = BY_SHA256[side.images[0]]
+    return set(positions(record.height, record.width, size=64))
+
+
 def sides(drawn, comparison):
     return drawn.sides[comparison.first], drawn.sides[comparison.second]
 
@@ -343,6 +349,23 @@ def test_a_gallery_s_list_is_every_query_against_every_enrolled_device(gallery):
         "other-make",
         "unknown",
     }
+
+
+def test_a_query_meets_devices_of_one_grid_at_one_place_in_them(gallery):
+    drawn = gallery_list(gallery, strips=STRIPS, seed=4, crop_size=16, num_crops=2)
+    assert (drawn.crop_size, drawn.strip_size) == (16, 64)
+    found = {}
+    for comparison in drawn.comparisons:
+        first, second = sides(drawn, comparison)
+        shared = grid(first) & grid(second)
+        assert 1 <= len(comparison.crops) <= 2
+        assert {(crop.top, crop.left) for crop in comparison.crops} <= shared
+        crops = found.setdefault((second.images, frozenset(shared)), comparison.crops)
+        assert crops == comparison.crops
+    assert len(set(found.values())) > 10
+    assert gallery_list(gallery, strips=STRIPS, seed=5, crop_size=16) != drawn
+    with pytest.raises(ValueError, match="crop_size = 128: larger than the strips of 64 px"):
+        gallery_list(gallery, strips=STRIPS, seed=4, crop_size=128)
 
 
 def test_a_gallery_compares_no_devices_without_a_shared_position(gallery):

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from camid.matching import Moments, false_alarm_probability, ncc, pce, score_matrix
-from camid.patterns import PatternSum, reference_pattern
 
 planes = hnp.arrays(np.float32, (8, 9), elements=st.floats(-50, 50, width=32))
 
@@ -87,22 +86,6 @@ def test_nothing_in_common_is_no_score(rng):
     row = Moments(np.ones((1, 2)), np.ones((1, 2)), one[None])
     column = Moments(np.ones((1, 2)), np.ones((1, 2)), other[None])
     assert np.isnan(score_matrix(np.zeros((1, 1)), row, column, samples=4)).all()
-
-
-def test_a_reference_pattern_is_the_mean(rng):
-    residuals = rng.normal(size=(7, 16, 16, 3)).astype(np.float32)
-    np.testing.assert_allclose(reference_pattern(residuals), residuals.mean(0), atol=1e-6)
-
-
-def test_parts_of_a_pattern_merge_into_the_whole(rng):
-    residuals = rng.normal(size=(7, 16, 16)).astype(np.float32)
-    merged = PatternSum.of(residuals[:2]) + PatternSum.of(residuals[2:])
-    np.testing.assert_array_equal(merged.pattern(), reference_pattern(residuals))
-
-
-def test_no_residual_makes_no_pattern():
-    with pytest.raises(ValueError, match="needs at least one residual, got none"):
-        reference_pattern(np.zeros((0, 4, 4), np.float32))
 
 
 def test_strangers_pass_a_pce_as_often_as_its_false_alarm_probability_says(rng):

@@ -5,16 +5,21 @@ import pytest
 from scipy.stats import kstest
 
 from camid.images import grey
+from camid.matching import false_alarm_probability, ncc
 from camid.methods.correlation import (
-    crop_nccs,
     lag_moments,
     lag_score,
+    likelihood_moments,
+    likelihood_ncc,
     mean_ncc,
     moments,
     pooled_ncc,
+    window_nccs,
 )
 from camid.methods.method import Tile
-from camid.methods.weighting import weighted_residual
+from camid.methods.search import NUM_LAGS, REACH, near_lags, searched_energy
+from camid.methods.sides import weighted_residual
+from camid.methods.wavelets import band_moments, band_ncc
 
 SIZE = 33
 PAIRS = np.array([[0, 0], [1, 2], [0, 1]])
@@ -46,7 +51,7 @@ def test_moments_are_products_and_squares_about_the_means(name, request):
     expected = [[(a * b).sum(), (a * a).sum(), (b * b).sum()] for a, b in plain(tile)]
     np.testing.assert_allclose(moments(tile), expected, rtol=1e-4, atol=1e-3)
     nccs = [e[0] / np.sqrt(e[1] * e[2]) for e in expected]
-    np.testing.assert_allclose(mean_ncc(crop_nccs(tile)), nccs, atol=1e-5)
+    np.testing.assert_allclose(mean_ncc(window_nccs(tile)), nccs, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["whole", "windows"])
@@ -54,8 +59,8 @@ def test_lag_moments_are_those_of_the_correlation_at_all_lags(name, request):
     tile = request.getfixturevalue(name)
     for told, (a, b) in zip(lag_moments(tile), plain(tile), strict=True):
         lags = np.fft.ifft2(np.fft.fft2(a) * np.conj(np.fft.fft2(b))).real
-        others = np.sum(lags**2) - lags[0, 0] ** 2
-        np.testing.assert_allclose(told, [lags[0, 0], others, lags.size - 1], rtol=1e-4, atol=1e-3)
+        others = (np.sum(lags**2) - lags[0, 0] ** 2) / (lags.size - 1)
+        np.testing.assert_allclose(told, [lags[0, 0], others], rtol=1e-4, atol=1e-3)
 
 
 def test_the_lag_score_of_strangers_is_a_standard_normal_number(rng):
@@ -71,13 +76,70 @@ def test_the_lag_score_of_strangers_is_a_standard_normal_number(rng):
 def test_sums_are_pooled_before_they_are_divided(whole):
     told = moments(whole)
     assert pooled_ncc(told + told) == pytest.approx(pooled_ncc(told))
+    bands = band_moments(whole)
+    assert band_ncc(bands + bands) == pytest.approx(band_ncc(bands))
+
+
+def test_four_windows_alike_tell_twice_as_surely_and_strangers_no_more(whole):
+    """Products add up and so do variances: the score stays a standard normal number."""
     lags = lag_moments(whole)
-    assert lag_score(4 * lags) == pytest.approx(4 * lag_score(lags), rel=1e-6)
+    assert lag_score(4 * lags) == pytest.approx(2 * lag_score(lags), rel=1e-6)
+    found = near_lags(whole)
+    assert searched_energy(4 * found) == pytest.approx(4 * searched_energy(found), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["whole", "windows"])
+def test_a_pattern_times_intensity_is_correlated_with_the_residual(name, request, rng):
+    tile = request.getfixturevalue(name)
+    intensity = rng.uniform(0, 1, tile.second.shape).astype(np.float32)
+    seen = tile._replace(second=np.stack([tile.second, intensity], axis=1))
+    found = likelihood_ncc(likelihood_moments(seen))
+    for pair, ((first, second), (y, x)) in enumerate(zip(tile.pairs, tile.corners, strict=True)):
+        cut = np.s_[y : y + tile.size, x : x + tile.size]
+        expected = tile.first[first][cut] * intensity[second][cut]
+        assert found[pair] == pytest.approx(ncc(tile.second[second][cut], expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["whole", "windows"])
+def test_a_search_finds_sides_that_are_apart(name, request):
+    tile = request.getfixturevalue(name)
+    apart = tile._replace(second=np.roll(tile.second, (2, -3), axis=(1, 2)))
+    for told, (a, b) in zip(near_lags(apart), plain(apart), strict=True):
+        lags = np.fft.ifft2(np.fft.fft2(a) * np.conj(np.fft.fft2(b))).real
+        rolled = np.roll(lags, (REACH, REACH), axis=(0, 1))
+        near = rolled[: 2 * REACH + 1, : 2 * REACH + 1]
+        np.testing.assert_allclose(told[:-1], near.ravel(), rtol=1e-3, atol=1e-2)
+    assert searched_energy(near_lags(apart))[0] > 60 > searched_energy(near_lags(apart))[1]
+
+
+def test_a_window_too_small_for_a_search_is_one_sentence(windows):
+    with pytest.raises(ValueError, match="windows of more than 19 px, got 18"):
+        near_lags(windows._replace(size=18))
+
+
+def test_searched_energies_of_strangers_exceed_what_their_probability_says_as_often(rng):
+    first, second = (rng.standard_normal((40, 64, 64), np.float32) for _ in range(2))
+    pairs = np.array([(a, b) for a in range(40) for b in range(40)])
+    found = searched_energy(near_lags(Tile(first, second, pairs, np.zeros_like(pairs), 64)))
+    chances = [false_alarm_probability(energy, num_lags=NUM_LAGS) for energy in found]
+    assert kstest(chances, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("size", [64, 48])
+def test_bands_of_one_energy_find_a_pattern_under_a_smooth_scene(rng, size):
+    """White noise is in all bands alike, where planes correlate as bands do; a scene is in few."""
+    first, second = (rng.standard_normal((1, 64, 64), np.float32) for _ in range(2))
+    tile = Tile(first, first + second, np.array([[0, 0]]), np.array([[0, 0]]), size)
+    expected = pooled_ncc(moments(tile))
+    assert band_ncc(band_moments(tile)) == pytest.approx(expected, abs=0.05)
+    scene = 10 * np.sin(np.arange(64) / 3).astype(np.float32)
+    seen = tile._replace(second=tile.second + scene)
+    assert band_ncc(band_moments(seen)) > 2 * pooled_ncc(moments(seen))
 
 
 def test_nothing_compared_is_no_score():
-    nothing = np.zeros((2, 3))
-    for score in (pooled_ncc, lag_score, mean_ncc):
+    nothing = np.zeros((2, 12))
+    for score in (pooled_ncc, lag_score, mean_ncc, likelihood_ncc, searched_energy, band_ncc):
         assert np.isnan(score(nothing)).all()
 
 

@@ -15,7 +15,7 @@ def file(request, tmp_path):
     """A chunk's bytes, its row groups' samples and where the pages of these lie."""
     store = small_store(str(tmp_path), {"device": [Chunk(images=request.param)]})
     with store.chunk("device", 0) as chunk:
-        offsets, _ = chunk.sample_pages()
+        offsets, _ = chunk.pages()
         name = chunk.name
     table = pq.ParquetFile(tmp_path / name)
     values = [

@@ -228,7 +228,7 @@ def test_a_damaged_strip_is_named_and_not_used(store, everything, tmp_path):
     pairs = step(everything, num_pairs=1, num_images=(1, 1))
     side = pairs[0].sides[0]
     with store.chunk(side.address.device, side.address.chunk) as file:
-        offsets = file.sample_pages()[0][side.address.row_group]
+        offsets = file.pages()[0][side.address.row_group]
         name = file.name
     for copied in store.folder.files():
         (tmp_path / copied).parent.mkdir(exist_ok=True)
