@@ -9,8 +9,6 @@ from functools import partial
 from camid.cleaning import whitened, without_blocks, without_peaks, zero_mean
 from camid.enhancers import enhanced_wavelet
 from camid.methods.correlation import (
-    lag_moments,
-    lag_score,
     likelihood_moments,
     likelihood_ncc,
     mean_ncc,
@@ -18,8 +16,8 @@ from camid.methods.correlation import (
     pooled_ncc,
     window_nccs,
 )
+from camid.methods.lags import lag_moments, lag_score, searched_energy, searched_moments
 from camid.methods.method import Estimator, Method, Scope
-from camid.methods.search import near_lags, searched_energy
 from camid.methods.sides import (
     GREY,
     WEIGHTED,
@@ -66,7 +64,7 @@ METHODS: dict[str, Method] = {
     ),
     "weighted": _ncc(_WEIGHTED),
     "wavelet": _weighted(evidence=band_moments, score=band_ncc),
-    "pce": _weighted(evidence=near_lags, score=searched_energy),
+    "pce": _weighted(evidence=searched_moments, score=searched_energy),
     "classical": _weighted(evidence=lag_moments, score=lag_score),
 }
 """The study's baselines first."""

@@ -1,7 +1,6 @@
 """Correlation of two sides at zero lag, and how windows are pooled."""
 
 import numpy as np
-from scipy import fft
 
 from camid.methods.method import Array, Sums, Tile
 
@@ -39,38 +38,6 @@ def window_nccs(tile: Tile) -> Sums:
 def mean_ncc(sums: Sums) -> Sums:
     """Return the mean of the windows' correlations: the study's extended inference."""
     return ratio(sums[..., 0], sums[..., 1])
-
-
-def lag_moments(tile: Tile) -> Sums:
-    """Return each pair's ``(product, mean square of the products at other lags)``.
-
-    The lags are all circular shifts of the window. By Parseval's theorem the squares of a
-    correlation, added up over all lags, are those of the two spectra's product.
-    """
-    found = np.empty((len(tile.pairs), 2))
-    if tile.is_whole:
-        rows, columns = tile.pairs.T
-        first, second = centred(tile.first), centred(tile.second)
-        found[:, 0] = (first @ second.T)[rows, columns]
-        powers = [_power(side, tile.size) for side in (first, second)]
-        found[:, 1] = (powers[0] @ powers[1].T)[rows, columns]
-    else:
-        for some, *windows in tile.batches():
-            first, second = map(centred, windows)
-            found[some, 0] = np.einsum("ij,ij->i", first, second)
-            powers = [_power(side, tile.size) for side in (first, second)]
-            found[some, 1] = np.einsum("ij,ij->i", *powers)
-    found[:, 1] = np.maximum(found[:, 1] - found[:, 0] ** 2, 0) / (tile.size**2 - 1)
-    return found
-
-
-def lag_score(sums: Sums) -> Sums:
-    """Return the product at zero lag, of all windows together, over its deviation at other lags.
-
-    Its square with its sign is the peak-to-correlation energy at zero lag; where no device is
-    common it is a standard normal number, however strong the scenes' traces are.
-    """
-    return ratio(sums[..., 0], np.sqrt(sums[..., 1]))
 
 
 def likelihood_moments(tile: Tile) -> Sums:
@@ -126,11 +93,3 @@ def ratio(value: Sums, scale: Sums) -> Sums:
 
 def _flat(windows: Array) -> Array:
     return windows.reshape(len(windows), -1)
-
-
-def _power(windows: Array, size: int) -> Array:
-    """Return half the spectra's powers, scaled so that products add up to squares over lags."""
-    spectra = fft.rfft2(windows.reshape(-1, size, size), workers=1)
-    power = spectra.real**2 + spectra.imag**2
-    power[:, :, 1 : (size + 1) // 2] *= np.float32(np.sqrt(2))  # the other half is the same
-    return np.asarray(power.reshape(len(windows), -1) / np.float32(size), np.float32)

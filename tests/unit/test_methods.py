@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.signal import correlate
 from scipy.stats import kstest
 
 from camid.images import grey
-from camid.matching import false_alarm_probability, ncc
+from camid.matching import PEAK_RADIUS, false_alarm_probability, ncc
 from camid.methods.correlation import (
-    lag_moments,
-    lag_score,
     likelihood_moments,
     likelihood_ncc,
     mean_ncc,
@@ -16,8 +15,14 @@ from camid.methods.correlation import (
     pooled_ncc,
     window_nccs,
 )
+from camid.methods.lags import (
+    NUM_SEARCHED,
+    lag_moments,
+    lag_score,
+    searched_energy,
+    searched_moments,
+)
 from camid.methods.method import Tile
-from camid.methods.search import NUM_LAGS, REACH, near_lags, searched_energy
 from camid.methods.sides import weighted_residual
 from camid.methods.wavelets import band_moments, band_ncc
 
@@ -84,7 +89,7 @@ def test_four_windows_alike_tell_twice_as_surely_and_strangers_no_more(whole):
     """Products add up and so do variances: the score stays a standard normal number."""
     lags = lag_moments(whole)
     assert lag_score(4 * lags) == pytest.approx(2 * lag_score(lags), rel=1e-6)
-    found = near_lags(whole)
+    found = searched_moments(whole)
     assert searched_energy(4 * found) == pytest.approx(4 * searched_energy(found), rel=1e-6)
 
 
@@ -104,24 +109,27 @@ def test_a_pattern_times_intensity_is_correlated_with_the_residual(name, request
 def test_a_search_finds_sides_that_are_apart(name, request):
     tile = request.getfixturevalue(name)
     apart = tile._replace(second=np.roll(tile.second, (2, -3), axis=(1, 2)))
-    for told, (a, b) in zip(near_lags(apart), plain(apart), strict=True):
-        lags = np.fft.ifft2(np.fft.fft2(a) * np.conj(np.fft.fft2(b))).real
-        rolled = np.roll(lags, (REACH, REACH), axis=(0, 1))
-        near = rolled[: 2 * REACH + 1, : 2 * REACH + 1]
-        np.testing.assert_allclose(told[:-1], near.ravel(), rtol=1e-3, atol=1e-2)
-    assert searched_energy(near_lags(apart))[0] > 60 > searched_energy(near_lags(apart))[1]
+    told = searched_moments(apart)
+    for found, (a, b) in zip(told, plain(apart), strict=True):
+        middle = slice(len(a) - 1 - PEAK_RADIUS, len(a) + PEAK_RADIUS)
+        near = correlate(a, b, method="direct")[middle, middle]
+        share = 1 - np.abs(np.arange(-PEAK_RADIUS, PEAK_RADIUS + 1)) / len(a)
+        expected = near / np.sqrt(share[:, None] * share)
+        np.testing.assert_allclose(found[:-1], expected.ravel(), rtol=1e-3, atol=1e-2)
+    energy = searched_energy(told)
+    assert energy[0] > 60 > energy[1]
 
 
 def test_a_window_too_small_for_a_search_is_one_sentence(windows):
-    with pytest.raises(ValueError, match="windows of more than 19 px, got 18"):
-        near_lags(windows._replace(size=18))
+    with pytest.raises(ValueError, match="lags of 5 px need larger windows than 11 px"):
+        searched_moments(windows._replace(size=11))
 
 
 def test_searched_energies_of_strangers_exceed_what_their_probability_says_as_often(rng):
     first, second = (rng.standard_normal((40, 64, 64), np.float32) for _ in range(2))
     pairs = np.array([(a, b) for a in range(40) for b in range(40)])
-    found = searched_energy(near_lags(Tile(first, second, pairs, np.zeros_like(pairs), 64)))
-    chances = [false_alarm_probability(energy, num_lags=NUM_LAGS) for energy in found]
+    found = searched_energy(searched_moments(Tile(first, second, pairs, np.zeros_like(pairs), 64)))
+    chances = [false_alarm_probability(energy, num_lags=NUM_SEARCHED) for energy in found]
     assert kstest(chances, "uniform").pvalue > 1e-3
 
 
