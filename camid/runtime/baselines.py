@@ -264,7 +264,9 @@ def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> 
             shown[device] = pattern.read(next(iter(pattern.positions)))
     write_csv(folder, ROC_POINTS, [p for m, judged in curves.items() for p in _corners(m, *judged)])
     folder.write(PICTURES["roc"], png(roc_figure(curves)))
-    folder.write(PICTURES["histograms"], png(histogram_figure(kinds)))
+    folder.write(
+        PICTURES["histograms"], png(histogram_figure(kinds, score="normalised correlation"))
+    )
     means = {m: mean_scores(result.contest.queries, s) for m, s in result.scores.items()}
     matrix = matrix_figure(means, result.gallery.devices, models=result.contest.models)
     folder.write(PICTURES["matrix"], png(matrix))
