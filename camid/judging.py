@@ -10,6 +10,8 @@ from camid.calibration import cllr, cllr_min, cross_fitted
 from camid.compared import Compared
 from camid.comparisons import ComparisonList
 from camid.intervals import Estimate, resampled, resampled_rank1
+from camid.metrics import single_threshold
+from camid.study import study_figures
 
 Scores = NDArray[np.float64]
 Row = dict[str, Any]
@@ -31,8 +33,11 @@ def judged_rows(
     num_crops: Sequence[int],
     split: str,
     seed: int,
+    single_threshold_fpr: float,
 ) -> tuple[list[Row], list[Row]]:
     """Return a row for every method and condition, and one for every difference of two methods.
+
+    A method of the study has its stated figures beside ours, where all negatives count.
 
     Parameters
     ----------
@@ -45,6 +50,8 @@ def judged_rows(
         Name of the split that the devices are tested of.
     seed
         Draws the resamples, and the folds that calibrate one another.
+    single_threshold_fpr
+        Where the study's convention puts its only threshold.
     """
     rows: list[Row] = []
     differences: list[Row] = []
@@ -61,9 +68,11 @@ def judged_rows(
                 "negatives": negatives,
                 "split": split,
             }
-            some, more = _judged(listed, found, chosen, seed=seed)
-            rows += [{"method": row.pop("method"), **condition, **row} for row in some]
-            differences += [{"method": row.pop("method"), **condition, **row} for row in more]
+            some, more = _judged(listed, found, chosen, seed=seed, fpr=single_threshold_fpr)
+            for row in some:
+                stated = study_figures(row["method"]) if negatives == "all" else {}
+                rows.append({"method": row["method"], **condition, **row, **stated})
+            differences += [{"method": row["method"], **condition, **row} for row in more]
     return rows, differences
 
 
@@ -108,6 +117,7 @@ def _judged(
     chosen: NDArray[np.bool_],
     *,
     seed: int,
+    fpr: float,
 ) -> tuple[list[Row], list[Row]]:
     first, second = _devices(listed)[:, chosen]
     labels = np.array([pair.label for pair in listed.comparisons])[chosen]
@@ -129,6 +139,7 @@ def _judged(
         row: Row = {"method": method}
         for part in parts:
             row |= dict(_flat(part.estimates(method)))
+        row |= single_threshold(labels, values, fpr=fpr).figures()
         rows.append(row | _costs(compared, values, num_devices, seed=seed) | counts)
         if method != baseline:
             for part in parts:

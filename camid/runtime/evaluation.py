@@ -77,7 +77,12 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
     with clock.stage("judge"):
         num_crops = config.comparisons.num_crops if listed.crop_size else ()
         rows, differences = judged_rows(
-            listed, found, num_crops=num_crops, split=config.split, seed=config.seed
+            listed,
+            found,
+            num_crops=num_crops,
+            split=config.split,
+            seed=config.seed,
+            single_threshold_fpr=config.metrics.single_threshold_fpr,
         )
     if not rows:
         raise ValueError(f"{config.paths.store}: the comparison list has nothing to judge on")

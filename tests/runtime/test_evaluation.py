@@ -9,8 +9,10 @@ import pytest
 
 from camid.comparisons import read_list
 from camid.methods import METHODS
-from camid.runtime.output import DIFFERENCES, LIST, SCORES
+from camid.report import csv_rows
+from camid.runtime.output import DIFFERENCES, LIST, SCORES, TABLE
 from camid.runtime.workflow import make_baselines, make_evaluation
+from camid.study import study_figures
 
 from .conftest import Place
 
@@ -29,6 +31,7 @@ def drawn(ray_here, made, tmp_path_factory):
     root = tmp_path_factory.mktemp("drawn")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAMID_HOME", str(root / "home"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         return make_evaluation(config_of(made, str(root / "out"), *DRAWN))
 
 
@@ -38,6 +41,18 @@ def test_every_method_has_a_row_for_each_number_of_crops_and_kind_of_negatives(d
     kinds = ("all", "different-model", "same-model")
     assert found == {(m, n, k) for m in METHODS for n in (1, 4) for k in kinds}
     assert all(row["images"] == "4+2" and row["seconds"] > 0 for row in rows)
+
+
+def test_a_method_of_the_study_stands_beside_what_the_study_states(drawn):
+    output, rows = drawn
+    for row in rows:
+        stated = study_figures(row["method"]) if row["negatives"] == "all" else {}
+        assert {name: row[name] for name in row if name.startswith("study_")} == stated
+        single = [row[f"single_threshold_{name}"] for name in ("eer", "auc", "crossing")]
+        assert sum(single[:2]) == pytest.approx(1)
+        assert 0 <= single[2] <= 0.5
+    table = csv_rows(output.folder, TABLE)
+    assert (table[0]["study_images"], table[0]["study_crossing"]) == ("50+1", "0.152")
 
 
 def test_planted_patterns_are_found_and_more_crops_tell_more(drawn):
