@@ -22,6 +22,14 @@ LEVELS_OF = {
     "same-model": {"same-model"},
 }
 """Levels of the negatives that each kind of row is judged on."""
+SAME_DEVICE = "same device"
+KINDS = {
+    SAME_DEVICE: {"same-device"},
+    "other model": {"same-make", "other-make"},
+    "same model": {"same-model"},
+    "unknown model": {"unknown"},
+}
+"""Levels of each kind of comparison that a histogram tells apart."""
 MIN_FOLDS = 3
 NUM_FOLDS = 5
 
@@ -74,6 +82,29 @@ def judged_rows(
                 rows.append({"method": row["method"], **condition, **row, **stated})
             differences += [{"method": row["method"], **condition, **row} for row in more]
     return rows, differences
+
+
+def scores_by_kind(
+    listed: ComparisonList, scores: Mapping[str, Scores]
+) -> dict[str, dict[str, Scores]]:
+    """Return each method's scores at the largest number of crops by :data:`KINDS` that there are.
+
+    They are those that rows of negatives "all" are judged on.
+    """
+    most = {method: values[:, -1] for method, values in scores.items()}
+    levels = np.array([pair.level for pair in listed.comparisons])
+    chosen = _chosen(listed, most, "all")
+    members = {kind: chosen & np.isin(levels, sorted(of)) for kind, of in KINDS.items()}
+    return {
+        method: {kind: values[these] for kind, these in members.items() if these.any()}
+        for method, values in most.items()
+    }
+
+
+def labelled(kinds: Mapping[str, Scores]) -> tuple[NDArray[np.int64], Scores]:
+    """Return labels and scores of all kinds; those of :data:`SAME_DEVICE` have label 1."""
+    labels = np.repeat([kind == SAME_DEVICE for kind in kinds], [len(v) for v in kinds.values()])
+    return labels.astype(np.int64), np.concatenate(list(kinds.values()))
 
 
 def images_a_side(listed: ComparisonList) -> str:

@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import mlflow
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -53,6 +55,21 @@ def test_a_method_of_the_study_stands_beside_what_the_study_states(drawn):
         assert 0 <= single[2] <= 0.5
     table = csv_rows(output.folder, TABLE)
     assert (table[0]["study_images"], table[0]["study_crossing"]) == ("50+1", "0.152")
+
+
+def test_scores_are_drawn_and_mlflow_has_the_pictures_and_our_figures(drawn):
+    output, _ = drawn
+    pictures = {"figures/roc.png", "figures/histograms.png"}
+    assert {name for name in output.folder.files() if "figures/" in name} == pictures
+    assert all(output.folder.read(name).startswith(b"\x89PNG") for name in pictures)
+    mlflow.set_tracking_uri(f"sqlite:///{Path(output.folder.uri).parent}/home/mlflow.db")
+    runs = mlflow.search_runs(["1"], output_format="list")
+    assert {run.info.run_name for run in runs} == set(METHODS)
+    for run in runs:
+        files = mlflow.MlflowClient().list_artifacts(run.info.run_id, "figures")
+        assert {file.path for file in files} == pictures
+        assert run.data.metrics["test/single_threshold_eer"] <= 0.5
+        assert not any("study" in name for name in run.data.metrics)
 
 
 def test_planted_patterns_are_found_and_more_crops_tell_more(drawn):
