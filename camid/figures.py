@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from camid.metrics import equal_error_rate, roc, roc_auc
@@ -104,6 +105,7 @@ def histogram_figure(
                     heights, edges, fill=True, fc=(colour, 0.2), ec=colour, lw=1, label=label
                 )
         axes.set(title=TITLES.get(method, method), yscale="log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         _plain(axes)
     figure.supxlabel(score, fontsize=10)
     figure.supylabel("density", fontsize=10)
