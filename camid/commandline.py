@@ -15,7 +15,7 @@ from rich.table import Table
 
 from camid.config import Config, load_config
 from camid.folder import Folder
-from camid.report import REPORT
+from camid.report import AGAINST, REPORT
 from camid.runtime.session import placed
 from camid.runtime.stages import stage_line, stage_seconds
 
@@ -41,12 +41,15 @@ EVALUATION = {
     "auc": "AUC",
     "cllr": "Cllr",
     "rank1": "rank-1",
+    "single_threshold_eer": "EER*",
+    "study_crossing": "study\nEER",
+    "study_eer": "study\nsays",
 }
-"""Columns of a printed table of an evaluation."""
+"""Columns of a printed table of an evaluation; with names of ten letters it is 80 wide."""
 INTERVALS = ("eer",)
 WORDS = ("method", "negatives")
 
-CAPTION = "* by the study's single-threshold convention; the true figures are those without"
+CONVENTION = "* the study's Table 1: one threshold, EER* + AUC* = 1; EER is the true crossing"
 
 console = Console()
 
@@ -128,11 +131,9 @@ def print_results(
     table = Table(
         title=title,
         title_justify="left",
-        caption=CAPTION if "single_threshold_eer" in columns else None,
-        caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=0,
     )
     shown = {key: heading for key, heading in columns.items() if any(key in row for row in rows)}
     if {row.get("num_crops") for row in rows} == {"all"}:
@@ -143,6 +144,8 @@ def print_results(
     for row in rows:
         table.add_row(*(_cell(row, key) for key in shown))
     console.print(table)
+    if "single_threshold_eer" in shown:
+        print_lines([CONVENTION])
     output = Folder(folder)
     if seconds := stage_seconds(output):
         print_lines([stage_line(seconds)])
@@ -154,6 +157,8 @@ def print_results(
 def _cell(row: Mapping[str, Any], key: str) -> str:
     """Return a figure to four places, or to three where there are intervals to show."""
     value = row.get(key, "")
+    if key == "negatives":
+        return str(AGAINST.get(value, value))
     if not isinstance(value, float):
         return f"{value}"
     if "eer_low" not in row:

@@ -3,13 +3,14 @@
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import cycle, product
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from camid.metrics import equal_error_rate, roc, roc_auc
@@ -19,6 +20,15 @@ Judged = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 TITLES = {"lukas": "Lukas", "li": "Li"}
 COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#8d5a97", "#c98a1b")
+STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
+"""Of lines: more curves than colours are told apart by these."""
+NARROW, WIDE = 5.6, 8.6
+"""Inches."""
+LEGEND_INSIDE = 5
+"""Curves whose legend leaves a ROC room; that of more is beside it."""
+
+ONE_COLUMN = 3
+"""Methods whose histograms are below one another; those of more are in two columns."""
 
 _TIGHT = {"handlelength": 1.2, "handletextpad": 0.5, "columnspacing": 0.9}
 
@@ -32,44 +42,83 @@ NAMED_COLUMNS = 24
 
 
 def roc_figure(curves: Mapping[str, Judged]) -> Figure:
-    """Return the ROC of each method: true-accept rate over false-accept rate, log axis."""
-    figure = Figure(figsize=(5.6, 4.4), layout="constrained")
+    """Return the ROC of each method: true-accept rate over false-accept rate, log axis.
+
+    Many methods are named beside their curves, the lowest EER first.
+    """
+    are_many = len(curves) > LEGEND_INSIDE
+    figure = Figure(figsize=(WIDE if are_many else NARROW, 4.4), layout="constrained")
     axes = figure.subplots()
     floor = min(1 / max(int(np.sum(labels == 0)), 1) for labels, _ in curves.values()) / 2
-    for colour, (method, (labels, scores)) in zip(cycle(COLOURS), curves.items(), strict=False):
+    width, eers = 1.2 if are_many else 1.5, []
+    looks = cycle(product(STYLES, COLOURS))
+    for (style, colour), (method, (labels, scores)) in zip(looks, curves.items(), strict=False):
         curve = roc(labels, scores)
         eer, auc = equal_error_rate(labels, scores), roc_auc(labels, scores)
         name = f"{TITLES.get(method, method)}: EER {eer:.3f}, AUC {auc:.3f}"
-        axes.step(np.maximum(curve.fpr, floor), curve.tpr, where="post", color=colour, label=name)
+        x, y = np.maximum(curve.fpr, floor), curve.tpr
+        axes.step(x, y, where="post", color=colour, ls=style, lw=width, label=name)
+        eers.append(eer)
     rates = np.geomspace(floor, 1, 200)
     axes.plot(rates, 1 - rates, color="0.6", lw=0.8, ls=":", label="equal errors")
     axes.plot(rates, rates, color="0.6", lw=0.8, label="chance")
     axes.set(xscale="log", xlim=(floor, 1), ylim=(0, 1.01))
     axes.set(xlabel="false-accept rate", ylabel="true-accept rate", title="ROC")
-    axes.legend(loc="lower right", facecolor="white", framealpha=0.9, edgecolor="none")
+    if are_many:
+        best_first = [axes.lines[i] for i in np.argsort(eers, kind="stable")]
+        figure.legend(
+            handles=[*best_first, *axes.lines[len(eers) :]],
+            loc="outside right center",
+            frameon=False,
+            fontsize=8,
+            handlelength=3,
+        )
+    else:
+        axes.legend(loc="lower right", facecolor="white", framealpha=0.9, edgecolor="none")
     _plain(axes)
     return figure
 
 
-def histogram_figure(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Figure:
-    """Return histograms of each method's scores, one curve a kind of comparison (its key)."""
-    figure = Figure(figsize=(5.6, 2.7 * len(scores)), layout="constrained")
-    panels = figure.subplots(len(scores), squeeze=False)[:, 0]
-    for axes, (method, kinds) in zip(panels, scores.items(), strict=True):
+def histogram_figure(
+    scores: Mapping[str, Mapping[str, NDArray[np.float64]]], *, score: str = "score"
+) -> Figure:
+    """Return histograms of each method's scores, one curve a kind of comparison (its key).
+
+    All methods have scored the same comparisons; ``score`` says what their scores are.
+    """
+    num_columns = 1 if len(scores) <= ONE_COLUMN else 2
+    num_rows = -(-len(scores) // num_columns)
+    width = NARROW if num_columns == 1 else WIDE
+    figure = Figure(figsize=(width, 2.5 * num_rows + 0.5), layout="constrained")
+    panels: list[Axes] = list(figure.subplots(num_rows, num_columns, squeeze=False).flat)
+    for axes in panels[len(scores) :]:
+        axes.set_axis_off()
+    for axes, (method, kinds) in zip(panels, scores.items(), strict=False):
         values = np.concatenate(list(kinds.values()))
         low, high = np.quantile(values, [0.0005, 0.9995])
         edges = np.linspace(low, max(high, low + 1e-9), 60)
         for colour, (kind, sample) in zip(cycle(COLOURS), kinds.items(), strict=False):
             if len(sample):
-                clipped = np.clip(sample, edges[0], edges[-1])
+                heights, _ = np.histogram(np.clip(sample, low, edges[-1]), edges, density=True)
                 label = f"{kind} ({len(sample):,})"
-                how = {"histtype": "stepfilled", "alpha": 0.3, "lw": 1.3, "edgecolor": colour}
-                axes.hist(clipped, edges, density=True, color=colour, label=label, **how)
-        axes.set(title=TITLES.get(method, method), xlabel="normalised correlation", yscale="log")
-        axes.set_ylabel("density")
-        axes.set_ylim(top=axes.get_ylim()[1] * 3)
-        axes.legend(frameon=False, ncols=len(kinds), loc="upper right", fontsize=7.5, **_TIGHT)
+                axes.stairs(
+                    heights, edges, fill=True, fc=(colour, 0.2), ec=colour, lw=1, label=label
+                )
+        axes.set(title=TITLES.get(method, method), yscale="log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         _plain(axes)
+    figure.supxlabel(score, fontsize=10)
+    figure.supylabel("density", fontsize=10)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=len(labels),
+        frameon=False,
+        fontsize=8,
+        **_TIGHT,
+    )
     return figure
 
 

@@ -10,6 +10,8 @@ from camid.calibration import cllr, cllr_min, cross_fitted
 from camid.compared import Compared
 from camid.comparisons import ComparisonList
 from camid.intervals import Estimate, resampled, resampled_rank1
+from camid.metrics import single_threshold
+from camid.study import study_figures
 
 Scores = NDArray[np.float64]
 Row = dict[str, Any]
@@ -20,6 +22,14 @@ LEVELS_OF = {
     "same-model": {"same-model"},
 }
 """Levels of the negatives that each kind of row is judged on."""
+SAME_DEVICE = "same device"
+KINDS = {
+    SAME_DEVICE: {"same-device"},
+    "other model": {"same-make", "other-make"},
+    "same model": {"same-model"},
+    "unknown model": {"unknown"},
+}
+"""Levels of each kind of comparison that a histogram tells apart."""
 MIN_FOLDS = 3
 NUM_FOLDS = 5
 
@@ -31,8 +41,11 @@ def judged_rows(
     num_crops: Sequence[int],
     split: str,
     seed: int,
+    single_threshold_fpr: float,
 ) -> tuple[list[Row], list[Row]]:
     """Return a row for every method and condition, and one for every difference of two methods.
+
+    A method of the study has its stated figures beside ours, where all negatives count.
 
     Parameters
     ----------
@@ -45,6 +58,8 @@ def judged_rows(
         Name of the split that the devices are tested of.
     seed
         Draws the resamples, and the folds that calibrate one another.
+    single_threshold_fpr
+        Where the study's convention puts its only threshold.
     """
     rows: list[Row] = []
     differences: list[Row] = []
@@ -61,10 +76,35 @@ def judged_rows(
                 "negatives": negatives,
                 "split": split,
             }
-            some, more = _judged(listed, found, chosen, seed=seed)
-            rows += [{"method": row.pop("method"), **condition, **row} for row in some]
-            differences += [{"method": row.pop("method"), **condition, **row} for row in more]
+            some, more = _judged(listed, found, chosen, seed=seed, fpr=single_threshold_fpr)
+            for row in some:
+                stated = study_figures(row["method"]) if negatives == "all" else {}
+                rows.append({"method": row["method"], **condition, **row, **stated})
+            differences += [{"method": row["method"], **condition, **row} for row in more]
     return rows, differences
+
+
+def scores_by_kind(
+    listed: ComparisonList, scores: Mapping[str, Scores]
+) -> dict[str, dict[str, Scores]]:
+    """Return each method's scores at the largest number of crops by :data:`KINDS` that there are.
+
+    They are those that rows of negatives "all" are judged on.
+    """
+    most = {method: values[:, -1] for method, values in scores.items()}
+    levels = np.array([pair.level for pair in listed.comparisons])
+    chosen = _chosen(listed, most, "all")
+    members = {kind: chosen & np.isin(levels, sorted(of)) for kind, of in KINDS.items()}
+    return {
+        method: {kind: values[these] for kind, these in members.items() if these.any()}
+        for method, values in most.items()
+    }
+
+
+def labelled(kinds: Mapping[str, Scores]) -> tuple[NDArray[np.int64], Scores]:
+    """Return labels and scores of all kinds; those of :data:`SAME_DEVICE` have label 1."""
+    labels = np.repeat([kind == SAME_DEVICE for kind in kinds], [len(v) for v in kinds.values()])
+    return labels.astype(np.int64), np.concatenate(list(kinds.values()))
 
 
 def images_a_side(listed: ComparisonList) -> str:
@@ -108,6 +148,7 @@ def _judged(
     chosen: NDArray[np.bool_],
     *,
     seed: int,
+    fpr: float,
 ) -> tuple[list[Row], list[Row]]:
     first, second = _devices(listed)[:, chosen]
     labels = np.array([pair.label for pair in listed.comparisons])[chosen]
@@ -129,6 +170,7 @@ def _judged(
         row: Row = {"method": method}
         for part in parts:
             row |= dict(_flat(part.estimates(method)))
+        row |= single_threshold(labels, values, fpr=fpr).figures()
         rows.append(row | _costs(compared, values, num_devices, seed=seed) | counts)
         if method != baseline:
             for part in parts:

@@ -1,6 +1,6 @@
 """Error rates of scores: higher means more surely the same device; label 1 = same device."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -102,12 +102,16 @@ class SingleThreshold:
     The study's Table 1 shows such figures: its "EER" and AUC add up to 1.
     """
 
-    auc: float
-    """Area below the two lines: (1 + tpr − fpr) / 2."""
     eer: float
     """What the study calls EER: 1 − auc."""
+    auc: float
+    """Area below the two lines: (1 + tpr − fpr) / 2."""
     crossing: float
     """Where false accepts equal false rejects on the two lines."""
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures by the names that result rows have: ``single_threshold_eer``, …."""
+        return {f"single_threshold_{name}": value for name, value in asdict(self).items()}
 
 
 def single_threshold(labels: ArrayLike, scores: ArrayLike, *, fpr: float = 1e-3) -> SingleThreshold:

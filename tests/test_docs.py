@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from camid.cli import main
 from camid.config import load_config
+from camid.study import STUDY
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -67,6 +68,12 @@ def test_the_results_table_has_a_figure_in_every_row():
     for row in rows:
         figures = [cell.strip() for cell in row.split("|")]
         assert all(re.fullmatch(r"0\.\d{3,4}|–", figure) for figure in figures), row
+
+
+@pytest.mark.parametrize(("method", "name"), [("lukas", "Lukas"), ("li", "Li")])
+def test_the_study_s_rows_are_what_it_states(method, name):
+    of = STUDY[method]
+    assert f"| {name} | {of.crossing} | – | {of.rank1} | {of.eer} | {of.auc} |" in README
 
 
 def test_what_stores_take_is_what_the_plan_says(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from camid.config import Config
 from camid.folder import Folder
+from camid.judging import SAME_DEVICE, labelled
 from camid.metrics import recognised, roc
 from camid.pattern_files import PatternFile, enrolment_digest, pattern_name, write_pattern
 from camid.records import ImageRecord, manifest_table
@@ -28,7 +29,6 @@ from camid.splits import Gallery, Split, enrolled
 from camid.store import Store, open_store, write_table
 from camid.summary import data_summary
 
-SAME_DEVICE = "same device"
 SHOWN_PATTERNS = 4
 MEMORY_PER_PIXEL = 12
 """Bytes that scoring takes for a pixel of a chunk's queries: residuals, as read and enhanced."""
@@ -252,19 +252,16 @@ def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> 
     from camid.figures import histogram_figure, matrix_figure, pattern_figure, png, roc_figure
 
     kinds = {method: result.comparisons(method) for method in METHODS}
-    curves = {}
-    for method, parts in kinds.items():
-        positives = parts[SAME_DEVICE]
-        negatives = np.concatenate([part for kind, part in parts.items() if kind != SAME_DEVICE])
-        labels = np.repeat([1, 0], [len(positives), len(negatives)])
-        curves[method] = (labels, np.concatenate([positives, negatives]))
+    curves = {method: labelled(parts) for method, parts in kinds.items()}
     shown = {}
     for device in result.gallery.devices[:SHOWN_PATTERNS]:
         with PatternFile(patterns, device) as pattern:
             shown[device] = pattern.read(next(iter(pattern.positions)))
     write_csv(folder, ROC_POINTS, [p for m, judged in curves.items() for p in _corners(m, *judged)])
     folder.write(PICTURES["roc"], png(roc_figure(curves)))
-    folder.write(PICTURES["histograms"], png(histogram_figure(kinds)))
+    folder.write(
+        PICTURES["histograms"], png(histogram_figure(kinds, score="normalised correlation"))
+    )
     means = {m: mean_scores(result.contest.queries, s) for m, s in result.scores.items()}
     matrix = matrix_figure(means, result.gallery.devices, models=result.contest.models)
     folder.write(PICTURES["matrix"], png(matrix))

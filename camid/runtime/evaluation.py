@@ -15,8 +15,9 @@ from camid.config import Config
 from camid.drawn_lists import drawn_list, gallery_list
 from camid.evidence import Evidence, scores
 from camid.folder import Folder
-from camid.judging import Row, judged_rows
+from camid.judging import Row, judged_rows, labelled, scores_by_kind
 from camid.methods import METHODS, Method
+from camid.report import PICTURES
 from camid.row_groups import RowGroups
 from camid.runtime.output import (
     CONFIG,
@@ -38,7 +39,7 @@ from camid.tiles import list_positions, position_evidence
 
 MEMORY_OF_SCORING = 5 * 2**29
 """Bytes that a task of scoring takes: sides, and what a method makes of them."""
-LOGGED_FILES = (CONFIG, INPUTS, TABLE, LIST, SCORES, DIFFERENCES)
+LOGGED_FILES = (CONFIG, INPUTS, TABLE, LIST, SCORES, DIFFERENCES, *PICTURES.values())
 
 
 def chosen_methods(names: Sequence[str]) -> dict[str, Method]:
@@ -59,7 +60,7 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
     """Score a comparison list of the store at ``config.paths.store``; return the result rows.
 
     The list is drawn once and kept in the output folder, or read from where the configuration
-    says. Writes list, scores, figures and differences, and an MLflow run a method.
+    says. Writes list, scores, figures, differences and pictures, and an MLflow run a method.
 
     Raises
     ------
@@ -77,13 +78,20 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
     with clock.stage("judge"):
         num_crops = config.comparisons.num_crops if listed.crop_size else ()
         rows, differences = judged_rows(
-            listed, found, num_crops=num_crops, split=config.split, seed=config.seed
+            listed,
+            found,
+            num_crops=num_crops,
+            split=config.split,
+            seed=config.seed,
+            single_threshold_fpr=config.metrics.single_threshold_fpr,
         )
     if not rows:
         raise ValueError(f"{config.paths.store}: the comparison list has nothing to judge on")
     for row in rows:
         row["seconds"] = seconds[row["method"]] / len(listed.comparisons)
     _write(output, listed, found, rows, differences)
+    with clock.stage("figures"):
+        _write_figures(output.folder, listed, found)
     with clock.stage("tracking"):
         for method in methods:
             _track(method, rows, config, store, folder=output.folder, listed=listed)
@@ -209,6 +217,16 @@ def _write(
     write_table(output.folder, SCORES, pa.table(columns).replace_schema_metadata(digest))
     write_csv(output.folder, TABLE, rows)
     output.folder.write(DIFFERENCES, (json.dumps(list(differences), indent=2) + "\n").encode())
+
+
+def _write_figures(folder: Folder, listed: ComparisonList, found: Mapping[str, Any]) -> None:
+    """Draw the scores at the largest number of crops: ROC, and histograms by kind."""
+    from camid.figures import histogram_figure, png, roc_figure
+
+    kinds = scores_by_kind(listed, found)
+    curves = {method: labelled(parts) for method, parts in kinds.items()}
+    folder.write(PICTURES["roc"], png(roc_figure(curves)))
+    folder.write(PICTURES["histograms"], png(histogram_figure(kinds)))
 
 
 def _track(

@@ -2,15 +2,19 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import mlflow
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from camid.comparisons import read_list
 from camid.methods import METHODS
-from camid.runtime.output import DIFFERENCES, LIST, SCORES
+from camid.report import csv_rows
+from camid.runtime.output import DIFFERENCES, LIST, SCORES, TABLE
 from camid.runtime.workflow import make_baselines, make_evaluation
+from camid.study import study_figures
 
 from .conftest import Place
 
@@ -29,6 +33,7 @@ def drawn(ray_here, made, tmp_path_factory):
     root = tmp_path_factory.mktemp("drawn")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAMID_HOME", str(root / "home"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         return make_evaluation(config_of(made, str(root / "out"), *DRAWN))
 
 
@@ -38,6 +43,33 @@ def test_every_method_has_a_row_for_each_number_of_crops_and_kind_of_negatives(d
     kinds = ("all", "different-model", "same-model")
     assert found == {(m, n, k) for m in METHODS for n in (1, 4) for k in kinds}
     assert all(row["images"] == "4+2" and row["seconds"] > 0 for row in rows)
+
+
+def test_a_method_of_the_study_stands_beside_what_the_study_states(drawn):
+    output, rows = drawn
+    for row in rows:
+        stated = study_figures(row["method"]) if row["negatives"] == "all" else {}
+        assert {name: row[name] for name in row if name.startswith("study_")} == stated
+        single = [row[f"single_threshold_{name}"] for name in ("eer", "auc", "crossing")]
+        assert sum(single[:2]) == pytest.approx(1)
+        assert 0 <= single[2] <= 0.5
+    table = csv_rows(output.folder, TABLE)
+    assert (table[0]["study_images"], table[0]["study_crossing"]) == ("50+1", "0.152")
+
+
+def test_scores_are_drawn_and_mlflow_has_the_pictures_and_our_figures(drawn):
+    output, _ = drawn
+    pictures = {"figures/roc.png", "figures/histograms.png"}
+    assert {name for name in output.folder.files() if "figures/" in name} == pictures
+    assert all(output.folder.read(name).startswith(b"\x89PNG") for name in pictures)
+    mlflow.set_tracking_uri(f"sqlite:///{Path(output.folder.uri).parent}/home/mlflow.db")
+    runs = mlflow.search_runs(["1"], output_format="list")
+    assert {run.info.run_name for run in runs} == set(METHODS)
+    for run in runs:
+        files = mlflow.MlflowClient().list_artifacts(run.info.run_id, "figures")
+        assert {file.path for file in files} == pictures
+        assert run.data.metrics["test/single_threshold_eer"] <= 0.5
+        assert not any("study" in name for name in run.data.metrics)
 
 
 def test_planted_patterns_are_found_and_more_crops_tell_more(drawn):

@@ -1,11 +1,28 @@
 import numpy as np
 import pytest
 
-from camid.figures import matrix_figure, pattern_figure, png
+from camid.figures import histogram_figure, matrix_figure, pattern_figure, png, roc_figure
 
 DEVICES = ["3", "1", "2"]
 MODELS = ["Acme B", "Acme A", "Acme B"]
 SCORES = np.array([[0.9, 0.1, 0.3], [0.2, 0.8, np.nan], [0.4, -0.1, 0.7]])
+
+
+def methods(count):
+    """Scores of methods by kind, each better than the one before."""
+    rng = np.random.default_rng(1)
+    return {
+        f"method {number}": {
+            "same device": rng.normal(1 + number / 4, size=200),
+            "other model": rng.normal(size=200),
+        }
+        for number in range(count)
+    }
+
+
+def curves(count):
+    labels = np.repeat([1, 0], 200)
+    return {name: (labels, np.concatenate([*of.values()])) for name, of in methods(count).items()}
 
 
 def drawn(figure):
@@ -59,6 +76,38 @@ def test_any_name_can_be_drawn(name):
     assert png(pattern_figure({name: np.eye(8, dtype=np.float32)}), dpi=40)
 
 
-def test_equal_figures_are_equal_bytes():
-    made = [png(matrix_figure({"lukas": SCORES}, DEVICES, models=MODELS)) for _ in range(2)]
-    assert made[0] == made[1]
+@pytest.mark.parametrize(
+    "figure",
+    [
+        lambda: matrix_figure({"lukas": SCORES}, DEVICES, models=MODELS),
+        lambda: roc_figure(curves(7)),
+        lambda: histogram_figure(methods(4)),
+    ],
+)
+def test_equal_figures_are_equal_bytes(figure):
+    assert png(figure(), dpi=60) == png(figure(), dpi=60)
+
+
+def test_no_two_of_twenty_curves_look_alike():
+    lines = roc_figure(curves(20)).axes[0].lines[:20]
+    assert len({(line.get_color(), str(line._dash_pattern)) for line in lines}) == 20
+
+
+def test_a_few_curves_are_named_in_the_axes_and_many_beside_them_the_best_first():
+    few, many = roc_figure(curves(3)), roc_figure(curves(8))
+    assert len(few.axes[0].get_legend().get_texts()) == 3 + 2
+    assert many.axes[0].get_legend() is None
+    (legend,) = many.legends
+    names = [text.get_text().split(":")[0] for text in legend.get_texts()]
+    assert set(names) == {*curves(8), "equal errors", "chance"}
+    assert names[0] == "method 7"
+    assert names[-3:] == ["method 0", "equal errors", "chance"]
+
+
+def test_every_method_has_a_histogram_and_the_kinds_are_named_once():
+    figure = histogram_figure(methods(5), score="correlation")
+    shown = [axes.get_title() for axes in figure.axes if axes.axison]
+    assert shown == list(methods(5))
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["same device (200)", "other model (200)"]
+    assert figure.get_supxlabel() == "correlation"

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from camid.comparisons import Comparison, ComparisonList, ListedSide
-from camid.judging import images_a_side, judged_rows
-from camid.metrics import equal_error_rate, recognition_rate, roc_auc
+from camid.judging import images_a_side, judged_rows, labelled, scores_by_kind
+from camid.metrics import equal_error_rate, recognition_rate, roc_auc, single_threshold
+from camid.study import study_figures
 
 NUM_DEVICES, NUM_QUERIES = 8, 12
+STATED = {"split": "all", "seed": 1, "single_threshold_fpr": 1e-2}
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def scores(listed, rng):
 
 
 def rows_of(listed, scores, **more):
-    rows, differences = judged_rows(listed, scores, num_crops=(), split="all", seed=1, **more)
+    rows, differences = judged_rows(listed, scores, num_crops=(), **STATED, **more)
     return {(row["method"], row["negatives"]): row for row in rows}, differences
 
 
@@ -60,6 +62,9 @@ def test_figures_are_those_of_the_plain_functions(listed, scores):
         row = rows[method, "all"]
         assert row["eer"] == pytest.approx(equal_error_rate(labels, values[:, 0]))
         assert row["auc"] == pytest.approx(roc_auc(labels, values[:, 0]))
+        single = single_threshold(labels, values[:, 0], fpr=1e-2)
+        assert row["single_threshold_eer"] == single.eer == 1 - row["single_threshold_auc"]
+        assert row["single_threshold_crossing"] == single.crossing
         matrix = values.reshape(-1, NUM_DEVICES)
         assert row["rank1"] == pytest.approx(recognition_rate(own, matrix))
         assert row["eer_low"] <= row["eer"] <= row["eer_high"]
@@ -72,6 +77,31 @@ def test_negatives_of_one_model_are_harder_and_judged_on_their_own(listed, score
     assert rows["good", "different-model"]["num_negatives"] == 6 * NUM_DEVICES * NUM_QUERIES
     assert rows["good", "same-model"]["eer"] > rows["good", "different-model"]["eer"]
     assert "rank1" not in rows["good", "same-model"]
+
+
+def test_what_the_study_states_stands_where_all_negatives_count(listed, scores):
+    rows, _ = rows_of(listed, {"lukas": scores["worse"], "new": scores["good"]})
+    assert rows["lukas", "all"].items() >= study_figures("lukas").items()
+    others = [row for key, row in rows.items() if key != ("lukas", "all")]
+    assert others
+    assert not any(name.startswith("study") for row in others for name in row)
+
+
+def test_scores_by_kind_are_those_that_are_judged(listed, scores):
+    few_and_many = {method: np.hstack([values - 9, values]) for method, values in scores.items()}
+    few_and_many["worse"][0] = np.nan
+    rows, _ = judged_rows(listed, few_and_many, num_crops=(1, 4), **STATED)
+    for method, kinds in scores_by_kind(listed, few_and_many).items():
+        assert list(kinds) == ["same device", "other model", "same model"]
+        labels, values = labelled(kinds)
+        (row,) = [
+            row
+            for row in rows
+            if (row["method"], row["num_crops"], row["negatives"]) == (method, 4, "all")
+        ]
+        assert row["eer"] == pytest.approx(equal_error_rate(labels, values))
+        assert (labels.sum(), (1 - labels).sum()) == (row["num_positives"], row["num_negatives"])
+        assert len(kinds["same model"]) == NUM_DEVICES * NUM_QUERIES
 
 
 def test_a_difference_has_a_verdict_with_its_interval(listed, scores):

@@ -70,18 +70,6 @@ def test_gaussian_scores_have_the_theory_s_error_rates():
     )
 
 
-def test_the_study_s_figures_are_those_of_one_threshold():
-    """Table 1: a knee at no false accept and 0.8212 true accepts gives its EER, AUC and 0.152."""
-    positives = np.where(np.arange(10000) < 8212, 2.0, 0.0)
-    labels = np.repeat([1, 0], 10000)
-    scores = np.concatenate([positives, np.linspace(0, 1, 10000)])
-    found = single_threshold(labels, scores, fpr=1e-5)
-    assert found.auc == pytest.approx(0.9106, abs=1e-4)
-    assert found.eer == pytest.approx(0.0894, abs=1e-4)
-    assert found.crossing == pytest.approx(0.152, abs=1e-3)
-    assert found.eer + found.auc == 1
-
-
 @given(scored, st.floats(1e-3, 0.9))
 def test_the_one_threshold_s_crossing_lies_on_its_two_lines(pairs, fpr):
     labels, scores = split(pairs)

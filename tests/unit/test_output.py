@@ -37,6 +37,7 @@ def test_another_configuration_or_input_is_named_and_fresh_replaces_it(
 def test_fresh_deletes_what_pipelines_write_and_nothing_else(tmp_path):
     output = claimed(config(tmp_path), fresh=False)
     output.folder.write("patterns/device=1.parquet", b"ours")
+    output.folder.write("figures/roc.png", b"ours")
     output.folder.write("store/store.json", b"ours, but not of this pipeline")
     for name in ("report.html", "data.json", "stages.csv"):
         output.folder.write(name, b"ours")

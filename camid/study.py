@@ -1,0 +1,45 @@
+"""The figures that the study states for its methods, to stand beside ours.
+
+Škrabec and Ghosh, "Deep learning for source digital camera identification", EURECOM, 2021: Table 1
+for the baselines, which its Table 2 repeats, and Table 2 for the Siamese network. All are of
+SOCRatES, each on comparisons of its own, which ours are not.
+"""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """What the study states of one method; rates 0…1."""
+
+    images: str
+    """On the first side + on the second, as ``images`` of a result row."""
+    eer: float
+    """What the study calls EER. Of the baselines it is 1 − AUC, as their ROC has one threshold."""
+    auc: float
+    """Area under the ROC that the study drew."""
+    rank1: float | None = None
+    """Share of images whose most correlated pattern is their own device's, where it is stated."""
+    crossing: float
+    """Where false accepts equal false rejects on that ROC, interpolated.
+
+    Of the baselines it follows from the AUC: two straight lines meet at no false accept and a
+    true-accept rate of 2·AUC − 1. The network's EER and AUC do not add up to 1; it is their EER.
+    """
+
+
+STUDY = {
+    "lukas": Stated(images="50+1", eer=0.0894, auc=0.9106, rank1=0.9191, crossing=0.152),
+    "li": Stated(images="50+1", eer=0.0921, auc=0.9079, rank1=0.9164, crossing=0.156),
+    "siamese": Stated(images="4+4", eer=0.136, auc=0.9447, crossing=0.136),
+}
+"""By method; the network's are means of 40 crops."""
+
+
+def study_figures(method: str) -> dict[str, str | float]:
+    """Return what is stated of a method by the names of result rows: ``study_eer``, ….
+
+    Empty for a method that the study does not have.
+    """
+    stated = asdict(STUDY[method]) if method in STUDY else {}
+    return {f"study_{name}": value for name, value in stated.items() if value is not None}
