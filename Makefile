@@ -40,7 +40,7 @@ preprocess: $(READY)  ## Photographs → strip store
 baselines: $(READY)  ## Strip store → error rates of Lukas and Li
 	@$(BIN)/python pipelines/baselines.py $(FLAGS)
 
-evaluate: $(READY)  ## Strip store → every method on one comparison list, with intervals
+evaluate: $(READY)  ## Strip store → methods on one comparison list, with intervals
 	@$(BIN)/python pipelines/evaluate.py $(FLAGS)
 
 ui: $(READY)  ## MLflow's pages over all runs, on this machine (PORT=5000)

@@ -239,8 +239,8 @@ class Evaluate:
     A gallery compares every query with every enrolled device, as the baselines do: whole strips,
     or, as ``gallery-crops``, crops of the size and number that ``comparisons`` says.
     """
-    methods: tuple[str, ...] = ()
-    """Names of methods; empty for all."""
+    methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("lukas", "li", "classical")
+    """Names of methods, or ``[all]``."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

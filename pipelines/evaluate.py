@@ -1,4 +1,4 @@
-"""Strip store → every method on one comparison list: ``python pipelines/evaluate.py``."""
+"""Strip store → methods on one comparison list: ``python pipelines/evaluate.py``."""
 
 from camid.commandline import EVALUATION, pipeline, print_results
 from camid.config import Config
@@ -7,7 +7,7 @@ from camid.runtime.workflow import make_evaluation
 
 @pipeline("evaluate")
 def main(config: Config, *, fresh: bool) -> None:
-    """Score one comparison list with every method; print error rates and their intervals."""
+    """Score one comparison list with some methods; print error rates and their intervals."""
     output, rows = make_evaluation(config, fresh=fresh)
     title = f"{rows[0]['images']} images, crops of {rows[0]['crop_size']} px"
     print_results(rows, title=title, folder=output.folder.uri, columns=EVALUATION)

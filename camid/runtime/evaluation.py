@@ -39,11 +39,13 @@ from camid.tiles import list_positions, position_evidence
 
 MEMORY_OF_SCORING = 5 * 2**29
 """Bytes that a task of scoring takes: sides, and what a method makes of them."""
+ALL = "all"
+"""Stands for the names of all methods."""
 LOGGED_FILES = (CONFIG, INPUTS, TABLE, LIST, SCORES, DIFFERENCES, *PICTURES.values())
 
 
 def chosen_methods(names: Sequence[str]) -> dict[str, Method]:
-    """Return the methods of these names in the order of the registry, or all.
+    """Return the methods of these names, or all, in the order of the registry.
 
     Raises
     ------
@@ -51,9 +53,9 @@ def chosen_methods(names: Sequence[str]) -> dict[str, Method]:
         If a name is not known.
     """
     for name in names:
-        if name not in METHODS:
-            raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}")
-    return {name: method for name, method in METHODS.items() if name in (names or METHODS)}
+        if name not in {*METHODS, ALL}:
+            raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}, or {ALL}")
+    return {name: method for name, method in METHODS.items() if {name, ALL} & set(names)}
 
 
 def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split) -> list[Row]:

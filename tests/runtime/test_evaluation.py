@@ -20,7 +20,12 @@ from .conftest import Place
 
 pytestmark = pytest.mark.usefixtures("ray_here", "home")
 
-DRAWN = ["comparisons.num_pairs=80", "comparisons.num_crops=[1,4]", "comparisons.num_images=[4,2]"]
+DRAWN = [
+    "evaluate.methods=[all]",
+    "comparisons.num_pairs=80",
+    "comparisons.num_crops=[1,4]",
+    "comparisons.num_images=[4,2]",
+]
 
 
 def config_of(made: Place, out: str, *settings: str):
