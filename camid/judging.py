@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from camid.calibration import cllr, cllr_min, cross_fitted
 from camid.compared import Compared
-from camid.comparisons import ComparisonList
+from camid.comparisons import ComparisonList, overlap
 from camid.intervals import Estimate, resampled, resampled_rank1
 from camid.metrics import single_threshold
 from camid.study import study_figures
@@ -16,10 +16,12 @@ from camid.study import study_figures
 Scores = NDArray[np.float64]
 Row = dict[str, Any]
 
+SAME_SIZE = "same-size"
 LEVELS_OF = {
     "all": {"same-model", "same-make", "other-make", "unknown"},
     "different-model": {"same-make", "other-make"},
     "same-model": {"same-model"},
+    SAME_SIZE: {"same-model", "same-make", "other-make", "unknown"},
 }
 """Levels of the negatives that each kind of row is judged on."""
 SAME_DEVICE = "same device"
@@ -42,6 +44,7 @@ def judged_rows(
     split: str,
     seed: int,
     single_threshold_fpr: float,
+    is_same_size: NDArray[np.bool_] | None = None,
 ) -> tuple[list[Row], list[Row]]:
     """Return a row for every method and condition, and one for every difference of two methods.
 
@@ -60,13 +63,16 @@ def judged_rows(
         Draws the resamples, and the folds that calibrate one another.
     single_threshold_fpr
         Where the study's convention puts its only threshold.
+    is_same_size
+        Which comparisons are of images of one pixel size; all, if not told.
     """
+    told_apart = [n for n in LEVELS_OF if n != SAME_SIZE or not np.all(is_same_size)]
     rows: list[Row] = []
     differences: list[Row] = []
     for index, number in enumerate(tuple(num_crops) or (0,)):
         found = {method: values[:, index] for method, values in scores.items()}
-        for negatives in LEVELS_OF:
-            chosen = _chosen(listed, found, negatives)
+        for negatives in told_apart:
+            chosen = _chosen(listed, found, negatives, is_same_size)
             if not chosen.any():
                 continue
             condition = {
@@ -75,6 +81,7 @@ def judged_rows(
                 "num_crops": number or "all",
                 "negatives": negatives,
                 "split": split,
+                **_reach(listed, chosen, number),
             }
             some, more = _judged(listed, found, chosen, seed=seed, fpr=single_threshold_fpr)
             for row in some:
@@ -118,7 +125,10 @@ def images_a_side(listed: ComparisonList) -> str:
 
 
 def _chosen(
-    listed: ComparisonList, scores: Mapping[str, Scores], negatives: str
+    listed: ComparisonList,
+    scores: Mapping[str, Scores],
+    negatives: str,
+    is_same_size: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Return the comparisons that take part: negatives of a kind, and positives of their devices.
 
@@ -127,12 +137,25 @@ def _chosen(
     levels = np.array([pair.level for pair in listed.comparisons])
     finite = np.all([np.isfinite(values) for values in scores.values()], axis=0)
     negative = finite & np.isin(levels, sorted(LEVELS_OF[negatives]))
+    if negatives == SAME_SIZE and is_same_size is not None:
+        negative &= is_same_size
     devices = _devices(listed)
     taking_part = np.unique(devices[:, negative])
     positive = finite & (levels == "same-device") & np.isin(devices[0], taking_part)
     if not (negative.any() and positive.any()):
         return np.zeros(len(levels), bool)
     return np.asarray(negative | positive)
+
+
+def _reach(listed: ComparisonList, chosen: NDArray[np.bool_], number: int) -> Row:
+    """Return how many crops comparisons have of a number, and how much of them is seen twice."""
+    if not listed.crop_size:
+        return {}
+    crops = [listed.comparisons[i].crops[:number] for i in np.flatnonzero(chosen)]
+    return {
+        "mean_crops": float(np.mean([len(found) for found in crops])),
+        "overlap": float(np.mean([overlap(found, listed.crop_size) for found in crops])),
+    }
 
 
 def _devices(listed: ComparisonList) -> NDArray[np.str_]:

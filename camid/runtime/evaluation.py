@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from camid.blocks import block_evidence, list_blocks
 from camid.comparisons import ComparisonList, read_list, write_list
@@ -86,6 +87,7 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
             split=config.split,
             seed=config.seed,
             single_threshold_fpr=config.metrics.single_threshold_fpr,
+            is_same_size=_same_size(listed, store),
         )
     if not rows:
         raise ValueError(f"{config.paths.store}: the comparison list has nothing to judge on")
@@ -120,6 +122,16 @@ def _listed(store: Store, config: Config, output: Output, split: Split) -> Compa
         listed = gallery_list(gallery, **how)
     write_list(output.folder, LIST, listed)
     return listed
+
+
+def _same_size(listed: ComparisonList, store: Store) -> NDArray[np.bool_]:
+    """Return which comparisons are of images of one pixel size."""
+    sizes = {record.sha256: (record.width, record.height) for record in store.images()}
+    first, second = (
+        np.array([sizes[listed.sides[side].images[0]] for side in sides])
+        for sides in zip(*((pair.first, pair.second) for pair in listed.comparisons), strict=True)
+    )
+    return np.asarray((first == second).all(axis=1))
 
 
 def _scores(

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from camid.comparisons import Comparison, ComparisonList, ListedSide
+from camid.comparisons import Comparison, ComparisonList, Crop, ListedSide
 from camid.judging import images_a_side, judged_rows, labelled, scores_by_kind
 from camid.metrics import equal_error_rate, recognition_rate, roc_auc, single_threshold
 from camid.study import study_figures
@@ -49,6 +51,11 @@ def scores(listed, rng):
     return {"good": good[:, None], "worse": (good + 2 * rng.standard_normal(len(means)))[:, None]}
 
 
+def side(listed, pair):
+    """Return the device's number of a comparison's second side."""
+    return listed.sides[pair.second].device[1:]
+
+
 def rows_of(listed, scores, **more):
     rows, differences = judged_rows(listed, scores, num_crops=(), **STATED, **more)
     return {(row["method"], row["negatives"]): row for row in rows}, differences
@@ -77,6 +84,31 @@ def test_negatives_of_one_model_are_harder_and_judged_on_their_own(listed, score
     assert rows["good", "different-model"]["num_negatives"] == 6 * NUM_DEVICES * NUM_QUERIES
     assert rows["good", "same-model"]["eer"] > rows["good", "different-model"]["eer"]
     assert "rank1" not in rows["good", "same-model"]
+
+
+def test_impostors_of_one_size_are_judged_on_their_own_where_sizes_differ(listed, scores):
+    """Even devices have one size, odd ones another: a sibling never has one's own."""
+    is_same_size = np.array([(p.first - int(side(listed, p))) % 2 == 0 for p in listed.comparisons])
+    rows, _ = rows_of(listed, scores, is_same_size=is_same_size)
+    found = rows["good", "same-size"]
+    assert found["num_negatives"] == 3 * NUM_DEVICES * NUM_QUERIES
+    assert found["num_positives"] == NUM_DEVICES * NUM_QUERIES
+    assert found["eer"] < rows["good", "same-model"]["eer"]
+    alike, _ = rows_of(listed, scores, is_same_size=np.ones_like(is_same_size))
+    assert set(alike) == set(rows) - {("good", "same-size"), ("worse", "same-size")}
+
+
+def test_a_row_tells_how_many_crops_there_were_and_how_much_was_seen_twice(listed, scores):
+    crops = (Crop(0, 0, 0, 0), Crop(0, 0, 0, 64), Crop(256, 0, 0, 0))
+    pairs = tuple(replace(pair, crops=crops[: 2 + pair.label]) for pair in listed.comparisons)
+    cropped = replace(listed, crop_size=128, comparisons=pairs)
+    once_and_thrice = {method: np.hstack([v, v]) for method, v in scores.items()}
+    rows, _ = judged_rows(cropped, once_and_thrice, num_crops=(1, 3), **STATED)
+    first, last = (next(r for r in rows if r["num_crops"] == n) for n in (1, 3))
+    assert (first["mean_crops"], first["overlap"]) == (1, 0)
+    share = np.mean([pair.label for pair in pairs])
+    assert last["mean_crops"] == pytest.approx(2 + share)
+    assert last["overlap"] == pytest.approx(share / 6 + (1 - share) / 4)
 
 
 def test_what_the_study_states_stands_where_all_negatives_count(listed, scores):
