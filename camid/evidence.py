@@ -22,7 +22,7 @@ class Evidence:
     """What some positions tell of each comparison: a method's sums over the first crops."""
 
     sums: Mapping[str, Sums]
-    """By method: ``(comparison, number of crops, number)``."""
+    """By method: ``(comparison, number of crops, number)``; the last number counts windows."""
 
     def __add__(self, other: "Evidence") -> "Evidence":
         total = dict(self.sums)
@@ -98,8 +98,9 @@ class Ledger:
                 )
             )
         if name not in self._sums:
-            shape = (len(self._listed.comparisons), len(self._num_crops), told.shape[1])
+            shape = (len(self._listed.comparisons), len(self._num_crops), told.shape[1] + 1)
             self._sums[name] = np.zeros(shape)
+        told = np.concatenate([told, np.ones((len(told), 1))], axis=1)
         ranks = np.array([window.rank for window in windows])
         rows = np.array([window.comparison for window in windows])
         for index, number in enumerate(self._num_crops):
@@ -112,8 +113,16 @@ class Ledger:
 
 
 def scores(evidence: Evidence, methods: Mapping[str, Method]) -> dict[str, NDArray[np.float64]]:
-    """Return each method's scores, ``(comparison, number of crops)``."""
-    return {name: methods[name].score(sums) for name, sums in evidence.sums.items()}
+    """Return each method's scores, ``(comparison, number of crops)``.
+
+    NaN where nothing was compared, and 0 where what was compared has no variance: where it is
+    saturated or black there is nothing that two sides could have in common.
+    """
+    found = {}
+    for name, sums in evidence.sums.items():
+        told = methods[name].score(sums[..., :-1])
+        found[name] = np.where((sums[..., -1] > 0) & np.isnan(told), 0.0, told)
+    return found
 
 
 def _rows(

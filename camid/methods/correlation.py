@@ -85,7 +85,7 @@ def centred(windows: Array) -> Array:
 
 
 def ratio(value: Sums, scale: Sums) -> Sums:
-    """Return ``value / scale``, NaN where nothing was compared."""
+    """Return ``value / scale``, NaN where nothing was compared or nothing varies."""
     found = np.full(scale.shape, np.nan)
     np.divide(value, scale, out=found, where=scale > 0)
     return found

@@ -86,6 +86,6 @@ class Method:
     evidence: Callable[[Tile], Sums]
     """What each pair of a tile tells, ``(pair, number)``; sums of it are what ``score`` takes."""
     score: Callable[[Sums], Sums]
-    """Scores of sums ``(…, number)``; NaN where nothing was compared."""
+    """Scores of sums ``(…, number)``; NaN where nothing was compared or nothing varies."""
     scope: Scope = "strip"
     """Whether estimators get a strip, or all of an image that strips cover."""

@@ -15,6 +15,7 @@ from camid.evidence import Evidence, scores
 from camid.images import grey
 from camid.matching import ncc
 from camid.methods import METHODS
+from camid.methods.sides import GREY, mean
 from camid.patterns import intensity_weight, likelihood_pattern
 from camid.row_groups import RowGroups
 from camid.splits import enrolled
@@ -107,6 +108,18 @@ def test_small_tiles_and_any_order_of_positions_tell_the_same(store, gallery, mo
     parted = gathered(gallery, store, order=-1)
     for name in SOME:
         np.testing.assert_allclose(parted[name], whole[name], atol=1e-6)
+
+
+def test_flat_sides_have_nothing_in_common_and_absent_ones_no_score(store, gallery):
+    flat = replace(METHODS["lukas"], second=mean(GREY, np.zeros_like))
+    found = gathered(gallery, store, {"flat": flat, "lukas": METHODS["lukas"]})
+    assert (found["flat"] == 0).all()
+    assert (found["lukas"] != 0).all()
+    position = (0, 64)  # which the devices of smaller images have not
+    with RowGroups(store) as row_groups:
+        part = scores(position_evidence(gallery, position, row_groups, SOME), SOME)["lukas"]
+    small = [gallery.sides[pair.first].device == "c" for pair in gallery.comparisons]
+    assert np.isnan(part[small]).all()
 
 
 def test_each_row_group_is_read_once(store, listed):
