@@ -1,28 +1,26 @@
 """Evaluation: one comparison list, every method, on Ray Data; figures with intervals, tracked."""
 
-import io
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from camid.blocks import block_evidence, list_blocks
 from camid.comparisons import ComparisonList, read_list, write_list
 from camid.config import Config
 from camid.drawn_lists import drawn_list, gallery_list
-from camid.evidence import Evidence, scores
+from camid.evidence import scores
 from camid.folder import Folder
 from camid.judging import Row, judged_rows, labelled, scores_by_kind
 from camid.methods import METHODS, Method
 from camid.report import PICTURES
-from camid.row_groups import RowGroups
+from camid.runtime.gathering import gather
 from camid.runtime.output import (
     CONFIG,
     DIFFERENCES,
+    EVIDENCE,
     INPUTS,
     LIST,
     SCORES,
@@ -32,14 +30,10 @@ from camid.runtime.output import (
 )
 from camid.runtime.session import session
 from camid.runtime.stages import Clock
-from camid.runtime.stream import streamed
 from camid.runtime.tracking import log_files, metrics, open_tracking, tracked_run
 from camid.splits import Split, enrolled
 from camid.store import Store, open_store, write_table
-from camid.tiles import list_positions, position_evidence
 
-MEMORY_OF_SCORING = 5 * 2**29
-"""Bytes that a task of scoring takes: sides, and what a method makes of them."""
 ALL = "all"
 """Stands for the names of all methods."""
 LOGGED_FILES = (CONFIG, INPUTS, TABLE, LIST, SCORES, DIFFERENCES, *PICTURES.values())
@@ -63,7 +57,8 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
     """Score a comparison list of the store at ``config.paths.store``; return the result rows.
 
     The list is drawn once and kept in the output folder, or read from where the configuration
-    says. Writes list, scores, figures, differences and pictures, and an MLflow run a method.
+    says. Writes list, scores, figures, differences and pictures, and an MLflow run a method. What
+    is gathered of the list is kept until then, so that a run that is stopped goes on.
 
     Raises
     ------
@@ -77,9 +72,11 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
     open_tracking()  # a server that is gone is known before the work is done
     listed = _listed(store, config, output, split)
     with session(), clock.stage("score"):
-        found, seconds = _scores(store, listed, output, config, list(methods))
-    with clock.stage("judge"):
         num_crops = config.comparisons.num_crops if listed.crop_size else ()
+        evidence, seconds = gather(store, listed, output.folder, list(methods), num_crops=num_crops)
+        told = scores(evidence, methods)
+    found = {name: told[name] for name in methods if name in told}
+    with clock.stage("judge"):
         rows, differences = judged_rows(
             listed,
             found,
@@ -100,6 +97,7 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
         for method in methods:
             _track(method, rows, config, store, folder=output.folder, listed=listed)
     output.finish(rows)
+    output.folder.delete(EVIDENCE)
     return rows
 
 
@@ -132,84 +130,6 @@ def _same_size(listed: ComparisonList, store: Store) -> NDArray[np.bool_]:
         for sides in zip(*((pair.first, pair.second) for pair in listed.comparisons), strict=True)
     )
     return np.asarray((first == second).all(axis=1))
-
-
-def _scores(
-    store: Store, listed: ComparisonList, output: Output, config: Config, methods: Sequence[str]
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """Return each method's scores ``(comparison, number of crops)``, and its seconds in all."""
-    seconds = dict.fromkeys(methods, 0.0)
-    total = Evidence(sums={})
-    for scope, places in _places(store, listed, methods).items():
-        work = partial(
-            _gathered,
-            scope=scope,
-            store=store.folder.uri,
-            output=output.folder.uri,
-            methods=[name for name in methods if METHODS[name].scope == scope],
-            num_crops=config.comparisons.num_crops if listed.crop_size else (),
-        )
-        tables = [pa.table({"number": [number]}) for number in range(places)]
-        unit = "positions" if scope == "strip" else "blocks"
-        parts: dict[int, Evidence] = {}
-        for result in streamed(
-            tables, work, description="score", unit=unit, memory=MEMORY_OF_SCORING
-        ):
-            (row,) = result.to_pylist()
-            parts[row["number"]] = _unpacked(row["evidence"])
-            for name, taken in row["seconds"].items():
-                seconds[name] += taken or 0.0
-        for number in sorted(parts):  # in one order, whoever was first
-            total += parts[number]
-    found = scores(total, METHODS)
-    return {name: found[name] for name in methods if name in found}, seconds
-
-
-def _places(store: Store, listed: ComparisonList, methods: Sequence[str]) -> dict[str, int]:
-    """Return how many parts the work of each scope has that some method needs."""
-    found = {}
-    chosen = [METHODS[name] for name in methods]
-    if any(method.scope == "strip" for method in chosen):
-        found["strip"] = len(list_positions(listed, store))
-    if whole := [method for method in chosen if method.scope == "image"]:
-        found["image"] = len(list_blocks(listed, store, whole))
-    return found
-
-
-def _gathered(
-    table: pa.Table,
-    *,
-    scope: str,
-    store: str,
-    output: str,
-    methods: Sequence[str],
-    num_crops: Sequence[int],
-) -> pa.Table:
-    """Gather the evidence of the position or block that ``table`` names; runs on a worker."""
-    number = table["number"][0].as_py()
-    listed, chosen = read_list(Folder(output), LIST), chosen_methods(methods)
-    opened = open_store(store)
-    taken: dict[str, float] = {}
-    how: dict[str, Any] = {"num_crops": num_crops, "taken": taken}
-    with RowGroups(opened) as row_groups:
-        if scope == "strip":
-            position = list_positions(listed, opened)[number]
-            found = position_evidence(listed, position, row_groups, chosen, **how)
-        else:
-            block = list_blocks(listed, opened, chosen.values())[number]
-            found = block_evidence(listed, block, row_groups, chosen, **how)
-    return table.append_column("evidence", [[_packed(found)]]).append_column("seconds", [[taken]])
-
-
-def _packed(evidence: Evidence) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **evidence.sums)
-    return file.getvalue()
-
-
-def _unpacked(data: bytes) -> Evidence:
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        return Evidence(sums={name: file[name] for name in file.files})
 
 
 def _write(

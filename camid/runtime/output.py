@@ -19,10 +19,11 @@ RESULTS = "results.json"
 TABLE = "results.csv"
 SCORES = "scores.parquet"
 LIST = "comparisons.parquet"
+EVIDENCE = "evidence"
 DIFFERENCES = "differences.json"
 PARTS = (
-    *(CONFIG, INPUTS, RESULTS, TABLE, SCORES, LIST, DIFFERENCES, "devices.csv", "left_out.csv"),
-    *(DATA, STAGES, REPORT, "patterns", "figures"),
+    *(CONFIG, INPUTS, RESULTS, TABLE, SCORES, LIST, EVIDENCE, DIFFERENCES),
+    *("devices.csv", "left_out.csv", DATA, STAGES, REPORT, "patterns", "figures"),
 )
 """Everything that pipelines write into an output folder, and that ``fresh`` deletes."""
 

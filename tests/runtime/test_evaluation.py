@@ -9,11 +9,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from camid.comparisons import read_list
+from camid.comparisons import read_list, write_list
+from camid.evidence import scores
+from camid.folder import Folder
 from camid.methods import METHODS
 from camid.report import csv_rows
-from camid.runtime.output import DIFFERENCES, LIST, SCORES, TABLE
+from camid.runtime.gathering import gather
+from camid.runtime.output import DIFFERENCES, EVIDENCE, LIST, SCORES, TABLE
 from camid.runtime.workflow import make_baselines, make_evaluation
+from camid.store import open_store
 from camid.study import study_figures
 
 from .conftest import Place
@@ -94,6 +98,28 @@ def test_every_score_and_difference_is_kept(drawn):
     differences = json.loads(output.folder.read(DIFFERENCES))
     assert {d["method"] for d in differences} == set(METHODS) - {"lukas"}
     assert {d["baseline"] for d in differences} == {"lukas"}
+
+
+def test_what_is_gathered_is_kept_and_not_gathered_again(drawn, made, tmp_path):
+    output, _ = drawn
+    assert not output.folder.exists(EVIDENCE)  # a finished run has no use for it
+    listed, store = read_list(output.folder, LIST), open_store(str(made.root / "store"))
+    folder = Folder(str(tmp_path))
+    write_list(folder, LIST, listed)
+    how = {"methods": ["lukas", "cleaned"], "num_crops": (1, 4)}
+    first, seconds = gather(store, listed, folder, **how)
+    assert all(seconds.values())
+    parts = sorted((tmp_path / EVIDENCE).iterdir())
+    assert {part.name[:6] for part in parts} == {"strip-", "image-"}
+    parts[0].unlink()
+    kept = {part: part.stat().st_mtime_ns for part in parts[1:]}
+    again, _ = gather(store, listed, folder, **how)
+    assert sorted((tmp_path / EVIDENCE).iterdir()) == parts
+    assert {part: part.stat().st_mtime_ns for part in parts[1:]} == kept
+    for name, sums in first.sums.items():
+        np.testing.assert_array_equal(again.sums[name], sums)
+    told, table = scores(first, METHODS), pq.read_table(f"{output.folder.uri}/{SCORES}")
+    np.testing.assert_array_equal(told["cleaned"], np.stack(table["cleaned"].to_numpy()))
 
 
 def test_a_saved_list_is_scored_as_it_is_and_gives_the_same_scores(drawn, made, tmp_path):

@@ -1,0 +1,110 @@
+"""A comparison list's evidence, gathered on Ray: a task a position, or a block of whole images.
+
+Each part is kept in the output folder, so that a run that is stopped goes on where it was.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from camid.blocks import block_evidence, list_blocks
+from camid.comparisons import ComparisonList, read_list
+from camid.evidence import Evidence
+from camid.folder import Folder
+from camid.methods import METHODS, Method
+from camid.row_groups import RowGroups
+from camid.runtime.output import EVIDENCE, LIST
+from camid.runtime.stream import streamed
+from camid.store import Store, open_store
+from camid.tiles import list_positions, position_evidence
+
+MEMORY = 5 * 2**29
+"""Bytes that a task takes: sides, and what a method makes of them."""
+UNITS = {"strip": "positions", "image": "blocks"}
+"""What a part is, by the methods' scope."""
+_TAKEN = "seconds of "
+
+
+def gather(
+    store: Store,
+    listed: ComparisonList,
+    output: Folder,
+    methods: Sequence[str],
+    *,
+    num_crops: Sequence[int],
+) -> tuple[Evidence, dict[str, float]]:
+    """Return what a store tells of a list by the methods of these names, and each one's seconds.
+
+    The list lies in ``output``; parts that are there are not gathered again.
+    """
+    total, seconds = Evidence(sums={}), dict.fromkeys(methods, 0.0)
+    for scope, unit in UNITS.items():
+        names = [name for name in methods if METHODS[name].scope == scope]
+        if not names:
+            continue
+        count = len(_places(scope, listed, store, _methods(names)))
+        missing = [n for n in range(count) if not output.exists(_part(scope, n))]
+        work = partial(
+            _gathered,
+            scope=scope,
+            store=store.folder.uri,
+            output=output.uri,
+            names=names,
+            num_crops=num_crops,
+        )
+        tables = [pa.table({"number": [number]}) for number in missing]
+        how: dict[str, Any] = {"unit": unit, "done": count - len(missing), "memory": MEMORY}
+        for _ in streamed(tables, work, description="score", **how):
+            pass
+        for number in range(count):  # in one order, whoever was first
+            with np.load(io.BytesIO(output.read(_part(scope, number)))) as file:
+                total += Evidence(sums={name: file[name] for name in names if name in file})
+                for name in names:
+                    seconds[name] += float(file.get(_TAKEN + name, 0.0))
+    return total, seconds
+
+
+def _gathered(
+    table: pa.Table,
+    *,
+    scope: str,
+    store: str,
+    output: str,
+    names: Sequence[str],
+    num_crops: Sequence[int],
+) -> pa.Table:
+    """Gather and keep the part whose number ``table`` names; runs on a worker."""
+    number = table["number"][0].as_py()
+    folder, opened, methods = Folder(output), open_store(store), _methods(names)
+    listed = read_list(folder, LIST)
+    place = _places(scope, listed, opened, methods)[number]
+    taken: dict[str, float] = {}
+    gathered: Any = position_evidence if scope == "strip" else block_evidence
+    with RowGroups(opened) as row_groups:
+        found = gathered(listed, place, row_groups, methods, num_crops=num_crops, taken=taken)
+    file = io.BytesIO()
+    stated = {_TAKEN + name: np.array(value) for name, value in taken.items()}
+    np.savez(file, allow_pickle=False, **found.sums, **stated)
+    folder.write(_part(scope, number), file.getvalue())
+    return table
+
+
+def _places(
+    scope: str, listed: ComparisonList, store: Store, methods: Mapping[str, Method]
+) -> Sequence[Any]:
+    """Return the positions, or the blocks of comparisons, that are a part each."""
+    if scope == "strip":
+        return list_positions(listed, store)
+    return list_blocks(listed, store, methods.values())
+
+
+def _methods(names: Sequence[str]) -> dict[str, Method]:
+    return {name: METHODS[name] for name in names}
+
+
+def _part(scope: str, number: int) -> str:
+    return f"{EVIDENCE}/{scope}-{number:05d}.npz"
