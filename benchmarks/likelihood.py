@@ -21,7 +21,7 @@ from camid.folder import Folder
 from camid.images import LUMA, grey, pixels
 from camid.matching import ncc
 from camid.metrics import equal_error_rate, roc_auc
-from camid.patterns import intensity_weight
+from camid.patterns import intensity_weight, likelihood_pattern
 from camid.records import ImageRecord
 from camid.residuals import residual
 from camid.runtime.session import session
@@ -31,25 +31,28 @@ from camid.splits import enrolled
 from camid.strips import intensity
 
 STEP = 16
+"""Pixels: JPEG's blocks and reduced samples stay whole."""
+MAX_SIDE = 1024
+"""Pixels; all devices' patterns are held."""
 WAYS = ("mean", "full", "reduced")
 Plane = NDArray[np.float32]
 
 
 def weights(rgb: NDArray[np.uint8]) -> dict[str, Plane]:
     """Return how strongly each pixel shows the pattern, by each way."""
-    reduced = intensity_weight(intensity(rgb[None], LUMA)[0])
+    reduced = intensity(rgb[None], LUMA)[0]
     return {
         "mean": np.ones(rgb.shape[:2], np.float32),
         "full": intensity_weight(grey(rgb)),
-        "reduced": np.kron(reduced, np.ones((4, 4), np.float32)),
+        "reduced": intensity_weight(reduced, len(rgb)),
     }
 
 
 def seen(records: list[ImageRecord]) -> Iterator[tuple[Plane, dict[str, Plane]]]:
-    """Yield each image's grey residual and its weights, a square of whole 16 pixels."""
+    """Yield each image's grey residual and its weights, a square from the top left."""
     for record in records:
         rgb = pixels(Path(record.path).read_bytes())
-        side = min(rgb.shape[:2]) // STEP * STEP
+        side = min(MAX_SIDE, *rgb.shape[:2]) // STEP * STEP
         square = np.ascontiguousarray(rgb[:side, :side])
         yield grey(residual(square)), weights(square)
 
@@ -61,10 +64,7 @@ def pattern(records: list[ImageRecord]) -> dict[str, Plane]:
         for way, weight in weighed.items():
             part = np.stack([noise * weight, weight * weight]).astype(np.float64)
             sums[way] = sums[way] + part if way in sums else part
-    return {
-        way: without_blocks((products / (squares + 1)).astype(np.float32))
-        for way, (products, squares) in sums.items()
-    }
+    return {way: without_blocks(likelihood_pattern(*found)) for way, found in sums.items()}
 
 
 def compare(records: list[ImageRecord]) -> None:

@@ -20,14 +20,14 @@ from camid.store import Store
 from camid.strips import Position, assembled
 
 MAX_SAMPLES = 2**26
-"""Samples of the images of a block's sides: 256 MB, and again for what is made of them."""
+"""Samples of a block's first sides, and of its second: 256 MB each, and what is made of them."""
 
 
 def list_blocks(listed: ComparisonList, store: Store, methods: Iterable[Method]) -> list[list[int]]:
     """Return the numbers of a list's comparisons in blocks of few sides."""
     positions = max((len(grid) for grid in chunk_grids(store.index).values()), default=1)
     samples = positions * listed.strip_size**2 * gathered_by(methods).num_planes
-    num_sides = max(4, MAX_SAMPLES // samples // 4 * 4)
+    num_sides = MAX_SAMPLES // samples // 4 * 4 or max(1, MAX_SAMPLES // samples)  # quartets whole
     blocks: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number, pair in enumerate(listed.comparisons):
         blocks[pair.first // num_sides, pair.second // num_sides].append(number)

@@ -49,7 +49,7 @@ EVALUATION = {
 INTERVALS = ("eer",)
 WORDS = ("method", "negatives")
 
-CONVENTION = "* the study's Table 1: one threshold, EER* + AUC* = 1; EER is the true crossing"
+CONVENTION = "* by one threshold, as the study's Table 1 (50+1 images) has it: EER* + AUC* = 1"
 
 console = Console()
 

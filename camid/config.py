@@ -181,7 +181,10 @@ class Splits:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Enhancer:
-    """Li's enhancer of the query residual (METHODS: Li 2010, doi:10.1109/TIFS.2010.2046268)."""
+    """Li's enhancer of the baselines' query residuals (Li 2010, doi:10.1109/TIFS.2010.2046268).
+
+    Evaluations have a method for each model, with the α and the domain that the study has.
+    """
 
     model: Annotated[int, Field(ge=1, le=5)] = 5
     alpha: PositiveFloat = 7.0

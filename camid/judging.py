@@ -66,7 +66,8 @@ def judged_rows(
     is_same_size
         Which comparisons are of images of one pixel size; all, if not told.
     """
-    told_apart = [n for n in LEVELS_OF if n != SAME_SIZE or not np.all(is_same_size)]
+    is_one_size = is_same_size is None or bool(is_same_size.all())
+    told_apart = [n for n in LEVELS_OF if n != SAME_SIZE or not is_one_size]
     rows: list[Row] = []
     differences: list[Row] = []
     for index, number in enumerate(tuple(num_crops) or (0,)):

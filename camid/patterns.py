@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 _BRIGHT = np.float32(252)
 """Grey levels from which photosites begin to saturate."""
+_SATURATED = np.float32(254)
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,21 @@ def reference_pattern(residuals: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def likelihood_pattern(
-    residuals: NDArray[np.float32], intensities: NDArray[np.float32]
+    products: NDArray[np.floating], squares: NDArray[np.floating]
 ) -> NDArray[np.float32]:
     """Return the maximum-likelihood estimate of a device's sensitivity, ΣWI / (ΣI² + 1).
 
-    Chen, Fridrich, Goljan, Lukáš 2008, doi:10.1109/TIFS.2007.916285. In grey levels
-    at an intensity of 252.
+    Chen, Fridrich, Goljan, Lukáš 2008, doi:10.1109/TIFS.2007.916285. In grey levels at an intensity
+    of 252.
 
     Parameters
     ----------
-    residuals
-        ``(image, height, width)``, grey levels.
-    intensities
-        What :func:`intensity_weight` makes of the images, ``(image, height, width)``.
+    products
+        Residuals times what :func:`intensity_weight` makes of their images, added up
+        ``(height, width)``, grey levels.
+    squares
+        The squares of these weights, added up ``(height, width)``.
     """
-    products = np.einsum("i...,i...->...", residuals, intensities, dtype=np.float64)
-    squares = np.einsum("i...,i...->...", intensities, intensities, dtype=np.float64)
     return np.asarray(products / (squares + 1), np.float32)
 
 
@@ -78,9 +78,9 @@ def intensity_weight(
 ) -> NDArray[np.float32]:
     """Return how strongly a plane's pattern shows by its intensity ``(height, width)``, 0–1.
 
-    I / 252 up to 252 and exp(−(I − 252)² / 6) above; 0 where saturated: at the plane's maximum if
-    that is over 250 and one of the four neighbours has it too. As the published implementation of
-    Chen et al. 2008 has it, here for intensities that may be reduced.
+    I / 252 up to 252 and exp(−(I − 252)² / 6) above, as the published implementation of Chen et
+    al. 2008 has it; 0 where saturated, which is where one of the four neighbours has 254 or more
+    too. (There it is the plane's maximum, which a strip or a reduced plane does not tell.)
 
     Parameters
     ----------
@@ -91,10 +91,8 @@ def intensity_weight(
     """
     plane = np.asarray(intensity, np.float32)
     weight = np.where(plane <= _BRIGHT, plane / _BRIGHT, np.exp(-((plane - _BRIGHT) ** 2) / 6))
-    top = plane.max()
-    if top > _BRIGHT - 2:
-        is_top = np.pad(plane == top, 1)
-        beside = is_top[:-2, 1:-1] | is_top[2:, 1:-1] | is_top[1:-1, :-2] | is_top[1:-1, 2:]
-        weight = np.where(is_top[1:-1, 1:-1] & beside, 0, weight)
+    is_top = np.pad(plane >= _SATURATED, 1)
+    beside = is_top[:-2, 1:-1] | is_top[2:, 1:-1] | is_top[1:-1, :-2] | is_top[1:-1, 2:]
+    weight = np.where(is_top[1:-1, 1:-1] & beside, 0, weight)
     times = 1 if size is None else size // len(plane)
     return np.repeat(np.repeat(weight, times, axis=0), times, axis=1).astype(np.float32)

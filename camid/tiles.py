@@ -1,7 +1,8 @@
 """A comparison list's evidence, gathered from a store a position at a time, in bounded memory.
 
-At a position, comparisons are taken in tiles of some thousand sides. Sides are read when a tile
-needs them, each row group once, and kept as long as the next tile needs them too.
+At a position, comparisons are taken in tiles of some hundred sides or more. Sides are read when a
+tile needs them, each row group once (twice where intensity is needed), and kept as long as the next
+tile needs them too.
 """
 
 from collections import defaultdict
@@ -17,8 +18,10 @@ from camid.row_groups import RowGroups
 from camid.store import Store
 from camid.strips import Position
 
-MAX_PLANES = 2048
-"""Planes of a tile's first sides, and of its second: 256 kB each, and what is made of them."""
+MAX_SAMPLES = 2**26
+"""Samples of a tile's first sides, and of its second: 256 MB each, and what is made of them."""
+MAX_WINDOWS = 2**18
+"""Comparisons of a tile that are held at once."""
 
 
 def list_positions(listed: ComparisonList, store: Store) -> list[Position]:
@@ -57,7 +60,8 @@ def position_evidence(
     """
     check_strips(listed, row_groups)
     sides = Sides(listed, position, row_groups, methods.values())
-    num_sides = max(1, MAX_PLANES // gathered_by(methods.values()).num_planes)
+    samples = listed.strip_size**2 * gathered_by(methods.values()).num_planes
+    num_sides = max(1, MAX_SAMPLES // samples)
     ledger = Ledger(listed, methods, num_crops=num_crops, taken=taken)
     every = windows_at(listed, position, range(len(listed.comparisons)), sides.has)
     for windows in _tiles(listed, every, num_sides):
@@ -79,4 +83,5 @@ def _tiles(
         pair = listed.comparisons[window.comparison]
         tiles[pair.first // num_sides, pair.second // num_sides].append(window)
     for block in sorted(tiles):
-        yield tiles[block]
+        for start in range(0, len(tiles[block]), MAX_WINDOWS):
+            yield tiles[block][start : start + MAX_WINDOWS]

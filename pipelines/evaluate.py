@@ -9,7 +9,9 @@ from camid.runtime.workflow import make_evaluation
 def main(config: Config, *, fresh: bool) -> None:
     """Score one comparison list with some methods; print error rates and their intervals."""
     output, rows = make_evaluation(config, fresh=fresh)
-    title = f"{rows[0]['images']} images, crops of {rows[0]['crop_size']} px"
+    size = rows[0]["crop_size"]
+    crops = "whole strips" if size == "whole" else f"crops of {size} px"
+    title = f"{rows[0]['images']} images, {crops}"
     print_results(rows, title=title, folder=output.folder.uri, columns=EVALUATION)
 
 

@@ -1,13 +1,13 @@
 """Methods by name: how two sides are compared, each a few steps put together.
 
-``lukas`` and ``li`` are the study's, ``classical`` is the best of what needs no training; the
+``lukas`` and ``li`` are the study's (``li-2`` and ``li-3`` differ by a factor alone, which no
+correlation sees), ``classical`` is the best of what needs no training; the
 others are its steps one by one. A method that is added here is judged beside them.
 """
 
 from functools import partial
 
 from camid.cleaning import whitened, without_blocks, without_peaks, zero_mean
-from camid.enhancers import enhanced_wavelet
 from camid.methods.correlation import (
     likelihood_moments,
     likelihood_ncc,
@@ -25,7 +25,7 @@ from camid.methods.sides import (
     mean,
     residual_with_intensity,
 )
-from camid.methods.wavelets import band_moments, band_ncc
+from camid.methods.wavelets import band_moments, band_ncc, enhanced_details
 
 __all__ = ["METHODS", "Method"]
 
@@ -38,7 +38,7 @@ def _ncc(first: Estimator, second: Estimator | None = None, *, scope: Scope = "s
 
 
 def _li(model: int) -> Method:
-    return _ncc(mean(GREY), mean(GREY, partial(enhanced_wavelet, model=model)))
+    return _ncc(mean(GREY), mean(GREY, partial(enhanced_details, model=model)))
 
 
 _WEIGHTED = mean(WEIGHTED, without_blocks)

@@ -8,7 +8,7 @@ from camid.methods.method import Array, Sums, Tile
 def moments(tile: Tile) -> Sums:
     """Return each pair's ``(product, first's squares, second's squares)`` about the means."""
     found = np.empty((len(tile.pairs), 3))
-    if tile.is_whole:  # all firsts against all seconds in one product
+    if tile.is_dense:  # all firsts against all seconds in one product
         first, second = centred(tile.first), centred(tile.second)
         rows, columns = tile.pairs.T
         found[:, 0] = (first @ second.T)[rows, columns]
@@ -47,7 +47,7 @@ def likelihood_moments(tile: Tile) -> Sums:
     ``(side, 2, height, width)``: ``(WIK, IK, W, (IK)², W², 1)``.
     """
     found = np.full((len(tile.pairs), 6), tile.size**2, np.float64)
-    if tile.is_whole:
+    if tile.is_dense:
         rows, columns = tile.pairs.T
         pattern = _flat(tile.first)
         residual, weight = (_flat(tile.second[:, plane]) for plane in (0, 1))

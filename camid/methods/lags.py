@@ -8,10 +8,14 @@ from scipy import fft
 
 from camid.matching import PEAK_RADIUS
 from camid.methods.correlation import centred, ratio
-from camid.methods.method import Array, Sums, Tile
+from camid.methods.method import BATCH, Array, Sums, Tile
 
 NUM_SEARCHED = (2 * PEAK_RADIUS + 1) ** 2
 """Lags of a search, up to five pixels each way: what its false-alarm probability counts."""
+MIN_WINDOWS = 4
+"""How many times as wide as the searched lags windows are at least."""
+LEAST_FAR = 1e-3
+"""Share of the squares that other lags have at least, where sides are alike but for their rims."""
 
 
 def lag_moments(tile: Tile, *, reach: int = 0) -> Sums:
@@ -25,13 +29,16 @@ def lag_moments(tile: Tile, *, reach: int = 0) -> Sums:
     Raises
     ------
     ValueError
-        If the windows have no other lags.
+        If the windows are small for the search.
     """
     num_lags = (2 * reach + 1) ** 2
-    if tile.size <= 2 * reach + 1:
-        raise ValueError(f"lags of {reach} px need larger windows than {tile.size} px")
+    if tile.size < MIN_WINDOWS * (2 * reach + 1):
+        raise ValueError(
+            f"a search of {reach} px each way needs windows of {MIN_WINDOWS * (2 * reach + 1)} px, "
+            f"got {tile.size} px; raise comparisons.crop_size or leave the method pce out"
+        )
     found = np.empty((len(tile.pairs), num_lags + 1))
-    if tile.is_whole:  # all firsts against all seconds in one product a lag
+    if tile.is_dense:  # all firsts against all seconds in one product a lag
         rows, columns = tile.pairs.T
         first, second = centred(tile.first), centred(tile.second)
         for lag, (one, other) in enumerate(_shifted(first, second, size=tile.size, reach=reach)):
@@ -48,7 +55,8 @@ def lag_moments(tile: Tile, *, reach: int = 0) -> Sums:
     share = (1 - np.abs(lags) / tile.size)[:, None] * (1 - np.abs(lags) / tile.size)
     found[:, :-1] /= np.sqrt(share.ravel())  # fewer samples meet: the deviation is made equal
     near = np.square(found[:, :-1]).sum(axis=1)
-    found[:, -1] = np.maximum(found[:, -1] - near, 0) / (tile.size**2 - num_lags)
+    far = np.maximum(found[:, -1] - near, LEAST_FAR * found[:, -1])
+    found[:, -1] = far / (tile.size**2 - num_lags)
     return found
 
 
@@ -58,8 +66,9 @@ searched_moments = partial(lag_moments, reach=PEAK_RADIUS)
 def lag_score(sums: Sums) -> Sums:
     """Return the product at zero lag, of all windows together, over its deviation at other lags.
 
-    Its square with its sign is the peak-to-correlation energy at zero lag; where no device is
-    common it is a standard normal number, however strong the scenes' traces are.
+    Its square with its sign is the peak-to-correlation energy at zero lag. Of strangers it is a
+    standard normal number, however strong the scenes' traces are, as long as these are the same all
+    over a window and windows do not overlap.
     """
     return ratio(sums[..., 0], np.sqrt(sums[..., -1]))
 
@@ -68,7 +77,8 @@ def searched_energy(sums: Sums) -> Sums:
     """Return the highest product's square, with its sign, over the mean square at other lags.
 
     Goljan, Fridrich, Filler 2009, doi:10.1117/12.805701. Its probability by chance is
-    ``false_alarm_probability(score, num_lags=NUM_SEARCHED)`` of :mod:`camid.matching`.
+    ``false_alarm_probability(score, num_lags=NUM_SEARCHED)`` of :mod:`camid.matching`, where the
+    score of one lag would be a normal number.
     """
     peak = sums[..., :-1].max(axis=-1)
     return ratio(np.sign(peak) * peak**2, sums[..., -1])
@@ -105,7 +115,11 @@ def _products(first: Array, second: Array, *, size: int, reach: int) -> Array:
 
 def _power(windows: Array, size: int) -> Array:
     """Return half the spectra's powers, scaled so that products add up to squares over lags."""
-    spectra = fft.rfft2(windows.reshape(-1, size, size), workers=1)
-    power = spectra.real**2 + spectra.imag**2
+    planes = windows.reshape(-1, size, size)
+    power = np.empty((len(planes), size, size // 2 + 1), np.float32)
+    step = max(1, BATCH // size**2)
+    for start in range(0, len(planes), step):
+        spectra = fft.rfft2(planes[start : start + step], workers=1)
+        power[start : start + step] = (spectra.real**2 + spectra.imag**2) / np.float32(size)
     power[:, :, 1 : (size + 1) // 2] *= np.float32(np.sqrt(2))  # the other half is the same
-    return np.asarray(power.reshape(len(windows), -1) / np.float32(size), np.float32)
+    return power.reshape(len(planes), -1)

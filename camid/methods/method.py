@@ -17,6 +17,8 @@ Scope = Literal["strip", "image"]
 
 BATCH = 2**22
 """Samples of windows that are held at once."""
+DENSE = 8
+"""All pairs of two sets of sides cost as much as a share of them one by one: 1 / this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +59,10 @@ class Tile(NamedTuple):
     """Pixels a side of the windows."""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the windows are the whole strips."""
-        return bool(self.size == self.first.shape[-1])
+    def is_dense(self) -> bool:
+        """Whether whole strips are compared, and so many that all firsts may meet all seconds."""
+        is_whole = self.size == self.first.shape[-1]
+        return bool(is_whole and DENSE * len(self.pairs) >= len(self.first) * len(self.second))
 
     def batches(self) -> Iterator[tuple[slice, Array, Array]]:
         """Yield some pairs at a time, and both sides' windows ``(pair, …, size, size)``."""

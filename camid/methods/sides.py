@@ -9,7 +9,7 @@ from scipy.ndimage import uniform_filter
 
 from camid.images import grey
 from camid.methods.method import Array, Estimator, Gathered
-from camid.patterns import intensity_weight
+from camid.patterns import intensity_weight, likelihood_pattern
 
 WINDOW = 9
 """Pixels a side of the surroundings whose energy is taken for the scene's."""
@@ -66,7 +66,7 @@ def likelihood(*steps: Step) -> Estimator:
     """
 
     def prepared(total: Array, count: int) -> Array:  # noqa: ARG001
-        return _after(steps, total[0] / (total[1] + 1))
+        return _after(steps, likelihood_pattern(*total))
 
     return Estimator(gathered=PRODUCTS, prepared=prepared)
 

@@ -1,8 +1,9 @@
-"""Correlation of two sides in the wavelet domain: each band of coefficients on its own."""
+"""Two sides in the wavelet domain: Li's enhancers, and correlation of each band on its own."""
 
 import numpy as np
 import pywt
 
+from camid.enhancers import enhanced_wavelet
 from camid.methods.correlation import ratio
 from camid.methods.method import Array, Sums, Tile
 
@@ -13,10 +14,11 @@ WAVELET, LEVELS = "db4", 4
 def band_moments(tile: Tile) -> Sums:
     """Return each pair's ``(product, both sides' squares, number)`` of every band of details.
 
-    ``(pair, 4 × band)``. Windows are taken as periodic, so that the transform is orthogonal.
+    ``(pair, 4 × band)``. Windows are taken as periodic, so that the transform is orthogonal where
+    a window halves evenly at every level.
     """
     found = np.empty((len(tile.pairs), 3 * _levels(tile.size), 4))
-    if tile.is_whole:
+    if tile.is_dense:
         rows, columns = tile.pairs.T
         for band, (first, second) in enumerate(zip(*map(_bands, tile[:2]), strict=True)):
             found[:, band, 0] = (first @ second.T)[rows, columns]
@@ -39,6 +41,11 @@ def band_ncc(sums: Sums) -> Sums:
     product, first, second, count = np.moveaxis(bands, -1, 0)
     own = np.nan_to_num(ratio(product, np.sqrt(first * second)))
     return ratio((own * count).sum(axis=-1), count.sum(axis=-1))
+
+
+def enhanced_details(plane: Array, *, model: int) -> Array:
+    """Return a plane ``(height, width)`` whose details one of Li's enhancers has changed."""
+    return enhanced_wavelet(plane, model=model, wavelet=WAVELET, levels=_levels(min(plane.shape)))
 
 
 def _levels(size: int) -> int:

@@ -75,7 +75,7 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
         num_crops = config.comparisons.num_crops if listed.crop_size else ()
         evidence, seconds = gather(store, listed, output.folder, list(methods), num_crops=num_crops)
         told = scores(evidence, methods)
-    found = {name: told[name] for name in methods if name in told}
+    found = {name: told[name] for name in methods}
     with clock.stage("judge"):
         rows, differences = judged_rows(
             listed,
@@ -96,8 +96,8 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
     with clock.stage("tracking"):
         for method in methods:
             _track(method, rows, config, store, folder=output.folder, listed=listed)
-    output.finish(rows)
     output.folder.delete(EVIDENCE)
+    output.finish(rows)
     return rows
 
 
@@ -118,6 +118,8 @@ def _listed(store: Store, config: Config, output: Output, split: Split) -> Compa
             how["num_crops"] = config.comparisons.num_crops[-1]
         gallery = enrolled(images, settings=config.enrolment, seed=config.seed)
         listed = gallery_list(gallery, **how)
+    if not listed.comparisons:
+        raise ValueError(f"{named}: a comparison list without comparisons")
     write_list(output.folder, LIST, listed)
     return listed
 

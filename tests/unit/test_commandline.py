@@ -38,4 +38,4 @@ def test_what_the_study_states_is_beside_ours_once_and_its_convention_below(prin
     (lukas,) = [line for line in lines if line.startswith(" lukas ") and " all others " in line]
     assert lukas.split()[-3:] == ["0.250", "0.152", "0.089"]
     assert sum("0.152" in line for line in lines) == 1
-    assert sum("one threshold, EER* + AUC* = 1" in line for line in lines) == 1
+    assert sum("Table 1 (50+1 images) has it: EER* + AUC* = 1" in line for line in lines) == 1

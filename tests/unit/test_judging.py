@@ -96,6 +96,7 @@ def test_impostors_of_one_size_are_judged_on_their_own_where_sizes_differ(listed
     assert found["eer"] < rows["good", "same-model"]["eer"]
     alike, _ = rows_of(listed, scores, is_same_size=np.ones_like(is_same_size))
     assert set(alike) == set(rows) - {("good", "same-size"), ("worse", "same-size")}
+    assert set(rows_of(listed, scores)[0]) == set(alike)
 
 
 def test_a_row_tells_how_many_crops_there_were_and_how_much_was_seen_twice(listed, scores):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from scipy.signal import correlate
 from scipy.stats import kstest
 
@@ -26,7 +27,7 @@ from camid.methods.method import Tile
 from camid.methods.sides import weighted_residual
 from camid.methods.wavelets import band_moments, band_ncc
 
-SIZE = 33
+SIZE = 65
 PAIRS = np.array([[0, 0], [1, 2], [0, 1]])
 
 
@@ -39,7 +40,7 @@ def whole(rng):
 
 @pytest.fixture
 def windows(whole):
-    return whole._replace(corners=np.array([[1, 2], [9, 0], [13, 13]]), size=20)
+    return whole._replace(corners=np.array([[1, 2], [9, 0], [13, 13]]), size=44)
 
 
 def plain(tile):
@@ -85,12 +86,28 @@ def test_sums_are_pooled_before_they_are_divided(whole):
     assert band_ncc(bands + bands) == pytest.approx(band_ncc(bands))
 
 
-def test_four_windows_alike_tell_twice_as_surely_and_strangers_no_more(whole):
-    """Products add up and so do variances: the score stays a standard normal number."""
+def test_four_windows_that_tell_the_same_tell_it_twice_as_surely(whole):
     lags = lag_moments(whole)
     assert lag_score(4 * lags) == pytest.approx(2 * lag_score(lags), rel=1e-6)
-    found = searched_moments(whole)
-    assert searched_energy(4 * found) == pytest.approx(4 * searched_energy(found), rel=1e-6)
+
+
+def test_windows_of_strangers_stay_strangers_when_they_are_summed(rng):
+    """Products add up and so do variances: scores stay normal, and searches as rare by chance."""
+    first, second = (rng.standard_normal((4, 30, 48, 48), np.float32) for _ in range(2))
+    pairs = np.array([(a, b) for a in range(30) for b in range(30)])
+    tiles = [Tile(a, b, pairs, 0 * pairs, 48) for a, b in zip(first, second, strict=True)]
+    assert kstest(lag_score(sum(map(lag_moments, tiles))), "norm").pvalue > 1e-3
+    energies = searched_energy(sum(map(searched_moments, tiles)))
+    chances = [false_alarm_probability(energy, num_lags=NUM_SEARCHED) for energy in energies]
+    assert kstest(chances, "uniform").pvalue > 1e-3
+
+
+def test_a_search_in_small_smooth_windows_finds_what_is_the_same(rng):
+    planes = gaussian_filter(rng.standard_normal((40, 44, 44)), (0, 2, 2)).astype(np.float32)
+    pairs = np.array([(a, b) for a in range(40) for b in range(40)])
+    found = searched_energy(searched_moments(Tile(planes, planes, pairs, 0 * pairs, 44)))
+    same = pairs[:, 0] == pairs[:, 1]
+    assert found[same].min() > 2 * found[~same].max()
 
 
 @pytest.mark.parametrize("name", ["whole", "windows"])
@@ -121,8 +138,8 @@ def test_a_search_finds_sides_that_are_apart(name, request):
 
 
 def test_a_window_too_small_for_a_search_is_one_sentence(windows):
-    with pytest.raises(ValueError, match="lags of 5 px need larger windows than 11 px"):
-        searched_moments(windows._replace(size=11))
+    with pytest.raises(ValueError, match="needs windows of 44 px, got 43 px; raise comparisons.cr"):
+        searched_moments(windows._replace(size=43))
 
 
 def test_searched_energies_of_strangers_exceed_what_their_probability_says_as_often(rng):
