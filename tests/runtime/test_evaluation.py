@@ -154,6 +154,16 @@ def test_a_gallery_has_the_baselines_error_rates(made, tmp_path):
         assert mine[figure] == pytest.approx(theirs[figure], abs=0.02)
 
 
+def test_a_gallery_of_crops_compares_as_many_as_comparisons_says(made, tmp_path):
+    crops = ["comparisons.crop_size=64", "comparisons.num_crops=[2]", "enrolment.num_background=12"]
+    gallery = ["evaluate.comparisons=gallery-crops", "evaluate.methods=[lukas]"]
+    output, (row, *_) = make_evaluation(config_of(made, str(tmp_path / "out"), *crops, *gallery))
+    assert (row["crop_size"], row["num_crops"], row["mean_crops"]) == (64, 2, 2)
+    assert "rank1" in row
+    listed = read_list(output.folder, LIST)
+    assert all(len(pair.crops) == 2 for pair in listed.comparisons)
+
+
 def test_a_method_that_is_not_there_is_one_sentence(made, tmp_path):
     config = config_of(made, str(tmp_path / "out"), "evaluate.methods=[lucas]")
     with pytest.raises(ValueError, match="no method 'lucas'; there are lukas, li"):

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import boto3
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from camid.folder import Folder
@@ -151,6 +153,20 @@ def test_results_on_s3_are_the_local_ones(s3, local, stored):
     assert {"report.html", "patterns/device=101.parquet"} <= set(objects(s3, OUT))
     again = pipeline("baselines", *OPTIONS, "--store", STORE, "--out", OUT, home=local)
     assert "finished:" in again.stderr
+
+
+def test_an_evaluation_on_s3_has_the_local_scores(s3, local, stored):
+    """One method reads intensity too; what was gathered is gone from the output when it is done."""
+    methods = ["--set", "evaluate.methods=[lukas, likelihood]", "--set", "comparisons.num_pairs=60"]
+    drawn = [*OPTIONS, *methods, "--set", "comparisons.num_images=[2,2]"]
+    scores = []
+    for store, out in ((STORE, f"{OUT}-list"), (str(local / "store"), str(local / "list"))):
+        done = pipeline("evaluate", *drawn, "--store", store, "--out", out, home=local)
+        assert done.returncode == 0, done.stderr
+        scores.append(pq.read_table(Folder(out).open("scores.parquet")))
+    assert scores[0].equals(scores[1])
+    assert np.isfinite(np.stack(scores[0]["likelihood"].to_numpy())).all()
+    assert not [name for name in objects(s3, f"{OUT}-list") if name.startswith("evidence")]
 
 
 def test_verify_finds_damage_on_s3_and_repair_makes_it_good(s3, local, stored):

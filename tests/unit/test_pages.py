@@ -8,28 +8,35 @@ from camid.pages import page_offsets, page_value
 from tests.unit.stores import SIZE, Chunk, small_store
 
 WIDTH = SIZE * SIZE * 3
+REDUCED = (SIZE // 4) ** 2
 
 
 @pytest.fixture(params=[1, 7, 14, 15, 16, 200])
 def file(request, tmp_path):
     """A chunk's bytes, its row groups' samples and where the pages of these lie."""
-    store = small_store(str(tmp_path), {"device": [Chunk(images=request.param)]})
+    return pages_of("samples", request.param, tmp_path)
+
+
+def pages_of(column, num_images, place):
+    store = small_store(str(place), {"device": [Chunk(images=num_images)]})
     with store.chunk("device", 0) as chunk:
-        offsets, _ = chunk.pages()
+        offsets, _ = chunk.pages(column)
         name = chunk.name
-    table = pq.ParquetFile(tmp_path / name)
+    table = pq.ParquetFile(place / name)
     values = [
-        table.read_row_group(group)["samples"].to_pylist() for group in range(table.num_row_groups)
+        table.read_row_group(group)[column].to_pylist() for group in range(table.num_row_groups)
     ]
     return store.folder.read(name), values, offsets
 
 
-def test_every_page_is_one_image_s_samples(file):
-    data, values, offsets = file
+@pytest.mark.parametrize(("column", "width"), [("samples", WIDTH), ("intensity", REDUCED)])
+@pytest.mark.parametrize("num_images", [1, 7, 14, 15, 16, 200])
+def test_every_page_is_one_image_s_samples_or_intensity(column, width, num_images, tmp_path):
+    data, values, offsets = pages_of(column, num_images, tmp_path)
     assert len(values) == len(offsets) == 6
     for expected, bounds in zip(values, offsets, strict=True):
         pages = [data[start:end] for start, end in pairwise(bounds)]
-        assert [page_value(page, width=WIDTH).to_pybytes() for page in pages] == expected
+        assert [page_value(page, width=width).to_pybytes() for page in pages] == expected
 
 
 def test_a_page_that_is_not_whole_is_refused(file):
