@@ -26,8 +26,7 @@ from rich.table import Table
 from camid.commandline import one_sentence, print_lines
 from camid.config import load_config
 from camid.folder import Folder, absolute
-from camid.methods import METHODS
-from camid.runtime.evaluation import chosen_methods
+from camid.methods import METHODS, chosen_methods
 from camid.runtime.output import DIFFERENCES
 from camid.runtime.session import session
 from camid.runtime.simulation import simulate
@@ -228,7 +227,7 @@ def main(
             work=Folder(folder),
             data=absolute(photographs or f"{folder}/photographs"),
             methods=list(chosen_methods([BASELINE, *named])),
-            seeds=[load_config(settings=[f"seed={seed}"]).seed for seed in _names(seeds) or "1"],
+            seeds=[load_config(settings=[f"seed={seed}"]).seed for seed in _names(seeds)],
             split=absolute(split) if split.endswith((".yaml", ".yml")) else split,
             fresh=fresh,
         )

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.cleaning import without_blocks
-from camid.config import load_config
+from camid.config import Config, load_config
 from camid.folder import Folder
 from camid.images import LUMA, grey, pixels
 from camid.matching import ncc
 from camid.metrics import equal_error_rate, roc_auc
 from camid.patterns import intensity_weight, likelihood_pattern
-from camid.records import ImageRecord
+from camid.records import OK, ImageRecord
 from camid.residuals import residual
 from camid.runtime.session import session
 from camid.runtime.simulation import simulate
@@ -67,9 +67,8 @@ def pattern(records: list[ImageRecord]) -> dict[str, Plane]:
     return {way: without_blocks(likelihood_pattern(*found)) for way, found in sums.items()}
 
 
-def compare(records: list[ImageRecord]) -> None:
+def compare(records: list[ImageRecord], config: Config) -> None:
     """Print the likeness of patterns, and the error rates of each way."""
-    config = load_config()
     gallery = enrolled(records, settings=config.enrolment, seed=config.seed)
     patterns = {device: pattern(list(images)) for device, images in gallery.enrolled.items()}
     likeness = [ncc(found["full"], found["reduced"]) for found in patterns.values()]
@@ -95,14 +94,13 @@ def compare(records: list[ImageRecord]) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as place:
-        data = sys.argv[1] if sys.argv[1:] else f"{place}/simulated"
+        data, config = sys.argv[1] if sys.argv[1:] else f"{place}/simulated", load_config()
         if not sys.argv[1:]:
-            config = load_config()
             with session():
                 simulate(Folder(data), config.simulate, seed=config.seed)
-        found = find_files(data)
-        records = read_headers(found, min_side=256, max_megapixels=250)
-        compare([record for record in records if record.status == "ok"])
+        limits = {"min_side": config.strips.size, "max_megapixels": config.images.max_megapixels}
+        records = read_headers(find_files(data), **limits)
+        compare([record for record in records if record.status == OK], config)
 
 
 if __name__ == "__main__":

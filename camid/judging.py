@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from camid.calibration import cllr, cllr_min, cross_fitted
 from camid.compared import Compared
-from camid.comparisons import ComparisonList, overlap
+from camid.comparisons import LEVELS, ComparisonList, overlap
 from camid.intervals import Estimate, resampled, resampled_rank1
 from camid.metrics import single_threshold
 from camid.study import study_figures
@@ -17,11 +17,12 @@ Scores = NDArray[np.float64]
 Row = dict[str, Any]
 
 SAME_SIZE = "same-size"
+NEGATIVE = set(LEVELS) - {"same-device"}
 LEVELS_OF = {
-    "all": {"same-model", "same-make", "other-make", "unknown"},
+    "all": NEGATIVE,
     "different-model": {"same-make", "other-make"},
     "same-model": {"same-model"},
-    SAME_SIZE: {"same-model", "same-make", "other-make", "unknown"},
+    SAME_SIZE: NEGATIVE,
 }
 """Levels of the negatives that each kind of row is judged on."""
 SAME_DEVICE = "same device"

@@ -113,10 +113,10 @@ class Sides:
             for side, way in users[Place(wanted_rows[strip.number][0], strip.row)]:
                 if way not in parts:
                     parts[way] = way.of(residual, *([intensity] if way.needs_intensity else []))
-                held = self.totals.get((side, way))
-                self.totals[side, way] = parts[way].copy() if held is None else held
-                if held is not None:
-                    held += parts[way]
+                if (side, way) in self.totals:
+                    self.totals[side, way] += parts[way]
+                else:
+                    self.totals[side, way] = parts[way].copy()
 
     def _read(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Strip, NDArray[np.uint8] | None]]:
         """Yield strips, with their intensity if some method needs it."""

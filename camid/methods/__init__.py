@@ -1,13 +1,14 @@
 """Methods by name: how two sides are compared, each a few steps put together.
 
 ``lukas`` and ``li`` are the study's (``li-2`` and ``li-3`` differ by a factor alone, which no
-correlation sees), ``classical`` is the best of what needs no training; the
-others are its steps one by one. A method that is added here is judged beside them.
+correlation sees). ``classical`` is of the steps that measured best where a side has several images;
+the others are steps one by one. A method that is added here is judged beside them.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
-from camid.cleaning import whitened, without_blocks, without_peaks, zero_mean
+from camid.cleaning import cleaned, without_blocks, zero_mean
 from camid.methods.correlation import (
     likelihood_moments,
     likelihood_ncc,
@@ -27,7 +28,10 @@ from camid.methods.sides import (
 )
 from camid.methods.wavelets import band_moments, band_ncc, enhanced_details
 
-__all__ = ["METHODS", "Method"]
+__all__ = ["METHODS", "Method", "chosen_methods"]
+
+ALL = "all"
+"""Stands for the names of all methods."""
 
 
 def _ncc(first: Estimator, second: Estimator | None = None, *, scope: Scope = "strip") -> Method:
@@ -53,8 +57,8 @@ METHODS: dict[str, Method] = {
     "li-4": _li(4),
     "lukas-mean": Method(first=mean(GREY), second=mean(GREY), evidence=window_nccs, score=mean_ncc),
     "zero-mean": _ncc(mean(GREY, zero_mean), scope="image"),
-    "cleaned": _ncc(mean(GREY, zero_mean, without_peaks), scope="image"),
-    "whitened": _ncc(mean(GREY, zero_mean, without_peaks, whitened), scope="image"),
+    "cleaned": _ncc(mean(GREY, cleaned), scope="image"),
+    "whitened": _ncc(mean(GREY, partial(cleaned, whiten=True)), scope="image"),
     "unblocked": _ncc(mean(GREY, without_blocks)),
     "likelihood": Method(
         first=likelihood(without_blocks),
@@ -68,3 +72,17 @@ METHODS: dict[str, Method] = {
     "classical": _weighted(evidence=lag_moments, score=lag_score),
 }
 """The study's baselines first."""
+
+
+def chosen_methods(names: Sequence[str]) -> dict[str, Method]:
+    """Return the methods of these names, or all, in the order of the registry.
+
+    Raises
+    ------
+    ValueError
+        If a name is not known.
+    """
+    for name in names:
+        if name not in {*METHODS, ALL}:
+            raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}, or {ALL}")
+    return {name: method for name, method in METHODS.items() if {name, ALL} & set(names)}

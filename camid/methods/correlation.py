@@ -2,25 +2,21 @@
 
 import numpy as np
 
-from camid.methods.method import Array, Sums, Tile
+from camid.methods.method import Array, Part, Sums, Tile
 
 
 def moments(tile: Tile) -> Sums:
     """Return each pair's ``(product, first's squares, second's squares)`` about the means."""
     found = np.empty((len(tile.pairs), 3))
-    if tile.is_dense:  # all firsts against all seconds in one product
-        first, second = centred(tile.first), centred(tile.second)
-        rows, columns = tile.pairs.T
-        found[:, 0] = (first @ second.T)[rows, columns]
-        found[:, 1] = np.einsum("ij,ij->i", first, first)[rows]
-        found[:, 2] = np.einsum("ij,ij->i", second, second)[columns]
-        return found
-    for some, *windows in tile.batches():
-        first, second = map(centred, windows)
-        found[some, 0] = np.einsum("ij,ij->i", first, second)
-        found[some, 1] = np.einsum("ij,ij->i", first, first)
-        found[some, 2] = np.einsum("ij,ij->i", second, second)
+    for part in tile.parts():
+        found[part.some] = products_and_squares(part, centred(part.first), centred(part.second))
     return found
+
+
+def products_and_squares(part: Part, first: Array, second: Array) -> Array:
+    """Return the product and both squares of rows made of a part's windows, ``(pair, 3)``."""
+    product = part.products(first, second)
+    return np.stack([product, part.of_first(squares(first)), part.of_second(squares(second))], 1)
 
 
 def pooled_ncc(sums: Sums) -> Sums:
@@ -47,23 +43,13 @@ def likelihood_moments(tile: Tile) -> Sums:
     ``(side, 2, height, width)``: ``(WIK, IK, W, (IK)², W², 1)``.
     """
     found = np.full((len(tile.pairs), 6), tile.size**2, np.float64)
-    if tile.is_dense:
-        rows, columns = tile.pairs.T
-        pattern = _flat(tile.first)
-        residual, weight = (_flat(tile.second[:, plane]) for plane in (0, 1))
-        found[:, 0] = (pattern @ (residual * weight).T)[rows, columns]
-        found[:, 1] = (pattern @ weight.T)[rows, columns]
-        found[:, 2] = residual.sum(axis=1, dtype=np.float64)[columns]
-        found[:, 3] = (pattern**2 @ (weight**2).T)[rows, columns]
-        found[:, 4] = np.einsum("ij,ij->i", residual, residual)[columns]
-        return found
-    for some, first, second in tile.batches():
-        residual, expected = _flat(second[:, 0]), _flat(second[:, 1] * first)
-        found[some, 0] = np.einsum("ij,ij->i", residual, expected)
-        found[some, 1] = expected.sum(axis=1, dtype=np.float64)
-        found[some, 2] = residual.sum(axis=1, dtype=np.float64)
-        found[some, 3] = np.einsum("ij,ij->i", expected, expected)
-        found[some, 4] = np.einsum("ij,ij->i", residual, residual)
+    for part in tile.parts():
+        pattern, residual, weight = map(flat, (part.first, part.second[:, 0], part.second[:, 1]))
+        found[part.some, 0] = part.products(pattern, residual * weight)
+        found[part.some, 1] = part.products(pattern, weight)
+        found[part.some, 2] = part.of_second(residual.sum(axis=1))
+        found[part.some, 3] = part.products(pattern**2, weight**2)
+        found[part.some, 4] = part.of_second(squares(residual))
     return found
 
 
@@ -73,15 +59,25 @@ def likelihood_ncc(sums: Sums) -> Sums:
     Chen, Fridrich, Goljan, Lukáš 2008, doi:10.1109/TIFS.2007.916285.
     """
     product, *totals = np.moveaxis(sums[..., :3], -1, 0)
-    squares, count = np.moveaxis(sums[..., 3:5], -1, 0), np.maximum(sums[..., 5], 1)
-    energies = [np.maximum(s - t**2 / count, 0) for s, t in zip(squares, totals, strict=True)]
+    squared, count = np.moveaxis(sums[..., 3:5], -1, 0), np.maximum(sums[..., 5], 1)
+    energies = [np.maximum(s - t**2 / count, 0) for s, t in zip(squared, totals, strict=True)]
     return ratio(product - totals[0] * totals[1] / count, np.sqrt(energies[0] * energies[1]))
 
 
 def centred(windows: Array) -> Array:
     """Return windows ``(window, height, width)`` as rows of mean 0."""
-    flat = _flat(windows)
-    return np.asarray(flat - flat.mean(axis=1, keepdims=True))
+    rows = flat(windows)
+    return np.asarray(rows - rows.mean(axis=1, keepdims=True))
+
+
+def flat(windows: Array) -> Array:
+    """Return windows ``(window, height, width)`` as rows."""
+    return windows.reshape(len(windows), -1)
+
+
+def squares(rows: Array) -> Array:
+    """Return the sum of squares of each row."""
+    return np.asarray(np.einsum("ij,ij->i", rows, rows))
 
 
 def ratio(value: Sums, scale: Sums) -> Sums:
@@ -89,7 +85,3 @@ def ratio(value: Sums, scale: Sums) -> Sums:
     found = np.full(scale.shape, np.nan)
     np.divide(value, scale, out=found, where=scale > 0)
     return found
-
-
-def _flat(windows: Array) -> Array:
-    return windows.reshape(len(windows), -1)

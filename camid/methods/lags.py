@@ -1,6 +1,5 @@
 """Correlation of two sides at zero and small lags, against that at all others."""
 
-from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -8,23 +7,24 @@ from scipy import fft
 
 from camid.matching import PEAK_RADIUS
 from camid.methods.correlation import centred, ratio
-from camid.methods.method import BATCH, Array, Sums, Tile
+from camid.methods.method import BATCH, Array, Part, Sums, Tile
 
 NUM_SEARCHED = (2 * PEAK_RADIUS + 1) ** 2
 """Lags of a search, up to five pixels each way: what its false-alarm probability counts."""
 MIN_WINDOWS = 4
 """How many times as wide as the searched lags windows are at least."""
-LEAST_FAR = 1e-3
-"""Share of the squares that other lags have at least, where sides are alike but for their rims."""
+LEAST_FAR = 1e-5
+"""Share of the squares that other lags have at least, as single precision cannot tell less."""
+FEW = 2**18
+"""Samples of spectra that are multiplied at once, so that they stay in a core's cache."""
 
 
 def lag_moments(tile: Tile, *, reach: int = 0) -> Sums:
     """Return each pair's products at small lags, and the mean square of those at all others.
 
-    A lag is a shift of the second window over the first, by up to ``reach`` pixels up, down, left
-    and right: ``(pair, (2 reach + 1)² + 1)``. Products of windows that overlap in part are scaled
-    to the deviation of whole ones. The others are circular shifts: by Parseval's theorem the
-    squares of a correlation, added up over all of them, are those of the two spectra's product.
+    Lags are circular shifts of the windows, by up to ``reach`` pixels up, down, left and right:
+    ``(pair, (2 reach + 1)² + 1)``. By Parseval's theorem the squares of a correlation, added up
+    over all lags, are those of the two spectra's product.
 
     Raises
     ------
@@ -38,22 +38,14 @@ def lag_moments(tile: Tile, *, reach: int = 0) -> Sums:
             f"got {tile.size} px; raise comparisons.crop_size or leave the method pce out"
         )
     found = np.empty((len(tile.pairs), num_lags + 1))
-    if tile.is_dense:  # all firsts against all seconds in one product a lag
-        rows, columns = tile.pairs.T
-        first, second = centred(tile.first), centred(tile.second)
-        for lag, (one, other) in enumerate(_shifted(first, second, size=tile.size, reach=reach)):
-            found[:, lag] = (one @ other.T)[rows, columns]
+    for part in tile.parts():
+        first, second = centred(part.first), centred(part.second)
+        if reach:
+            found[part.some, :-1] = _products(part, first, second, size=tile.size, reach=reach)
+        else:
+            found[part.some, 0] = part.products(first, second)
         powers = [_power(side, tile.size) for side in (first, second)]
-        found[:, -1] = (powers[0] @ powers[1].T)[rows, columns]
-    else:
-        for some, *windows in tile.batches():
-            first, second = map(centred, windows)
-            found[some, :-1] = _products(first, second, size=tile.size, reach=reach)
-            powers = [_power(side, tile.size) for side in (first, second)]
-            found[some, -1] = np.einsum("ij,ij->i", *powers)
-    lags = np.arange(-reach, reach + 1)
-    share = (1 - np.abs(lags) / tile.size)[:, None] * (1 - np.abs(lags) / tile.size)
-    found[:, :-1] /= np.sqrt(share.ravel())  # fewer samples meet: the deviation is made equal
+        found[part.some, -1] = part.products(*powers)
     near = np.square(found[:, :-1]).sum(axis=1)
     far = np.maximum(found[:, -1] - near, LEAST_FAR * found[:, -1])
     found[:, -1] = far / (tile.size**2 - num_lags)
@@ -84,33 +76,25 @@ def searched_energy(sums: Sums) -> Sums:
     return ratio(np.sign(peak) * peak**2, sums[..., -1])
 
 
-def _shifted(
-    first: Array, second: Array, *, size: int, reach: int
-) -> Iterator[tuple[Array, Array]]:
-    """Yield rows of all firsts and seconds, the seconds shifted, lag by lag.
+def _products(part: Part, first: Array, second: Array, *, size: int, reach: int) -> Array:
+    """Return each pair's products at the searched lags ``(pair, lag)``.
 
-    Zeros between a plane's lines, and above and below, meet what a shift moves over the border.
+    Of the inverse transform of the spectra's product those lags alone are made.
     """
-    between = ((0, 0), (0, 0), (0, 2 * reach))
-    one = np.pad(first.reshape(-1, size, size), between).reshape(len(first), -1)
-    other = np.pad(second.reshape(-1, size, size), between).reshape(len(second), -1)
-    line, margin = size + 2 * reach, reach * (size + 2 * reach + 1)
-    other = np.pad(other, ((0, 0), (margin, margin)))
-    for y in range(-reach, reach + 1):
-        for x in range(-reach, reach + 1):
-            start = margin - y * line - x
-            yield one, other[:, start : start + one.shape[1]]
-
-
-def _products(first: Array, second: Array, *, size: int, reach: int) -> Array:
-    """Return the products of each pair's windows, lag by lag ``(pair, lag)``."""
-    if not reach:
-        return np.asarray(np.einsum("ij,ij->i", first, second)[:, None])
-    shape = 2 * (fft.next_fast_len(size + reach, real=True),)
-    spectra = [fft.rfft2(side.reshape(-1, size, size), shape) for side in (first, second)]
+    spectra = [fft.rfft2(side.reshape(-1, size, size), workers=1) for side in (first, second)]
+    rows, columns = part.rows()
     lags = np.arange(-reach, reach + 1)
-    every = fft.irfft2(spectra[0] * np.conj(spectra[1]), shape)
-    return np.asarray(every[:, lags[:, None], lags].reshape(len(first), -1))
+    vertical = np.exp(2j * np.pi * np.outer(lags, np.arange(size)) / size) / size
+    horizontal = np.exp(2j * np.pi * np.outer(np.arange(size // 2 + 1), lags) / size) / size
+    horizontal[1 : (size + 1) // 2] *= 2  # the other half of the spectrum is the same, conjugate
+    vertical, horizontal = vertical.astype(np.complex64), horizontal.astype(np.complex64)
+    found = np.empty((len(rows), len(lags), len(lags)), np.float32)
+    step = max(1, FEW // size**2)
+    for start in range(0, len(rows), step):
+        some = slice(start, start + step)
+        product = spectra[0][rows[some]] * np.conj(spectra[1][columns[some]])
+        found[some] = (vertical @ product @ horizontal).real
+    return found.reshape(len(rows), -1)
 
 
 def _power(windows: Array, size: int) -> Array:

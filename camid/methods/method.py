@@ -45,6 +45,38 @@ class Estimator:
     """Makes it of the sum of what the images add, and their number."""
 
 
+class Part(NamedTuple):
+    """Some of a tile's pairs: windows of both sides, which meet row by row or as ``pairs`` says."""
+
+    some: slice
+    """Of the tile's pairs."""
+    first: Array
+    """``(window, …, size, size)``."""
+    second: Array
+    pairs: NDArray[np.int64] | None = None
+    """``(pair, 2)``: rows of ``first`` and of ``second``; row by row if there is none."""
+
+    def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return each pair's row of the first windows, and of the second."""
+        if self.pairs is None:
+            return np.arange(len(self.first)), np.arange(len(self.second))
+        return self.pairs[:, 0], self.pairs[:, 1]
+
+    def products(self, first: Array, second: Array) -> Array:
+        """Return each pair's inner product of rows ``(window, number)`` made of the windows."""
+        if self.pairs is None:
+            return np.asarray(np.einsum("ij,ij->i", first, second))
+        return np.asarray((first @ second.T)[self.rows()])
+
+    def of_first(self, values: Array) -> Array:
+        """Return each pair's of the values of first windows."""
+        return np.asarray(values[self.rows()[0]])
+
+    def of_second(self, values: Array) -> Array:
+        """Return each pair's of the values of second windows."""
+        return np.asarray(values[self.rows()[1]])
+
+
 class Tile(NamedTuple):
     """Comparisons at one position: prepared sides, which of them are compared, and where."""
 
@@ -58,18 +90,18 @@ class Tile(NamedTuple):
     size: int
     """Pixels a side of the windows."""
 
-    @property
-    def is_dense(self) -> bool:
-        """Whether whole strips are compared, and so many that all firsts may meet all seconds."""
+    def parts(self) -> "Iterator[Part]":
+        """Yield the pairs some at a time, or all at once where whole strips meet densely."""
         is_whole = self.size == self.first.shape[-1]
-        return bool(is_whole and DENSE * len(self.pairs) >= len(self.first) * len(self.second))
-
-    def batches(self) -> Iterator[tuple[slice, Array, Array]]:
-        """Yield some pairs at a time, and both sides' windows ``(pair, …, size, size)``."""
+        if is_whole and DENSE * len(self.pairs) >= len(self.first) * len(self.second):
+            yield Part(slice(None), self.first, self.second, self.pairs)
+            return
         step = max(1, BATCH // self.size**2)
         for start in range(0, len(self.pairs), step):
             some = slice(start, start + step)
-            yield some, self._windows(some, 0, self.first), self._windows(some, 1, self.second)
+            yield Part(
+                some, self._windows(some, 0, self.first), self._windows(some, 1, self.second)
+            )
 
     def _windows(self, some: slice, which: int, planes: Array) -> Array:
         rows, corners = self.pairs[some, which].tolist(), self.corners[some].tolist()

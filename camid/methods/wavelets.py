@@ -4,7 +4,7 @@ import numpy as np
 import pywt
 
 from camid.enhancers import enhanced_wavelet
-from camid.methods.correlation import ratio
+from camid.methods.correlation import products_and_squares, ratio
 from camid.methods.method import Array, Sums, Tile
 
 WAVELET, LEVELS = "db4", 4
@@ -18,20 +18,11 @@ def band_moments(tile: Tile) -> Sums:
     a window halves evenly at every level.
     """
     found = np.empty((len(tile.pairs), 3 * _levels(tile.size), 4))
-    if tile.is_dense:
-        rows, columns = tile.pairs.T
-        for band, (first, second) in enumerate(zip(*map(_bands, tile[:2]), strict=True)):
-            found[:, band, 0] = (first @ second.T)[rows, columns]
-            found[:, band, 1] = np.einsum("ij,ij->i", first, first)[rows]
-            found[:, band, 2] = np.einsum("ij,ij->i", second, second)[columns]
-            found[:, band, 3] = first.shape[1]
-    else:
-        for some, *windows in tile.batches():
-            for band, (first, second) in enumerate(zip(*map(_bands, windows), strict=True)):
-                found[some, band, 0] = np.einsum("ij,ij->i", first, second)
-                found[some, band, 1] = np.einsum("ij,ij->i", first, first)
-                found[some, band, 2] = np.einsum("ij,ij->i", second, second)
-                found[some, band, 3] = first.shape[1]
+    for part in tile.parts():
+        both = zip(_bands(part.first), _bands(part.second), strict=True)
+        for band, (first, second) in enumerate(both):
+            found[part.some, band, :3] = products_and_squares(part, first, second)
+            found[part.some, band, 3] = first.shape[1]
     return found.reshape(len(found), -1)
 
 

@@ -14,7 +14,7 @@ from camid.drawn_lists import drawn_list, gallery_list
 from camid.evidence import scores
 from camid.folder import Folder
 from camid.judging import Row, judged_rows, labelled, scores_by_kind
-from camid.methods import METHODS, Method
+from camid.methods import chosen_methods
 from camid.report import PICTURES
 from camid.runtime.gathering import gather
 from camid.runtime.output import (
@@ -34,23 +34,7 @@ from camid.runtime.tracking import log_files, metrics, open_tracking, tracked_ru
 from camid.splits import Split, enrolled
 from camid.store import Store, open_store, write_table
 
-ALL = "all"
-"""Stands for the names of all methods."""
 LOGGED_FILES = (CONFIG, INPUTS, TABLE, LIST, SCORES, DIFFERENCES, *PICTURES.values())
-
-
-def chosen_methods(names: Sequence[str]) -> dict[str, Method]:
-    """Return the methods of these names, or all, in the order of the registry.
-
-    Raises
-    ------
-    ValueError
-        If a name is not known.
-    """
-    for name in names:
-        if name not in {*METHODS, ALL}:
-            raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}, or {ALL}")
-    return {name: method for name, method in METHODS.items() if {name, ALL} & set(names)}
 
 
 def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split) -> list[Row]:

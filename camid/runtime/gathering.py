@@ -15,7 +15,7 @@ from camid.blocks import block_evidence, list_blocks
 from camid.comparisons import ComparisonList, read_list
 from camid.evidence import Evidence
 from camid.folder import Folder
-from camid.methods import METHODS, Method
+from camid.methods import METHODS, Method, chosen_methods
 from camid.row_groups import RowGroups
 from camid.runtime.output import EVIDENCE, LIST
 from camid.runtime.stream import streamed
@@ -46,7 +46,7 @@ def gather(
         names = [name for name in methods if METHODS[name].scope == scope]
         if not names:
             continue
-        count = len(_places(scope, listed, store, _methods(names)))
+        count = len(_places(scope, listed, store, chosen_methods(names)))
         missing = [n for n in range(count) if not output.exists(_part(scope, n))]
         work = partial(
             _gathered,
@@ -79,7 +79,7 @@ def _gathered(
 ) -> pa.Table:
     """Gather and keep the part whose number ``table`` names; runs on a worker."""
     number = table["number"][0].as_py()
-    folder, opened, methods = Folder(output), open_store(store), _methods(names)
+    folder, opened, methods = Folder(output), open_store(store), chosen_methods(names)
     listed = read_list(folder, LIST)
     place = _places(scope, listed, opened, methods)[number]
     taken: dict[str, float] = {}
@@ -100,10 +100,6 @@ def _places(
     if scope == "strip":
         return list_positions(listed, store)
     return list_blocks(listed, store, methods.values())
-
-
-def _methods(names: Sequence[str]) -> dict[str, Method]:
-    return {name: METHODS[name] for name in names}
 
 
 def _part(scope: str, number: int) -> str:

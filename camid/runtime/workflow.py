@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from camid.chunking import smallest_side
 from camid.config import Config, config_tree
 from camid.folder import Folder
+from camid.methods import chosen_methods
 from camid.runtime.baselines import run_baselines
-from camid.runtime.evaluation import chosen_methods, run_evaluation
+from camid.runtime.evaluation import run_evaluation
 from camid.runtime.ingest import Ingested, preprocess
 from camid.runtime.output import Output, claimed, record
 from camid.runtime.session import home, session
