@@ -13,11 +13,11 @@ PORT ?= 5000
 quoted = $(if $(value $(1)),--$(2) '$(subst ','\'',$(value $(1)))')
 FLAGS = $(call quoted,DATA,data) $(call quoted,STORE,store) $(call quoted,OUT,out) $(ARGS)
 
-.PHONY: help setup demo preprocess baselines evaluate ui test soak check bench lock
+.PHONY: help setup demo preprocess baselines evaluate train-siamese ui test soak check bench lock
 
 help:  ## Print this
 	@echo "make TARGET [DATA=photographs] [STORE=store] [OUT=results] [ARGS='--set section.field=value']"
-	@awk -F ':.*##  *' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*##  *' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY)  ## Create .venv from requirements.lock (GPU=1 adds CUDA; PYTHON=… chooses another Python)
 
@@ -42,6 +42,9 @@ baselines: $(READY)  ## Strip store → error rates of Lukas and Li
 
 evaluate: $(READY)  ## Strip store → methods on one comparison list, with intervals
 	@$(BIN)/python pipelines/evaluate.py $(FLAGS)
+
+train-siamese: $(READY)  ## Strip store → Siamese network, trained and judged beside other methods
+	@$(BIN)/python pipelines/train_siamese.py $(FLAGS)
 
 ui: $(READY)  ## MLflow's pages over all runs, on this machine (PORT=5000)
 	@$(BIN)/camid ui --port $(PORT)

@@ -14,7 +14,6 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from camid.config import Pairs
 from camid.records import ImageRecord
 from camid.splits.images import device_models
 from camid.store import Store
@@ -22,6 +21,8 @@ from camid.strips import Position
 
 T = TypeVar("T")
 Rows = tuple[int, ...]
+Numbers = tuple[int, int]
+"""Images of a first side and of a second."""
 
 TRIES = 1000
 """Draws that may fail before there is said to be nothing to draw."""
@@ -91,8 +92,10 @@ class Candidates:
         every = (chunk for chunks in self.chunks.values() for chunk in chunks)
         return device_models(record for chunk in every for record in chunk.images.values())
 
-    def quartet(self, rng: np.random.Generator, *, settings: Pairs) -> Quartet:
-        """Return two sides' images of each of two devices.
+    def quartet(
+        self, rng: np.random.Generator, *, num_images: Numbers, same_model: float
+    ) -> Quartet:
+        """Return so many images of both sides of each of two devices.
 
         A device's sides are of two chunks of equal shape, or of one where it has no two. No image
         or scene that a first side has is on a second side.
@@ -104,15 +107,15 @@ class Candidates:
         """
         for _ in range(TRIES if len(self.devices) > 1 else 0):
             device = _one(rng, self.devices)
-            is_sibling = rng.random() < settings.same_model
+            is_sibling = rng.random() < same_model
             others = (is_sibling and self._siblings[device]) or self.devices
             other = _one(rng, [name for name in others if name != device])
-            mine = self._chunks(rng, device, settings=settings)
-            theirs = mine and self._chunks(rng, other, settings=settings, like=mine)
-            found = mine and theirs and _quartet(rng, mine, theirs, settings=settings)
+            mine = self._chunks(rng, device, num_images)
+            theirs = mine and self._chunks(rng, other, num_images, like=mine)
+            found = mine and theirs and _quartet(rng, mine, theirs, num_images)
             if found:
                 return found
-        first, second = settings.num_images
+        first, second = num_images
         raise ValueError(
             f"{self.num_images} images of {len(self.devices)} devices give no pairs of "
             f"{first}+{second} images: two devices are needed with as many, each side's of one "
@@ -123,12 +126,12 @@ class Candidates:
         self,
         rng: np.random.Generator,
         device: str,
+        num_images: Numbers,
         *,
-        settings: Pairs,
         like: tuple[ChunkImages, ChunkImages] | None = None,
     ) -> tuple[ChunkImages, ChunkImages] | None:
         """Return chunks for both sides of a device, of the kinds of others if it has such."""
-        num_first, num_second = settings.num_images
+        num_first, num_second = num_images
         firsts = [chunk for chunk in self.chunks[device] if len(chunk.images) >= num_first]
         if not firsts:
             return None
@@ -210,13 +213,11 @@ def _quartet(
     rng: np.random.Generator,
     mine: tuple[ChunkImages, ChunkImages],
     theirs: tuple[ChunkImages, ChunkImages],
-    *,
-    settings: Pairs,
+    num_images: Numbers,
 ) -> Quartet | None:
     """Return images of both sides of two devices, if there are enough without a shared scene."""
     first = [
-        _drawn(rng, chunk, list(chunk.images), settings.num_images[0])
-        for chunk in (mine[0], theirs[0])
+        _drawn(rng, chunk, list(chunk.images), num_images[0]) for chunk in (mine[0], theirs[0])
     ]
     scenes = {side.chunk.images[row].scene for side in first for row in side.rows} - {""}
     second = []
@@ -227,9 +228,9 @@ def _quartet(
             for row, image in chunk.images.items()
             if row not in taken and image.scene not in scenes
         ]
-        if len(free) < settings.num_images[1]:
+        if len(free) < num_images[1]:
             return None
-        second.append(_drawn(rng, chunk, free, settings.num_images[1]))
+        second.append(_drawn(rng, chunk, free, num_images[1]))
     return Quartet(mine=(first[0], second[0]), theirs=(first[1], second[1]))
 
 

@@ -49,6 +49,8 @@ def _odd(size: int) -> int:
     return size
 
 
+NumImages = Positive | Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
+"""A number of images, or the range that one is drawn from."""
 Side = Annotated[int, Field(ge=64, le=16384, multiple_of=2)]
 
 
@@ -197,8 +199,11 @@ class Enhancer:
 class Pairs:
     """How pairs are drawn from a store; half of them are positive."""
 
-    num_images: tuple[Positive, Positive] = (4, 4)
-    """Images of the first side and of the second; all are of one chunk a side."""
+    num_images: tuple[NumImages, NumImages] = (4, 4)
+    """Images of the first side and of the second; all are of one chunk a side.
+
+    A range, such as ``[[1, 8], [1, 8]]``, has each step draw its own.
+    """
     per_row_group: Positive = 4
     """Pairs of one step that are made of one read of a row group, at most."""
     crop_size: Annotated[int, Field(ge=16, le=4096)] = 128
@@ -207,6 +212,62 @@ class Pairs:
     """Whether the sides of a negative pair lie at one position, as those of a positive do."""
     same_model: Share = 0.0
     """Share of the negatives whose devices are of one model, where a device has such another."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Siamese:
+    """The network of pairs; ``camid/models/siamese.py`` has its layers."""
+
+    extractor: Literal["report", "report-code", "residual", "small"] = "small"
+    """What makes features of a side; the first two are the study's text and its notebooks."""
+    width: PositiveFloat = 1.0
+    """Factor on the numbers of channels."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of features that training leaves out; the study's notebooks have 0.3."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Training:
+    """How a network is trained, in steps; on one worker or on many the steps are the same."""
+
+    num_steps: Positive = 2000
+    batch_size: Positive = 64
+    """Pairs of a step, on all workers together."""
+    micro_batches: Positive = 8
+    """Parts of a step that are drawn apart and dealt to the workers: at least as many."""
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """Of the learning rate after the warm-up; ``cosine`` ends at a hundredth of it."""
+    warmup_steps: Count = 100
+    """Steps in which the learning rate rises from 0."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Of ``adamw``."""
+    clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    """Largest norm of all gradients together; 0 for any."""
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    """Of the layers; weights and losses are always float32."""
+    validate_every: Positive = 200
+    """Steps between validations, each with a checkpoint."""
+    validation_pairs: Positive = 512
+    """Pairs of the validation's list, drawn once."""
+    patience: Count = 0
+    """Validations without a better AUC after which training stops; 0 for no such stop."""
+    num_workers: Positive = 1
+    min_workers: Count = 0
+    """Training goes on with fewer workers, but at least so many; 0 waits for all of them."""
+    use_gpu: bool = False
+    """A GPU a worker."""
+    worker_cpus: Annotated[float, Field(ge=0)] = 0.0
+    """Processors of a worker; 0 shares out what the feed leaves of the cluster's."""
+    feed_workers: Positive = 1
+    """Processes that draw and read pairs, on any machine of the cluster."""
+    feed_cpus: PositiveFloat = 0.5
+    """Processors of each of them."""
+    prefetch: Positive = 4
+    """Steps that are read ahead."""
+    max_failures: Count = 3
+    """Deaths of workers that training outlives, each time from the last checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -242,8 +303,10 @@ class Evaluate:
     A gallery compares every query with every enrolled device, as the baselines do: whole strips,
     or, as ``gallery-crops``, crops of the size and number that ``comparisons`` says.
     """
-    methods: Annotated[tuple[str, ...], Field(min_length=1)] = ("lukas", "li", "classical")
+    methods: tuple[str, ...] = ("lukas", "li", "classical")
     """Names of methods, or ``[all]``."""
+    networks: tuple[str, ...] = ()
+    """Trained networks (``….keras``) that are judged beside them; paths or addresses."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -263,6 +326,8 @@ class Config:
     enrolment: Enrolment = Enrolment()
     enhancer: Enhancer = Enhancer()
     pairs: Pairs = Pairs()
+    siamese: Siamese = Siamese()
+    training: Training = Training()
     comparisons: Comparisons = Comparisons()
     evaluate: Evaluate = Evaluate()
     metrics: Metrics = Metrics()

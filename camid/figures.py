@@ -41,6 +41,33 @@ NAMED_COLUMNS = 24
 """Devices of a score matrix whose columns have room for their names."""
 
 
+def learning_figure(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Return a training's loss and validation AUC over its steps; the best one is marked."""
+    figure = Figure(figsize=(NARROW, 3.4), layout="constrained")
+    left = figure.subplots()
+    right = left.twinx()
+    trained = [row for row in history if "loss" in row]
+    left.plot([row["step"] for row in trained], [row["loss"] for row in trained], color=COLOURS[1])
+    left.set_xlabel("step")
+    left.set_ylabel("training loss, nats a pair", color=COLOURS[1])
+    steps = [row["step"] for row in history]
+    aucs = [row["validation_auc"] for row in history]
+    right.plot(steps, aucs, color=COLOURS[0])
+    best = int(np.argmax(aucs))
+    right.plot(steps[best], aucs[best], "o", color=COLOURS[0])
+    right.annotate(
+        f"{aucs[best]:.3f}",
+        (steps[best], aucs[best]),
+        xytext=(0, -12),
+        textcoords="offset points",
+        ha="center",
+        color=COLOURS[0],
+    )
+    right.set_ylabel("validation AUC", color=COLOURS[0])
+    left.grid(alpha=0.25)
+    return figure
+
+
 def roc_figure(curves: Mapping[str, Judged]) -> Figure:
     """Return the ROC of each method: true-accept rate over false-accept rate, log axis.
 

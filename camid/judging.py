@@ -10,7 +10,7 @@ from camid.calibration import cllr, cllr_min, cross_fitted
 from camid.compared import Compared
 from camid.comparisons import LEVELS, ComparisonList, overlap
 from camid.intervals import Estimate, resampled, resampled_rank1
-from camid.metrics import single_threshold
+from camid.metrics import balanced_accuracy, single_threshold
 from camid.study import study_figures
 
 Scores = NDArray[np.float64]
@@ -49,7 +49,9 @@ def judged_rows(
 ) -> tuple[list[Row], list[Row]]:
     """Return a row for every method and condition, and one for every difference of two methods.
 
-    A method of the study has its stated figures beside ours, where all negatives count.
+    A method of the study has its stated figures beside ours, where all negatives count. The
+    accuracy is that of calibrated scores at the likelihood ratio 1; its gain is over that of the
+    smallest number of crops (what the study calls extended inference).
 
     Parameters
     ----------
@@ -71,6 +73,7 @@ def judged_rows(
     told_apart = [n for n in LEVELS_OF if n != SAME_SIZE or not is_one_size]
     rows: list[Row] = []
     differences: list[Row] = []
+    firsts: dict[tuple[str, str], Row] = {}
     for index, number in enumerate(tuple(num_crops) or (0,)):
         found = {method: values[:, index] for method, values in scores.items()}
         for negatives in told_apart:
@@ -88,6 +91,9 @@ def judged_rows(
             some, more = _judged(listed, found, chosen, seed=seed, fpr=single_threshold_fpr)
             for row in some:
                 stated = study_figures(row["method"]) if negatives == "all" else {}
+                first = firsts.setdefault((row["method"], negatives), row)
+                if number and "accuracy" in row and "accuracy" in first:
+                    row["accuracy_gain"] = row["accuracy"] / first["accuracy"]
                 rows.append({"method": row["method"], **condition, **row, **stated})
             differences += [{"method": row["method"], **condition, **row} for row in more]
     return rows, differences
@@ -222,7 +228,11 @@ def _costs(compared: Compared, values: Scores, num_devices: int, *, seed: int) -
         llrs = cross_fitted(compared, values, num_folds=num_folds, seed=seed)
     except ValueError:
         return found  # too few devices outside two folds
-    return {"cllr": cllr(compared.labels, llrs), **found}
+    return {
+        "cllr": cllr(compared.labels, llrs),
+        **found,
+        "accuracy": balanced_accuracy(compared.labels, llrs),
+    }
 
 
 def _matrix(

@@ -48,6 +48,18 @@ def equal_error_rate(labels: ArrayLike, scores: ArrayLike) -> float:
     return _crossing(curve.fpr, curve.tpr)
 
 
+def balanced_accuracy(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Return the mean of the shares of positives above 0 and of negatives at most 0, 0…1.
+
+    Raises
+    ------
+    ValueError
+        As :func:`roc`.
+    """
+    told, values = _checked(labels, scores)
+    return float(((values[told == 1] > 0).mean() + (values[told == 0] <= 0).mean()) / 2)
+
+
 def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float:
     """Return the area under the ROC curve: the chance that a positive outscores a negative.
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.candidates import TRIES, Candidates, Rows, SideImages
+from camid.candidates import TRIES, Candidates, Numbers, Rows, SideImages
 from camid.config import Pairs
 from camid.row_groups import Address, RowGroups
 from camid.strips import Position
 
 MAX_IMAGES = 2**15 // 2**8
 """Images whose samples, added up, int16 holds for sure."""
+_NUMBERS = 43
+"""Sets the draw of a step's numbers of images apart from that of its pairs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,10 +51,22 @@ class Sums:
     step: float
     """Grey levels a unit of the samples."""
 
+    def some(self, rows: slice) -> "Sums":
+        """Return some of the pairs."""
+        return Sums(
+            sums=self.sums[rows],
+            counts=self.counts[rows],
+            labels=self.labels[rows],
+            step=self.step,
+        )
+
+    def scales(self) -> NDArray[np.float32]:
+        """Return what makes averages of the sums, ``(pair, side)`` grey levels a unit."""
+        return np.float32(self.step) / self.counts.astype(np.float32)
+
     def averages(self) -> NDArray[np.float32]:
         """Return the averaged sides ``(pair, side, height, width, channel)``, grey levels."""
-        scale = np.float32(self.step) / self.counts.astype(np.float32)
-        return self.sums * scale[..., None, None, None]
+        return self.sums * self.scales()[..., None, None, None]
 
 
 def drawn(
@@ -67,9 +81,10 @@ def drawn(
 ) -> list[Pair]:
     """Return the pairs of a step, a function of the candidates, the settings, seed, key and step.
 
-    Half of them are positive. They come in blocks of two devices with two sides each, in which the
-    same sides make positive pairs (of one device) and negative pairs (of both), each pair with a
-    crop of its own. No row group is in more than ``settings.per_row_group`` pairs of a step.
+    All of them have the images a side that :func:`numbers_of` tells of the step, and half of them
+    are positive. They come in blocks of two devices with two sides each, in which the same sides
+    make positive pairs (of one device) and negative pairs (of both), each pair with a crop of its
+    own. No row group is in more than ``settings.per_row_group`` pairs of a step.
 
     Parameters
     ----------
@@ -88,11 +103,12 @@ def drawn(
             f"pairs.crop_size = {settings.crop_size}: larger than the store's strips of {size} px"
         )
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*key, step)))
+    numbers = numbers_of(step, settings=settings, seed=seed)
     missing = {1: num_pairs - num_pairs // 2, 0: num_pairs // 2}
     used: set[Address] = set()
     pairs: list[Pair] = []
     while len(pairs) < num_pairs:
-        block = _block(rng, candidates, used=used, settings=settings)
+        block = _block(rng, candidates, numbers, used=used, settings=settings)
         counts: Counter[Address] = Counter()
         for _ in range(settings.per_row_group):
             for label, sides in block:
@@ -104,6 +120,16 @@ def drawn(
                     pairs.append(Pair(sides=sides, label=label, crop=(crop[0], crop[1])))
         used |= set(counts)
     return [pairs[i] for i in rng.permutation(num_pairs)]
+
+
+def numbers_of(step: int, *, settings: Pairs, seed: int) -> Numbers:
+    """Return how many images the first and the second sides of a step have."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_NUMBERS, step)))
+    first, second = (
+        number if isinstance(number, int) else int(rng.integers(number[0], number[1] + 1))
+        for number in settings.num_images
+    )
+    return first, second
 
 
 def side_sums(pairs: Sequence[Pair], row_groups: RowGroups, *, crop_size: int) -> Sums:
@@ -136,11 +162,16 @@ def side_sums(pairs: Sequence[Pair], row_groups: RowGroups, *, crop_size: int) -
 
 
 def _block(
-    rng: np.random.Generator, candidates: Candidates, *, used: set[Address], settings: Pairs
+    rng: np.random.Generator,
+    candidates: Candidates,
+    numbers: Numbers,
+    *,
+    used: set[Address],
+    settings: Pairs,
 ) -> list[tuple[int, tuple[Side, Side]]]:
     """Return the labels and sides of two positive and two negative pairs of unused row groups."""
     for _ in range(TRIES):
-        quartet = candidates.quartet(rng, settings=settings)
+        quartet = candidates.quartet(rng, num_images=numbers, same_model=settings.same_model)
         shared = quartet.positions()
         if settings.negatives == "any-position":
             places = [_one(rng, list(one[0].chunk.row_groups)) for one in quartet]

@@ -19,6 +19,7 @@ from camid.methods.correlation import (
 )
 from camid.methods.lags import lag_moments, lag_score, searched_energy, searched_moments
 from camid.methods.method import Estimator, Method, Scope
+from camid.methods.networks import network_method, network_name
 from camid.methods.sides import (
     GREY,
     WEIGHTED,
@@ -74,15 +75,26 @@ METHODS: dict[str, Method] = {
 """The study's baselines first."""
 
 
-def chosen_methods(names: Sequence[str]) -> dict[str, Method]:
-    """Return the methods of these names, or all, in the order of the registry.
+def chosen_methods(names: Sequence[str], networks: Sequence[str] = ()) -> dict[str, Method]:
+    """Return the methods of these names, or all, in the order of the registry; then networks.
+
+    Parameters
+    ----------
+    networks
+        Paths or addresses of trained networks, each a method of its file's name.
 
     Raises
     ------
     ValueError
-        If a name is not known.
+        If a name is not known, or two are alike.
     """
     for name in names:
         if name not in {*METHODS, ALL}:
             raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}, or {ALL}")
-    return {name: method for name, method in METHODS.items() if {name, ALL} & set(names)}
+    found = {name: method for name, method in METHODS.items() if {name, ALL} & set(names)}
+    for address in networks:
+        name = network_name(address)
+        if name in {*METHODS, *found}:
+            raise ValueError(f"{address}: another method is called {name!r}; rename the file")
+        found[name] = network_method(address)
+    return found

@@ -15,14 +15,17 @@ from camid.evidence import scores
 from camid.folder import Folder
 from camid.judging import Row, judged_rows, labelled, scores_by_kind
 from camid.methods import chosen_methods
+from camid.methods.networks import network_name
 from camid.report import PICTURES
 from camid.runtime.gathering import gather
 from camid.runtime.output import (
     CONFIG,
     DIFFERENCES,
     EVIDENCE,
+    HISTORY,
     INPUTS,
     LIST,
+    NETWORK,
     SCORES,
     TABLE,
     Output,
@@ -35,14 +38,28 @@ from camid.splits import Split, enrolled
 from camid.store import Store, open_store, write_table
 
 LOGGED_FILES = (CONFIG, INPUTS, TABLE, LIST, SCORES, DIFFERENCES, *PICTURES.values())
+TRAINED_FILES = (NETWORK, HISTORY, "figures/learning.png")
+"""What a run that trained a network has besides."""
 
 
-def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split) -> list[Row]:
+def run_evaluation(
+    config: Config,
+    output: Output,
+    clock: Clock,
+    *,
+    split: Split,
+    trained: Mapping[str, str] | None = None,
+) -> list[Row]:
     """Score a comparison list of the store at ``config.paths.store``; return the result rows.
 
     The list is drawn once and kept in the output folder, or read from where the configuration
     says. Writes list, scores, figures, differences and pictures, and an MLflow run a method. What
     is gathered of the list is kept until then, so that a run that is stopped goes on.
+
+    Parameters
+    ----------
+    trained
+        Addresses of further networks, and the MLflow runs that trained them.
 
     Raises
     ------
@@ -50,14 +67,21 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
         If there is no store of residuals, a method is not known, or there is nothing to compare.
     """
     store = open_store(config.paths.store)
-    if store.description["samples"]["dtype"] != "int8":
-        raise ValueError(f"{config.paths.store}: holds pixels; methods need a store of residuals")
-    methods = chosen_methods(config.evaluate.methods)
+    named, networks = config.evaluate.methods, [*config.evaluate.networks, *(trained or {})]
+    if named and store.description["samples"]["dtype"] != "int8":
+        raise ValueError(
+            f"{config.paths.store}: holds pixels, and the methods {', '.join(named)} need "
+            "residuals; set evaluate.methods=[] to judge networks alone"
+        )
+    methods = chosen_methods(named, networks)
+    runs = {network_name(address): run for address, run in (trained or {}).items()}
     open_tracking()  # a server that is gone is known before the work is done
     listed = _listed(store, config, output, split)
     with session(), clock.stage("score"):
         num_crops = config.comparisons.num_crops if listed.crop_size else ()
-        evidence, seconds = gather(store, listed, output.folder, list(methods), num_crops=num_crops)
+        evidence, seconds = gather(
+            store, listed, output.folder, named, networks=networks, num_crops=num_crops
+        )
         told = scores(evidence, methods)
     found = {name: told[name] for name in methods}
     with clock.stage("judge"):
@@ -79,7 +103,8 @@ def run_evaluation(config: Config, output: Output, clock: Clock, *, split: Split
         _write_figures(output.folder, listed, found)
     with clock.stage("tracking"):
         for method in methods:
-            _track(method, rows, config, store, folder=output.folder, listed=listed)
+            run = runs.get(method)
+            _track(method, rows, config, store, folder=output.folder, listed=listed, run=run)
     output.folder.delete(EVIDENCE)
     output.finish(rows)
     return rows
@@ -157,6 +182,7 @@ def _track(
     *,
     folder: Folder,
     listed: ComparisonList,
+    run: str | None,
 ) -> None:
     """Log one method's figures at the largest number of crops, and the tables, as an MLflow run."""
     mine = [row for row in rows if row["method"] == method]
@@ -170,8 +196,9 @@ def _track(
         "store_digest": store.digest,
         "plan_digest": str(store.description["plan_digest"]),
     }
-    with tracked_run(method, config, tags=tags) as mlflow:
+    with tracked_run(method, config, tags=tags, run=run) as mlflow:
         for row in mine:
             if row["num_crops"] == most:
                 mlflow.log_metrics(metrics(row))
-        log_files(mlflow, folder, [name for name in LOGGED_FILES if folder.exists(name)])
+        names = [*LOGGED_FILES, *(TRAINED_FILES if run else ())]
+        log_files(mlflow, folder, [name for name in names if folder.exists(name)])

@@ -35,25 +35,28 @@ def gather(
     output: Folder,
     methods: Sequence[str],
     *,
+    networks: Sequence[str] = (),
     num_crops: Sequence[int],
 ) -> tuple[Evidence, dict[str, float]]:
-    """Return what a store tells of a list by the methods of these names, and each one's seconds.
+    """Return what a store tells of a list by methods and networks, and each one's seconds.
 
     The list lies in ``output``; parts that are there are not gathered again.
     """
-    total, seconds = Evidence(sums={}), dict.fromkeys(methods, 0.0)
+    every = chosen_methods(methods, networks)
+    total, seconds = Evidence(sums={}), dict.fromkeys(every, 0.0)
     for scope, unit in UNITS.items():
-        names = [name for name in methods if METHODS[name].scope == scope]
-        if not names:
+        some = {name: method for name, method in every.items() if method.scope == scope}
+        if not some:
             continue
-        count = len(_places(scope, listed, store, chosen_methods(names)))
+        count = len(_places(scope, listed, store, some))
         missing = [n for n in range(count) if not output.exists(_part(scope, n))]
         work = partial(
             _gathered,
             scope=scope,
             store=store.folder.uri,
             output=output.uri,
-            names=names,
+            names=[name for name in some if name in METHODS],
+            networks=networks if scope == "strip" else (),
             num_crops=num_crops,
         )
         tables = [pa.table({"number": [number]}) for number in missing]
@@ -62,8 +65,8 @@ def gather(
             pass
         for number in range(count):  # in one order, whoever was first
             with np.load(io.BytesIO(output.read(_part(scope, number)))) as file:
-                total += Evidence(sums={name: file[name] for name in names if name in file})
-                for name in names:
+                total += Evidence(sums={name: file[name] for name in some if name in file})
+                for name in some:
                     seconds[name] += float(file.get(_TAKEN + name, 0.0))
     return total, seconds
 
@@ -75,11 +78,12 @@ def _gathered(
     store: str,
     output: str,
     names: Sequence[str],
+    networks: Sequence[str],
     num_crops: Sequence[int],
 ) -> pa.Table:
     """Gather and keep the part whose number ``table`` names; runs on a worker."""
     number = table["number"][0].as_py()
-    folder, opened, methods = Folder(output), open_store(store), chosen_methods(names)
+    folder, opened, methods = Folder(output), open_store(store), chosen_methods(names, networks)
     listed = read_list(folder, LIST)
     place = _places(scope, listed, opened, methods)[number]
     taken: dict[str, float] = {}

@@ -21,8 +21,13 @@ SCORES = "scores.parquet"
 LIST = "comparisons.parquet"
 EVIDENCE = "evidence"
 DIFFERENCES = "differences.json"
+TRAINING = "training"
+CHECKPOINT = f"{TRAINING}/checkpoint.npz"
+NETWORK = "siamese.keras"
+HISTORY = "history.csv"
 PARTS = (
     *(CONFIG, INPUTS, RESULTS, TABLE, SCORES, LIST, EVIDENCE, DIFFERENCES),
+    *(TRAINING, NETWORK, HISTORY),
     *("devices.csv", "left_out.csv", DATA, STAGES, REPORT, "patterns", "figures"),
 )
 """Everything that pipelines write into an output folder, and that ``fresh`` deletes."""

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,16 @@ LOGGED = (
     "cllr",
     "cllr_min",
 )
+CURVE_NAMES = {
+    "loss": "train/loss",
+    "pairs_per_second": "train/pairs_per_second",
+    "waited": "train/waited",
+    "validation_auc": "validation/auc",
+    "validation_eer": "validation/eer",
+}
+"""Figures of a training's rows, and what they are called in a run."""
+MAX_METRICS = 1000
+"""In one request: MLflow's limit."""
 SQLITE = "sqlite:///"
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -88,11 +99,14 @@ def open_tracking() -> None:
 
 
 @contextmanager
-def tracked_run(method: str, config: Config, *, tags: Mapping[str, str]) -> Iterator[Any]:
+def tracked_run(
+    method: str, config: Config, *, tags: Mapping[str, str], run: str | None = None
+) -> Iterator[Any]:
     """Open an MLflow run called ``method`` and yield the ``mlflow`` module to log with.
 
     The resolved configuration is logged as parameters; ``tags``, the git commit and the digest of
-    the lock file as tags.
+    the lock file as tags. With ``run``, the id of a run that :func:`begun_run` began, that is gone
+    on with.
 
     Raises
     ------
@@ -102,9 +116,62 @@ def tracked_run(method: str, config: Config, *, tags: Mapping[str, str]) -> Iter
     open_tracking()
     import mlflow
 
-    with _answering(), mlflow.start_run(run_name=method, tags={**tags, **_provenance()}):
-        mlflow.log_params(_flat(config_tree(config)))
+    named = {"run_id": run} if run else {"run_name": method}
+    with _answering(), mlflow.start_run(**named, tags={**tags, **_provenance()}):
+        if not run:
+            mlflow.log_params(_flat(config_tree(config)))
         yield mlflow
+
+
+def begun_run(method: str, config: Config) -> str:
+    """Return the id of a new run called ``method``, with the configuration as parameters.
+
+    Raises
+    ------
+    ValueError
+        As :func:`tracked_run`.
+    """
+    with tracked_run(method, config, tags={"method": method}) as mlflow:
+        return str(mlflow.active_run().info.run_id)
+
+
+class Curves:
+    """Figures of a training by step, written to its run now and then: a validation's at once."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._rows: list[tuple[int, float, Mapping[str, float]]] = []
+
+    def add(self, row: Mapping[str, float]) -> None:
+        """Add a row of figures with its ``step``; a server that is gone gets it later."""
+        self._rows.append((int(time.time() * 1000), row["step"], row))
+        if "validation_auc" in row:
+            with suppress(ValueError, OSError):
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what is not written yet.
+
+        Raises
+        ------
+        ValueError
+            If the server does not answer.
+        """
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric
+
+        written = len(self._rows)
+        metrics = [
+            Metric(CURVE_NAMES[name], value, at, int(step))
+            for at, step, row in self._rows
+            for name, value in row.items()
+            if name in CURVE_NAMES
+        ]
+        with _answering():
+            for start in range(0, len(metrics), MAX_METRICS):
+                some = metrics[start : start + MAX_METRICS]
+                MlflowClient(tracking_uri()).log_batch(self._run, metrics=some)
+        del self._rows[:written]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What pipelines do one after the other: photographs, store, results; each step only if needed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from camid.methods import chosen_methods
 from camid.runtime.baselines import run_baselines
 from camid.runtime.evaluation import run_evaluation
 from camid.runtime.ingest import Ingested, preprocess
+from camid.runtime.learning import run_siamese
 from camid.runtime.output import Output, claimed, record
 from camid.runtime.session import home, session
 from camid.runtime.simulation import PATTERNS, simulate
@@ -59,8 +60,31 @@ def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list
 
 def make_evaluation(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
     """Return the output folder of an evaluation and its rows, computed unless finished there."""
-    chosen_methods(config.evaluate.methods)  # a name that is wrong is known before any work
+    if not _chosen(config):
+        raise ValueError("nothing to judge by: name evaluate.methods or evaluate.networks")
     return _results(run_evaluation, config, fresh=fresh)
+
+
+def make_siamese(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+    """Return the output folder of a trained network of pairs and its rows, unless finished there.
+
+    Raises
+    ------
+    ValueError
+        If the crops of pairs and of comparisons differ, or as the steps on the way.
+    """
+    _chosen(config)
+    if config.comparisons.crop_size != config.pairs.crop_size:
+        raise ValueError(
+            f"comparisons.crop_size = {config.comparisons.crop_size} and pairs.crop_size = "
+            f"{config.pairs.crop_size}: a network is judged on crops of the size it is trained on"
+        )
+    return _results(run_siamese, config, fresh=fresh)
+
+
+def _chosen(config: Config) -> Collection[str]:
+    """Return the methods of an evaluation; a name that is wrong is known before any work."""
+    return chosen_methods(config.evaluate.methods, config.evaluate.networks)
 
 
 class _Run(Protocol):
@@ -86,7 +110,13 @@ def _results(run: _Run, config: Config, *, fresh: bool) -> tuple[Output, list[di
     store = open_store(config.paths.store)
     split = _split(config, store)
     scenes = list(split.scenes.get("test", ()))
-    inputs = {"store_digest": store.digest, "devices": list(split.test), "scenes": scenes}
+    inputs: dict[str, Any] = {
+        "store_digest": store.digest,
+        "devices": list(split.test),
+        "scenes": scenes,
+    }
+    if run is run_siamese:
+        inputs |= {"trained": list(split.train), "validated": list(split.validation)}
     output = claimed(config, fresh=fresh, inputs=inputs)
     if not output.is_finished:
         clock.keep(output.folder)

@@ -1,0 +1,103 @@
+"""A training step's global batch: micro-batches of pairs, the same for any number of workers.
+
+Each micro-batch is drawn with a key of its own, so a worker's share of a step is a function of the
+configuration, the step and which of the micro-batches it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from camid.candidates import Candidates
+from camid.config import Config, Pairs, Training
+from camid.pairs import Sums, drawn, side_sums
+from camid.row_groups import RowGroups
+
+TRAINING, VALIDATION = 44, 45
+"""What a draw is for: the first part of its key."""
+
+
+def check_batches(training: Training) -> None:
+    """See that a batch can be parted, and that every worker gets a part.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    if training.batch_size % (2 * training.micro_batches):
+        raise ValueError(
+            f"training.batch_size = {training.batch_size}: no multiple of twice "
+            f"training.micro_batches = {training.micro_batches}, so that half of each is positive"
+        )
+    if training.num_workers > training.micro_batches:
+        raise ValueError(
+            f"training.num_workers = {training.num_workers}: more than the "
+            f"{training.micro_batches} parts of a step; raise training.micro_batches"
+        )
+
+
+def share_of(rank: int, num_workers: int, *, training: Training) -> range:
+    """Return which micro-batches of every step are a worker's."""
+    return range(rank, training.micro_batches, num_workers)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batches:
+    """Where the batches of a part of a split come from."""
+
+    candidates: Candidates
+    row_groups: RowGroups
+    pairs: Pairs
+    seed: int
+    purpose: int
+    """:data:`TRAINING` or :data:`VALIDATION`."""
+    micro_size: int
+    """Pairs of a micro-batch."""
+
+    @classmethod
+    def training(cls, config: Config, candidates: Candidates, row_groups: RowGroups) -> "Batches":
+        """Return those that train."""
+        return cls(
+            candidates=candidates,
+            row_groups=row_groups,
+            pairs=config.pairs,
+            seed=config.seed,
+            purpose=TRAINING,
+            micro_size=config.training.batch_size // config.training.micro_batches,
+        )
+
+    def share(self, step: int, micro_batches: Sequence[int]) -> Sums:
+        """Return some micro-batches of a step, one after the other.
+
+        Raises
+        ------
+        ValueError
+            If the candidates give too few pairs, or the store is damaged.
+        """
+        size = self.row_groups.shape[0]
+        pairs = [
+            pair
+            for number in micro_batches
+            for pair in drawn(
+                self.candidates,
+                step,
+                num_pairs=self.micro_size,
+                size=size,
+                settings=self.pairs,
+                seed=self.seed,
+                key=(self.purpose, number),
+            )
+        ]
+        return side_sums(pairs, self.row_groups, crop_size=self.pairs.crop_size)
+
+
+def joined(parts: Sequence[Sums]) -> Sums:
+    """Return some pairs' sums as one."""
+    return Sums(
+        sums=np.concatenate([part.sums for part in parts]),
+        counts=np.concatenate([part.counts for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        step=parts[0].step,
+    )

@@ -1,0 +1,70 @@
+"""Checkpoints of a training: arrays and how far it is, in one file (NumPy's ``.npz``)."""
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.config import Training
+
+_FACTS = "progress"
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far a training is, and how it went: what a checkpoint holds besides the weights."""
+
+    step: int = 0
+    """Steps that were taken."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """A row a validation, the first one before the first step."""
+    is_stopped: bool = False
+    """Whether validation ended it early."""
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The validation with the highest AUC, the first of equal ones."""
+        return max(self.history, key=lambda row: row["validation_auc"], default={})
+
+    def is_best(self) -> bool:
+        """Return whether the last validation is the best so far."""
+        return bool(self.history) and self.best is self.history[-1]
+
+    def is_finished(self, settings: Training) -> bool:
+        """Return whether there is nothing left to do."""
+        return self.is_stopped or self.step >= settings.num_steps
+
+    def has_stalled(self, settings: Training) -> bool:
+        """Return whether as many validations as ``patience`` brought no better AUC."""
+        later = len(self.history) - 1 - self.history.index(self.best) if self.history else 0
+        return bool(settings.patience) and later >= settings.patience
+
+
+def checkpoint_bytes(arrays: Sequence[NDArray[Any]], progress: Progress) -> bytes:
+    """Return arrays and a progress as one file."""
+    file = io.BytesIO()
+    named = {f"{number:05d}": array for number, array in enumerate(arrays)}
+    np.savez(file, allow_pickle=False, **named, **{_FACTS: np.array(json.dumps(asdict(progress)))})
+    return file.getvalue()
+
+
+def checkpoint_parts(data: bytes) -> tuple[list[NDArray[Any]], Progress]:
+    """Return the arrays and the progress that a file holds.
+
+    Raises
+    ------
+    ValueError
+        If it is no checkpoint, or damaged.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            progress = Progress(**json.loads(str(file[_FACTS])))
+            names = sorted(name for name in file.files if name != _FACTS)
+            return [file[name] for name in names], progress
+    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"not a checkpoint, or damaged: {error}") from None

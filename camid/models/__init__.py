@@ -1,0 +1,1 @@
+"""Networks, written with ``keras`` and ``keras.ops`` alone."""

@@ -1,0 +1,116 @@
+"""The Siamese network: one extractor for both sides of a pair, and what their distance tells.
+
+A pair is ``(2, size, size, 3)``: each side the average of its images' residuals, grey levels, cut
+to one crop. The output is a logit, higher = more surely the same device. How many images a side
+averages is free, as only averages come in.
+
+Layers for crops of 128 px, with the number of weights in brackets:
+
+``report`` (9,966,849, of them 8,389,632 in the dense layer)
+    The study's text: five times [convolution 3×3 to 32, 64, 128, 256, 512 channels, ReLU; largest
+    of 2×2; batch normalisation] → 4×4×512 → dense 1024 → |first − second| → dense 1.
+``report-code``
+    The study's notebooks: the same with 32, 64, 128, 128, 128 channels, the first pooling with
+    stride 1 (→ 8×8×128), and dropout before the dense layer.
+``residual``
+    A full-resolution network: convolution 3×3 to 16 channels, then residual blocks [batch
+    normalisation, ReLU, convolution 3×3] twice each, then convolution 1×1 to 8 maps, standardised;
+    mean over pixels of |first − second| (8 numbers), batch normalisation, dense 1.
+``small``
+    Standardised colour planes → convolution 5×5 to 8 channels, tanh → convolution 3×3 to 8 maps,
+    standardised → as above. Fast, and any crop size.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import keras
+from keras import layers
+
+from camid.config import Siamese
+from camid.models.layers import Distance, Sides, Standardised
+
+CHANNELS = 3
+
+
+def siamese(settings: Siamese, *, size: int) -> keras.Model:
+    """Return an untrained network for pairs ``(pair, 2, size, size, 3)``, with a logit a pair.
+
+    Weights are drawn from Keras's seed (``keras.utils.set_random_seed``).
+
+    Raises
+    ------
+    ValueError
+        If crops are too small for the extractor.
+    """
+    pairs = keras.Input((2, size, size, CHANNELS), name="pairs")
+    features = EXTRACTORS[settings.extractor](Sides(name="sides")(pairs), settings)
+    is_map = len(features.shape) == 4
+    distance = Distance(name="distance")(features)
+    if is_map:
+        distance = _normalised("distance_scale")(distance)
+    logit = layers.Dense(1, dtype="float32", name="logit")(distance)
+    return keras.Model(pairs, logit, name=settings.extractor.replace("-", "_"))
+
+
+def _report(
+    maps: Any, settings: Siamese, *, channels: tuple[int, ...], strides: tuple[int, ...]
+) -> Any:
+    counts = [_widened(count, settings) for count in channels]
+    for block, (count, stride) in enumerate(zip(counts, strides, strict=True)):
+        convolution = layers.Conv2D(
+            count, 3, padding="same", activation="relu", name=f"conv{block}"
+        )
+        maps = convolution(maps)
+        maps = layers.MaxPooling2D(2, strides=stride, padding="same", name=f"pool{block}")(maps)
+        maps = _normalised(f"norm{block}")(maps)
+    flat = layers.Flatten(name="flat")(maps)
+    if settings.dropout:
+        flat = layers.Dropout(settings.dropout, name="dropout")(flat)
+    return layers.Dense(_widened(1024, settings), name="features")(flat)
+
+
+def _residual(maps: Any, settings: Siamese, *, num_blocks: int = 3) -> Any:
+    count = _widened(16, settings)
+    conv = partial(layers.Conv2D, count, 3, padding="same", use_bias=False)
+    maps = conv(name="stem")(Standardised(name="standardised")(maps))
+    for block in range(num_blocks):
+        inner = maps
+        for half in ("a", "b"):
+            inner = _normalised(f"norm{block}{half}")(inner)
+            inner = layers.ReLU(name=f"relu{block}{half}")(inner)
+            inner = conv(name=f"conv{block}{half}")(inner)
+        maps = layers.Add(name=f"sum{block}")([maps, inner])
+    if settings.dropout:
+        maps = layers.SpatialDropout2D(settings.dropout, name="dropout")(maps)
+    maps = layers.Conv2D(_widened(8, settings), 1, use_bias=False, name="features")(maps)
+    return Standardised(name="maps")(maps)
+
+
+def _small(maps: Any, settings: Siamese) -> Any:
+    count = _widened(8, settings)
+    maps = Standardised(name="standardised")(maps)
+    maps = layers.Conv2D(count, 5, padding="same", activation="tanh", name="conv0")(maps)
+    if settings.dropout:
+        maps = layers.SpatialDropout2D(settings.dropout, name="dropout")(maps)
+    maps = layers.Conv2D(count, 3, padding="same", use_bias=False, name="features")(maps)
+    return Standardised(name="maps")(maps)
+
+
+def _normalised(name: str) -> layers.Layer:
+    """Return batch normalisation over all workers' pairs."""
+    return layers.BatchNormalization(synchronized=True, name=name)
+
+
+def _widened(count: int, settings: Siamese) -> int:
+    return max(1, round(count * settings.width))
+
+
+EXTRACTORS: dict[str, Callable[[Any, Siamese], Any]] = {
+    "report": partial(_report, channels=(32, 64, 128, 256, 512), strides=(2, 2, 2, 2, 2)),
+    "report-code": partial(_report, channels=(32, 64, 128, 128, 128), strides=(1, 2, 2, 2, 2)),
+    "residual": _residual,
+    "small": _small,
+}
+"""Make features of sides ``(side, height, width, 3)``: a vector, or maps ``(…, channel)``."""

@@ -1,0 +1,17 @@
+"""Strip store → trained network of pairs, judged: ``python pipelines/train_siamese.py``."""
+
+from camid.commandline import EVALUATION, pipeline, print_results
+from camid.config import Config
+from camid.runtime.workflow import make_siamese
+
+
+@pipeline("train_siamese", "split=seeded")
+def main(config: Config, *, fresh: bool) -> None:
+    """Train the Siamese network on devices that are not tested; judge it beside other methods."""
+    output, rows = make_siamese(config, fresh=fresh)
+    title = f"{rows[0]['images']} images, crops of {rows[0]['crop_size']} px"
+    print_results(rows, title=title, folder=output.folder.uri, columns=EVALUATION)
+
+
+if __name__ == "__main__":
+    main()
