@@ -127,7 +127,20 @@ def print_results(
     folder: str,
     columns: Mapping[str, str] = BASELINES,
 ) -> None:
-    """Print result rows as a table, figures to four places, times, and where everything lies."""
+    """Print result rows as a table, times, and where everything lies."""
+    print_table(rows, title=title, columns=columns)
+    output = Folder(folder)
+    if seconds := stage_seconds(output):
+        print_lines([stage_line(seconds)])
+    print_lines([f"Figures and scores: {folder}    Compare runs: make ui"])
+    if output.exists(REPORT):
+        print_lines([f"Report: {output.address(REPORT)}"])
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]], *, title: str, columns: Mapping[str, str] = BASELINES
+) -> None:
+    """Print result rows as a table, figures to four places, or to three with intervals."""
     table = Table(
         title=title,
         title_justify="left",
@@ -146,12 +159,6 @@ def print_results(
     console.print(table)
     if "single_threshold_eer" in shown:
         print_lines([CONVENTION])
-    output = Folder(folder)
-    if seconds := stage_seconds(output):
-        print_lines([stage_line(seconds)])
-    print_lines([f"Figures and scores: {folder}    Compare runs: make ui"])
-    if output.exists(REPORT):
-        print_lines([f"Report: {output.address(REPORT)}"])
 
 
 def _cell(row: Mapping[str, Any], key: str) -> str:

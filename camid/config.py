@@ -262,7 +262,7 @@ class Training:
     """Processors of a worker; 0 shares out what the feed leaves of the cluster's."""
     feed_workers: Positive = 1
     """Processes that draw and read pairs, on any machine of the cluster."""
-    feed_cpus: PositiveFloat = 0.5
+    feed_cpus: PositiveFloat = 0.25
     """Processors of each of them."""
     prefetch: Positive = 4
     """Steps that are read ahead."""

@@ -93,13 +93,11 @@ class _Towers:
             windows = [
                 planes[side, :, y : y + self._size, x : x + self._size] for side, y, x in places
             ]
-            features.append(self._of(np.moveaxis(np.stack(windows), 1, -1)))
+            seen = np.moveaxis(np.stack(windows), 1, -1)
+            features.append(np.asarray(self._features.predict_on_batch(seen), np.float32))
             rows.append(row)
         both = np.stack([side[row] for side, row in zip(features, rows, strict=True)], axis=1)
-        return np.asarray(self._logit(both.reshape(-1, *both.shape[2:]), training=False))[:, 0]
-
-    def _of(self, windows: Array) -> Array:
-        return np.asarray(self._features(windows, training=False), np.float32)
+        return np.asarray(self._logit.predict_on_batch(both.reshape(-1, *both.shape[2:])))[:, 0]
 
 
 @lru_cache(maxsize=4)

@@ -47,8 +47,8 @@ def run_baselines(
     Images are those that the ``split`` tests.
 
     Writes reference patterns, ``scores.parquet``, ``devices.csv``, ``left_out.csv``, figures and
-    the report to the output folder, an MLflow run a method, and the results last. Patterns that an
-    interrupted run has written are used again. The report names the ``pipeline`` that repeats it.
+    the report to the output folder, and an MLflow run a method. Patterns that an interrupted run
+    has written are used again. The report names the ``pipeline`` that repeats it.
 
     Raises
     ------
@@ -83,7 +83,6 @@ def run_baselines(
         for method in METHODS:
             _track(method, rows, config, store, output.folder)
     _write_report(output.folder)  # again: now it knows how long tracking took
-    output.finish(rows)
     return rows
 
 

@@ -106,7 +106,6 @@ def run_evaluation(
             run = runs.get(method)
             _track(method, rows, config, store, folder=output.folder, listed=listed, run=run)
     output.folder.delete(EVIDENCE)
-    output.finish(rows)
     return rows
 
 

@@ -7,10 +7,10 @@ begins at any step, for any number of workers.
 
 import pickle
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from queue import Empty, Full, Queue
+from queue import Full, Queue
 from threading import Event, Thread
 from typing import Any
 
@@ -28,6 +28,9 @@ from camid.store import open_store
 
 POLL_SECONDS = 0.5
 """How soon a feed that nobody reads from any more notices it."""
+SHARE_OF_STORE = 4
+"""Ray Data fills a quarter of the bytes that it may hold with what waits to be read."""
+CHANNELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,103 +56,104 @@ def fed(
     ValueError, OSError
         From the iterator, in the feed's own words, if the store is damaged or unreachable.
     """
-    ready: Queue[Sums | BaseException | None] = Queue(source.config.training.prefetch)
-    closed = Event()
-    thread = Thread(target=_fill, args=(source, micro_batches, spans, ready, closed), daemon=True)
-    thread.start()
+    feed = _Feed(source, micro_batches, spans)
+    feed.start()
     try:
-        yield _taken(ready, thread)
+        yield feed.taken()
     finally:
-        closed.set()
-        thread.join()
+        feed.close()
 
 
-def _taken(ready: "Queue[Sums | BaseException | None]", thread: Thread) -> Iterator[Sums]:
-    while True:
+class _Feed(Thread):
+    """Reads on while a trainer works, as far ahead as its queue holds."""
+
+    def __init__(
+        self, source: Source, micro_batches: Sequence[int], spans: Sequence[range]
+    ) -> None:
+        super().__init__(daemon=True)
+        self._source, self._micro_batches, self._spans = source, tuple(micro_batches), spans
+        self._ready: Queue[Sums | BaseException | None] = Queue(source.config.training.prefetch)
+        self._closed = Event()
+
+    def taken(self) -> Iterator[Sums]:
+        """Yield the shares in order, as they come."""
+        while (item := self._ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._closed.set()
+        self.join()
+
+    def run(self) -> None:
+        """Put everything into the queue, then None; or what went wrong."""
         try:
-            item = ready.get(timeout=POLL_SECONDS)
-        except Empty:
-            if not thread.is_alive():
-                raise RuntimeError("the feed ended early") from None
-            continue
-        if item is None:
-            return
-        if isinstance(item, BaseException):
-            raise item
-        yield item
+            for span in self._spans:
+                for sums in self._read(span):
+                    self._put(sums)
+                    if self._closed.is_set():
+                        return
+            self._put(None)
+        except BaseException as error:
+            self._put(error)
+
+    def _put(self, item: Sums | BaseException | None) -> None:
+        while not self._closed.is_set():
+            with suppress(Full):
+                self._ready.put(item, timeout=POLL_SECONDS)
+                break
+
+    def _read(self, span: range) -> Iterator[Sums]:
+        """Yield the shares of the steps of a span, read by one pass of Ray Data."""
+        import ray.data
+
+        training = self._source.config.training
+        told = pickle.dumps(self._source)
+        work = partial(_share, source=told, micro_batches=self._micro_batches)
+        with ray.data.DataContext.current(_context(self._source.config, len(self._micro_batches))):
+            # Not ray.data.range: it has tasks of its own, which take a whole processor each.
+            steps = ray.data.from_blocks([pa.table({"step": [step]}) for step in span])
+            shares = steps.map_batches(
+                partial(reporting, work=work),
+                batch_size=None,
+                batch_format="pyarrow",
+                compute=ray.data.TaskPoolStrategy(size=training.feed_workers),
+                num_cpus=training.feed_cpus,
+            ).iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=training.prefetch
+            )
+            for step, table in zip(span, shares, strict=True):
+                if failure := failure_of(table):
+                    raise failure
+                if table["step"][0].as_py() != step:
+                    raise RuntimeError(f"the feed gave step {table['step'][0]} for {step}")
+                yield _sums(table, self._source.config.pairs.crop_size)
 
 
-def _fill(
-    source: Source,
-    micro_batches: Sequence[int],
-    spans: Sequence[range],
-    ready: "Queue[Sums | BaseException | None]",
-    closed: Event,
-) -> None:
-    """Put everything that a feed reads into a queue, until it is closed."""
+def _context(config: Config, num_micro_batches: int) -> Any:
+    """Return how Ray Data reads a feed: in order, and no further ahead than is asked for."""
+    import ray.data
 
-    def put(item: Sums | BaseException | None) -> None:
-        while not closed.is_set():
-            try:
-                return ready.put(item, timeout=POLL_SECONDS)
-            except Full:
-                continue
-        return None
-
-    try:
-        for span in spans:
-            for sums in _read(source, micro_batches, span):
-                put(sums)
-                if closed.is_set():
-                    return
-        put(None)
-    except BaseException as error:
-        put(error)
-
-
-def _read(source: Source, micro_batches: Sequence[int], span: range) -> Iterator[Sums]:
-    """Yield a worker's shares of the steps of a span, read by one pass of Ray Data."""
-    import ray
-
-    training, side = source.config.training, source.config.pairs.crop_size
+    training, side = config.training, config.pairs.crop_size
+    num_pairs = training.batch_size // training.micro_batches * num_micro_batches
+    num_bytes = num_pairs * 2 * side * side * CHANNELS * np.dtype(np.int16).itemsize
+    held = SHARE_OF_STORE * (training.prefetch + training.feed_workers) * num_bytes
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
-    context.execution_options.preserve_order = True
-    share = training.batch_size // training.micro_batches * len(micro_batches)
-    num_bytes = share * 2 * side * side * 3 * 2
-    context.execution_options.resource_limits = context.execution_options.resource_limits.copy(
-        object_store_memory=(training.prefetch + training.feed_workers) * num_bytes
-    )
-    work = partial(_share, source=pickle.dumps(source), micro_batches=tuple(micro_batches))
-    with ray.data.DataContext.current(context):
-        dataset = ray.data.range(len(span), override_num_blocks=len(span)).map_batches(
-            partial(reporting, work=partial(_at, work=work, start=span.start)),
-            batch_size=None,
-            batch_format="pyarrow",
-            compute=ray.data.TaskPoolStrategy(size=training.feed_workers),
-            num_cpus=training.feed_cpus,
-        )
-        batches = dataset.iter_batches(
-            batch_size=None, batch_format="pyarrow", prefetch_batches=training.prefetch
-        )
-        for step, table in zip(span, batches, strict=True):
-            if failure := failure_of(table):
-                raise failure
-            if table["step"][0].as_py() != step:
-                raise RuntimeError(f"the feed gave step {table['step'][0]} for {step}")
-            yield _sums(table, side)
+    options = context.execution_options
+    options.preserve_order = True
+    options.resource_limits = options.resource_limits.copy(object_store_memory=held)
+    return context
 
 
-def _at(table: pa.Table, *, work: Any, start: int) -> pa.Table:
-    return work(start + table["id"][0].as_py())
-
-
-def _share(step: int, *, source: bytes, micro_batches: Sequence[int]) -> pa.Table:
-    """Draw and read a worker's share of a step, as a table of one row; runs on a worker."""
-    sums = _opened(source).share(step, micro_batches)
+def _share(table: pa.Table, *, source: bytes, micro_batches: Sequence[int]) -> pa.Table:
+    """Draw and read a worker's share of the step that ``table`` names; runs anywhere."""
+    sums = _opened(source).share(table["step"][0].as_py(), micro_batches)
     return pa.table(
         {
-            "step": [step],
+            "step": table["step"],
             "sums": pa.array([sums.sums.tobytes()], pa.large_binary()),
             "counts": [sums.counts.tobytes()],
             "labels": [sums.labels.tobytes()],

@@ -29,6 +29,7 @@ from camid.pairs import Sums
 from camid.row_groups import RowGroups
 from camid.runtime.feed import Source, fed
 from camid.runtime.output import CHECKPOINT, TRAINING
+from camid.runtime.session import tensorflow_threads
 from camid.runtime.stream import console, progress
 from camid.store import open_store
 
@@ -36,6 +37,8 @@ Row = dict[str, float]
 
 TOLD_SECONDS = 1.0
 """Time between two words of a training on how far it is."""
+PATIENCE_SECONDS = 60
+"""How long workers may take to start before a word of it."""
 HANG_SECONDS = 600
 """How long a worker waits for another in a sum before it takes it for dead."""
 VALIDATION_BATCH = 64
@@ -149,14 +152,12 @@ def _followed(
     tell: Callable[[Row], None],
 ) -> None:
     """Run a training to its end, and show and tell what its workers say of it meanwhile."""
-    from ray.train import TrainingFailedError
-
     ended: list[BaseException | None] = []
     thread = Thread(target=_caught, args=(fit, ended), daemon=True)
     thread.start()
     with progress() as display:
         task = display.add_task("train", total=training.num_steps, completed=done, unit="steps")
-        started = 0
+        started, waiting_since = 0, time.monotonic()
         while True:
             is_over = not thread.is_alive()
             for row in _heard(queue):
@@ -170,21 +171,29 @@ def _followed(
                 display.update(task, completed=row["step"], description=_described(row))
             if is_over:
                 break
+            if not started and time.monotonic() - waiting_since > PATIENCE_SECONDS:
+                _say(f"waiting for Ray to start {training.num_workers} workers; is it busy?")
+                waiting_since = time.monotonic()
             thread.join(TOLD_SECONDS / 2)
-    error = ended[0]
-    if isinstance(error, TrainingFailedError):
-        causes = list(getattr(error, "worker_failures", {}).values())
-        for cause in causes:
-            if isinstance(cause, (ValueError, OSError)):
-                raise cause
-        words = str(causes[0] if causes else error).strip().splitlines()
-        raise ValueError(
-            f"training stopped, as workers died more than {training.max_failures} times "
-            f"({words[-1] if words else 'no word'}); the same command goes on from the last "
-            "checkpoint"
-        ) from error
-    if error:
-        raise error
+    if ended[0]:
+        raise _as_told(ended[0], training)
+
+
+def _as_told(error: BaseException, training: Training) -> BaseException:
+    """Return what a user is told of a training that failed: a worker's own sentence, if it has."""
+    from ray.train import TrainingFailedError
+
+    if not isinstance(error, TrainingFailedError):
+        return error
+    causes = list(getattr(error, "worker_failures", {}).values())
+    for cause in causes:
+        if isinstance(cause, (ValueError, OSError)):
+            return cause
+    words = str(causes[0] if causes else error).strip().splitlines()
+    return ValueError(
+        f"training stopped, as workers died more than {training.max_failures} times "
+        f"({words[-1] if words else 'no word'}); the same command goes on from the last checkpoint"
+    )
 
 
 def _caught(fit: Callable[[], Any], ended: list[BaseException | None]) -> None:
@@ -342,9 +351,7 @@ def _strategy(num_workers: int, num_here: int) -> Any:
     """Return what adds up the gradients of several workers, or None for one; set TensorFlow up."""
     import tensorflow as tf
 
-    threads = max(1, (os.cpu_count() or 1) // num_here)
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tensorflow_threads(max(1, (os.cpu_count() or 1) // num_here))
     for card in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(card, True)
     if num_workers == 1:

@@ -24,8 +24,10 @@ from camid.store import DESCRIPTION, Store, is_finished, open_store, read_descri
 ADOPTED = ("images", "strips", "residual", "chunks")
 """Sections of the configuration that a store decides for whoever reads it."""
 
-SIMULATED = ("photographs", "photographs.json", f"photographs{PATTERNS}", "store")
-"""What the demo makes in its output folder before the baselines."""
+SIAMESE = "siamese"
+"""The folder of the demo's trained network in its own."""
+SIMULATED = ("photographs", "photographs.json", f"photographs{PATTERNS}", "store", SIAMESE)
+"""What the demo makes in its output folder besides the baselines."""
 
 
 def make_store(config: Config, *, fresh: bool = False, clock: Clock | None = None) -> Ingested:
@@ -120,12 +122,16 @@ def _results(run: _Run, config: Config, *, fresh: bool) -> tuple[Output, list[di
     output = claimed(config, fresh=fresh, inputs=inputs)
     if not output.is_finished:
         clock.keep(output.folder)
-        return output, run(config, output, clock, split=split)
+        rows = run(config, output, clock, split=split)
+        output.finish(rows)
+        return output, rows
     return output, _finished_before(output)
 
 
 def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
-    """Simulate phones below ``config.paths.out``, preprocess them and run the baselines.
+    """Simulate phones below ``config.paths.out``, preprocess them, run the baselines, train.
+
+    Rows are the baselines', then those of the network of pairs and what it is compared with.
 
     Raises
     ------
@@ -150,7 +156,12 @@ def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict
             done = preprocess(config)
         _say(done.lines(config.paths.store))
         split = _split(config, open_store(config.paths.store))
-        return output, run_baselines(config, output, clock, split=split, pipeline="demo")
+        rows = run_baselines(config, output, clock, split=split, pipeline="demo")
+        trained = replace(config, paths=replace(paths, data="", out=(out / SIAMESE).uri))
+        with clock.stage("siamese"):
+            rows += make_siamese(trained)[1]
+        output.finish(rows)
+        return output, rows
 
 
 def _finished_before(output: Output) -> list[dict[str, Any]]:
