@@ -14,7 +14,10 @@ from tests.runtime.conftest import contents
 
 ROOT = Path(__file__).parents[1]
 SMALL = [
-    *("--set", "simulate.num_devices=4", "--set", "simulate.num_models=2"),
+    *("--set", "simulate.num_devices=8", "--set", "simulate.num_models=4"),
+    *("--set", "splits.test=0.5", "--set", "splits.validation=0.25"),
+    *("--set", "training.num_steps=4", "--set", "training.validate_every=2"),
+    *("--set", "training.validation_pairs=32", "--set", "comparisons.num_pairs=40"),
     *("--set", "simulate.num_background=10", "--set", "simulate.num_foreground=3"),
     *("--set", "simulate.sizes=[[256,256]]"),
     *("--set", "simulate.pattern_strength=0.03", "--set", "simulate.pattern_spread=0"),
@@ -54,17 +57,21 @@ def demo(home):
     return pipeline("demo", *SMALL, home=home)
 
 
-def test_the_demo_prints_both_baselines_and_keeps_their_rows(demo, home):
+def test_the_demo_prints_baselines_and_a_network_and_keeps_their_rows(demo, home):
     assert demo.returncode == 0, demo.stderr
     assert "lukas" in demo.stdout
     assert re.search(r"^\s*li ", demo.stdout, re.MULTILINE)
     rows = json.loads((home / "runs/demo/results.json").read_text())
-    assert {row["method"] for row in rows} == {"lukas", "li"}
+    baselines = [row for row in rows if row["crop_size"] == "whole"]
+    assert {row["method"] for row in baselines} == {"lukas", "li"}
+    assert {row["method"] for row in rows} == {"lukas", "li", "classical", "siamese"}
+    assert re.search(r"^\s*siamese +40 ", demo.stdout, re.MULTILINE)
+    assert (home / "runs/demo/siamese/siamese.keras").exists()
     assert f"Report: {home}/runs/demo/report.html" in demo.stdout
     assert re.search(r"simulate [\d.]+ s · preprocess [\d.]+ s · enrol", demo.stdout)
     page = (home / "runs/demo/report.html").read_text()
-    assert all(f"{row['eer']:.4f}" in page for row in rows)
-    assert "simulating 4 phones with 13 photographs each" in demo.stderr
+    assert all(f"{row['eer']:.4f}" in page for row in baselines)
+    assert "simulating 8 phones with 13 photographs each" in demo.stderr
 
 
 def test_the_demo_again_is_finished_at_once(demo, home):
@@ -99,10 +106,10 @@ def test_simulate_writes_photographs_of_known_cameras(home, tmp_path):
 def test_a_store_tells_what_it_holds_and_is_whole(demo, home):
     store = str(home / "runs/demo/store")
     info = camid("store", "info", store, home=home)
-    assert "52 ok, 0 rejected" in info.stdout
+    assert "104 ok, 0 rejected" in info.stdout
     assert "filter=lukas" in info.stdout
     verified = camid("store", "verify", store, home=home)
-    assert (verified.returncode, verified.stdout.strip()) == (0, f"{store}: 8 chunks, 0 problems")
+    assert (verified.returncode, verified.stdout.strip()) == (0, f"{store}: 16 chunks, 0 problems")
 
 
 def facts(printed: str) -> dict[str, str]:
@@ -115,7 +122,7 @@ def test_a_plan_tells_before_what_the_store_tells_after(demo, home):
     assert planned.returncode == 0, planned.stderr
     due = facts(planned.stdout)
     made = facts(camid("store", "info", str(home / "runs/demo/store"), home=home).stdout)
-    assert due["photographs"].startswith("52 of 52 files")
+    assert due["photographs"].startswith("104 of 104 files")
     assert [due[name] for name in ("devices", "strips", "chunks")] == [
         made[name] for name in ("devices", "strips", "chunks")
     ]
@@ -143,7 +150,7 @@ def test_verify_names_what_is_damaged_and_repair_makes_it_good(demo, home, tmp_p
     found = camid("store", "verify", str(store), "--sources", home=home)
     assert found.returncode == 1
     assert "device=101/chunk-00001.parquet: not a whole chunk" in found.stderr
-    assert f"{store}: 8 chunks, 1 problems; 0 photographs gone or changed" in found.stdout
+    assert f"{store}: 16 chunks, 1 problems; 0 photographs gone or changed" in found.stdout
     assert "the same command with --repair makes anew" in found.stdout
     mended = camid("store", "verify", str(store), "--repair", home=home)
     assert mended.returncode == 0, mended.stderr
@@ -160,6 +167,8 @@ def test_verify_names_what_is_damaged_and_repair_makes_it_good(demo, home, tmp_p
         ("preprocess", ["--config", "none.yaml"], "none.yaml: cannot read the configuration"),
         ("preprocess", ["--set", "residual.levels=9"], "allows at most 5 levels of 'db4'"),
         ("baselines", ["--store", "nowhere"], "no strip store there"),
+        ("train_siamese", ["--set", "pairs.crop_size=64"], "is judged on crops of the size it is"),
+        ("evaluate", ["--set", "evaluate.networks=[best]"], "a file that ends in .keras"),
         ("baselines", ["--split", "vision", "--store", "runs/demo/store"], "no split 'vision'"),
     ],
 )
@@ -194,7 +203,7 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(home):
     assert "no Ray cluster answers at RAY_ADDRESS='127.0.0.1:1'" in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["preprocess", "baselines", "evaluate", "demo"])
+@pytest.mark.parametrize("name", ["preprocess", "baselines", "evaluate", "train_siamese", "demo"])
 def test_every_pipeline_explains_itself(name, home):
     shown = pipeline(name, "--help", home=home).stdout
     for option in ("--data", "--store", "--out", "--config", "--split", "--fresh", "--set"):

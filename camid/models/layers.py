@@ -6,6 +6,8 @@ import keras
 from keras import ops
 
 EPSILON = 1e-6
+BLOCK = 8
+"""Pixels a side of JPEG's blocks."""
 
 
 @keras.saving.register_keras_serializable(package="camid")
@@ -22,6 +24,27 @@ class Standardised(keras.layers.Layer):  # type: ignore[misc]
         centred = wide - ops.mean(wide, axis=(1, 2), keepdims=True)
         variance = ops.mean(ops.square(centred), axis=(1, 2), keepdims=True)
         return ops.cast(centred * ops.rsqrt(variance + EPSILON), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the same shape."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="camid")
+class Unblocked(keras.layers.Layer):  # type: ignore[misc]
+    """Images without what repeats every 8 pixels: JPEG's blocks, which devices share.
+
+    ``(image, height, width, channel)`` → the same, less the mean over all pixels of one place in
+    a block. Heights and widths are multiples of 8.
+    """
+
+    def call(self, images: Any) -> Any:
+        """Return the images less their mean block, computed in float32."""
+        wide = ops.cast(images, "float32")
+        _, height, width, channels = wide.shape
+        tiles = ops.reshape(wide, (-1, height // BLOCK, BLOCK, width // BLOCK, BLOCK, channels))
+        tiles = tiles - ops.mean(tiles, axis=(1, 3), keepdims=True)
+        return ops.cast(ops.reshape(tiles, (-1, height, width, channels)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the same shape."""

@@ -13,11 +13,11 @@ Layers for crops of 128 px, with the number of weights in brackets:
     The study's notebooks: the same with 32, 64, 128, 128, 128 channels, the first pooling with
     stride 1 (→ 8×8×128), and dropout before the dense layer.
 ``residual``
-    A full-resolution network: convolution 3×3 to 16 channels, then residual blocks [batch
+    A full-resolution network on colour planes without JPEG's blocks, standardised: convolution 3×3 to 16 channels, then residual blocks [batch
     normalisation, ReLU, convolution 3×3] twice each, then convolution 1×1 to 8 maps, standardised;
     mean over pixels of |first − second| (8 numbers), batch normalisation, dense 1.
 ``small``
-    Standardised colour planes → convolution 5×5 to 8 channels, tanh → convolution 3×3 to 8 maps,
+    The same planes → convolution 5×5 to 8 channels, tanh → convolution 3×3 to 8 maps,
     standardised → as above. Fast, and any crop size.
 """
 
@@ -29,7 +29,7 @@ import keras
 from keras import layers
 
 from camid.config import Siamese
-from camid.models.layers import Distance, Sides, Standardised
+from camid.models.layers import BLOCK, Distance, Sides, Standardised, Unblocked
 
 CHANNELS = 3
 
@@ -42,8 +42,10 @@ def siamese(settings: Siamese, *, size: int) -> keras.Model:
     Raises
     ------
     ValueError
-        If crops are too small for the extractor.
+        If crops are no multiple of JPEG's blocks.
     """
+    if size % BLOCK or size < 2 * BLOCK:
+        raise ValueError(f"pairs.crop_size = {size}: expected a multiple of {BLOCK} px from 16 on")
     pairs = keras.Input((2, size, size, CHANNELS), name="pairs")
     features = EXTRACTORS[settings.extractor](Sides(name="sides")(pairs), settings)
     is_map = len(features.shape) == 4
@@ -74,7 +76,7 @@ def _report(
 def _residual(maps: Any, settings: Siamese, *, num_blocks: int = 3) -> Any:
     count = _widened(16, settings)
     conv = partial(layers.Conv2D, count, 3, padding="same", use_bias=False)
-    maps = conv(name="stem")(Standardised(name="standardised")(maps))
+    maps = conv(name="stem")(_cleaned(maps))
     for block in range(num_blocks):
         inner = maps
         for half in ("a", "b"):
@@ -90,12 +92,17 @@ def _residual(maps: Any, settings: Siamese, *, num_blocks: int = 3) -> Any:
 
 def _small(maps: Any, settings: Siamese) -> Any:
     count = _widened(8, settings)
-    maps = Standardised(name="standardised")(maps)
-    maps = layers.Conv2D(count, 5, padding="same", activation="tanh", name="conv0")(maps)
+    convolution = layers.Conv2D(count, 5, padding="same", activation="tanh", name="conv0")
+    maps = convolution(_cleaned(maps))
     if settings.dropout:
         maps = layers.SpatialDropout2D(settings.dropout, name="dropout")(maps)
     maps = layers.Conv2D(count, 3, padding="same", use_bias=False, name="features")(maps)
     return Standardised(name="maps")(maps)
+
+
+def _cleaned(maps: Any) -> Any:
+    """Return colour planes without JPEG's blocks, standardised."""
+    return Standardised(name="standardised")(Unblocked(name="unblocked")(maps))
 
 
 def _normalised(name: str) -> layers.Layer:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import floor
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -37,6 +38,8 @@ Row = dict[str, float]
 
 TOLD_SECONDS = 1.0
 """Time between two words of a training on how far it is."""
+LEAST_CPUS = 0.1
+"""Of a processor, that a worker is given at least."""
 PATIENCE_SECONDS = 60
 """How long workers may take to start before a word of it."""
 HANG_SECONDS = 600
@@ -116,31 +119,34 @@ def train(
 def worker_cpus(training: Training, resources: dict[str, float]) -> float:
     """Return the processors of a worker: what is set, or its share of what the feeds leave.
 
+    Ray grants whole processors, or parts of one.
+
     Raises
     ------
     ValueError
         If Ray has too few processors or graphics cards.
     """
-    workers, feed = training.num_workers, training.feed_workers * training.feed_cpus
+    least, feed = training.min_workers or training.num_workers, _feed_cpus(training)
     there, cards = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-    if training.use_gpu and cards < (training.min_workers or workers):
+    if training.use_gpu and cards < least:
         raise ValueError(
-            f"training.num_workers = {workers} take a GPU each, and Ray has {cards:g}; lower it or "
-            "set training.use_gpu=false"
+            f"{least} workers take a GPU each, and Ray has {cards:g}; lower training.num_workers "
+            "or set training.use_gpu=false"
         )
-    if training.worker_cpus:
-        needed, cpus = workers * (training.worker_cpus + feed), training.worker_cpus
-    else:
-        share = there / workers - feed
-        cpus = float(int(share)) if share >= 1 else round(share, 2)
-        needed = workers * (0.1 + feed)
-    if needed > there + 1e-6 or cpus <= 0:
+    share = there / training.num_workers - feed
+    cpus = training.worker_cpus or (floor(share) if share >= 1 else floor(100 * share) / 100)
+    needed = least * (max(cpus, LEAST_CPUS) + feed)
+    if needed > there + 1e-6:
         raise ValueError(
-            f"{workers} workers and {training.feed_workers} processes each that read for them take "
+            f"{least} workers and {training.feed_workers} processes each that read for them take "
             f"{needed:g} CPUs, and Ray has {there:g}; lower training.num_workers, "
             "training.worker_cpus or training.feed_cpus"
         )
     return cpus
+
+
+def _feed_cpus(training: Training) -> float:
+    return training.feed_workers * training.feed_cpus
 
 
 def _followed(

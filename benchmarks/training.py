@@ -1,0 +1,117 @@
+"""Training: what the feed gives, what trainers wait for it, and two workers against one.
+
+``python -m benchmarks.training [STORE]``; without a store, phones are simulated. Each ratio is of
+figures of the same run.
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from statistics import median
+
+from camid.batches import Batches
+from camid.candidates import candidates
+from camid.checkpoints import checkpoint_parts
+from camid.config import Config, load_config
+from camid.folder import Folder
+from camid.row_groups import RowGroups
+from camid.runtime.feed import Source, fed
+from camid.runtime.output import CHECKPOINT, NETWORK
+from camid.runtime.session import session
+from camid.runtime.train import train
+from camid.runtime.workflow import make_store
+from camid.splits import named_split
+from camid.store import open_store
+
+SETTINGS = [
+    "split=seeded",
+    "simulate.num_background=8",
+    "simulate.num_foreground=12",
+    "training.batch_size=64",
+    "training.micro_batches=8",
+    "training.validate_every=15",
+    "training.num_steps=45",
+    "training.validation_pairs=64",
+]
+STEPS = 30
+"""Steps that the feed alone is timed with."""
+EXTRACTORS = ("small", "report")
+
+
+def source(config: Config) -> Source:
+    store = open_store(config.paths.store)
+    split = named_split(config.split, store.images(), settings=config.splits, seed=config.seed)
+    return Source(config=config, store=config.paths.store, split=split)
+
+
+def feed_alone(told: Source) -> None:
+    """Print pairs a second of one core, drawn and read in this process; then through Ray Data."""
+    store, config = open_store(told.store), told.config
+    found = candidates(store, told.split.images("train", store.images()))
+    every = range(config.training.micro_batches)
+    with RowGroups(store) as row_groups:
+        drawing = Batches.training(config, found, row_groups)
+        drawing.share(0, every)
+        busy = time.process_time()
+        for step in range(STEPS):
+            drawing.share(step, every)
+        busy = time.process_time() - busy
+    plain = STEPS * config.training.batch_size / busy
+    print(f"drawn and read, one core: {plain:.0f} pairs/s")
+    seen = []
+    with fed(told, every, [range(2 * STEPS)]) as feed:
+        for _ in feed:
+            seen.append(time.perf_counter())
+    rate = (len(seen) - STEPS) * config.training.batch_size / (seen[-1] - seen[STEPS - 1])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"through Ray Data, {config.training.feed_workers} process: {rate:.0f} pairs/s; ")
+    print(f"the reader's own memory at most {peak:.0f} MiB")
+
+
+def rates(told: Source) -> tuple[float, float]:
+    """Return a training's pairs a second and the share of its time that it waited: medians."""
+    with tempfile.TemporaryDirectory() as place:
+        output = Folder(place)
+        train(told, output, network=NETWORK)
+        rows = checkpoint_parts(output.read(CHECKPOINT))[1].history[1:]
+    spans = rows[1:] or rows  # the first has the compiling
+    return median(row["pairs_per_second"] for row in spans), median(row["waited"] for row in spans)
+
+
+def main() -> None:
+    config = load_config(settings=SETTINGS)
+    with tempfile.TemporaryDirectory() as place, session():
+        store = sys.argv[1] if len(sys.argv) > 1 else f"{place}/store"
+        config = replace(config, paths=replace(config.paths, store=store, out=f"{place}/out"))
+        if len(sys.argv) == 1:
+            os.environ["CAMID_HOME"] = place
+            make_store(config)
+        feed_alone(source(config))
+        for extractor in EXTRACTORS:
+            network = replace(config.siamese, extractor=extractor)
+            one, two = (
+                rates(
+                    source(
+                        replace(
+                            config,
+                            siamese=network,
+                            training=replace(config.training, num_workers=workers),
+                        )
+                    )
+                )
+                for workers in (1, 2)
+            )
+            print(
+                f"{extractor}: one worker {one[0]:.1f} pairs/s, waited {one[1]:.1%}; "
+                f"two {two[0]:.1f}, waited {two[1]:.1%}: {two[0] / one[0]:.2f} times"
+            )
+
+
+if __name__ == "__main__":
+    main()

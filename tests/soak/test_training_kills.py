@@ -1,0 +1,119 @@
+"""A training that is killed goes on from its last checkpoint and ends with all its steps."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from camid.checkpoints import Progress, checkpoint_parts
+from tests.test_pipelines import SMALL, pipeline
+
+pytestmark = pytest.mark.soak
+
+ROOT = Path(__file__).parents[2]
+STEPS, EVERY = 120, 10
+SETTINGS = [
+    *SMALL,
+    *("--set", f"training.num_steps={STEPS}", "--set", f"training.validate_every={EVERY}"),
+    *("--set", "training.batch_size=16", "--set", "training.micro_batches=2"),
+    *("--set", "pairs.crop_size=64", "--set", "comparisons.crop_size=64"),
+    *("--set", "training.learning_rate=0.01", "--set", "training.num_workers=2"),
+]
+SECONDS = 600
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    made = pipeline("preprocess", *SMALL, home=home)
+    assert made.returncode == 0, made.stderr
+    return home
+
+
+def started(home: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    return subprocess.Popen(
+        [
+            *(sys.executable, str(ROOT / "pipelines/train_siamese.py"), *SETTINGS),
+            *("--out", str(out), *options),
+        ],
+        cwd=home,
+        env={**environment, "CAMID_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=out.with_suffix(".log").open("ab"),
+        start_new_session=True,
+    )
+
+
+def words(out: Path) -> str:
+    return " ".join(out.with_suffix(".log").read_text().split())
+
+
+def progress(out: Path) -> Progress:
+    file = out / "training/checkpoint.npz"
+    return checkpoint_parts(file.read_bytes())[1] if file.exists() else Progress()
+
+
+def wait_until(
+    process: subprocess.Popen[bytes], out: Path, *, step: int, below: int = STEPS + 1
+) -> None:
+    """Wait for a checkpoint of some steps; it is whole whenever it is looked at."""
+    ends = time.monotonic() + SECONDS
+    while not step <= progress(out).step < below:
+        assert process.poll() is None, words(out)
+        assert time.monotonic() < ends, words(out)
+        time.sleep(0.05)
+
+
+def trainers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return a run's workers of Ray Train; they are children of its raylet."""
+    root = psutil.Process(process.pid)
+    return [p for p in root.children(recursive=True) if "RayTrainWorker" in " ".join(p.cmdline())]
+
+
+def check_whole(out: Path) -> None:
+    """See that every step was taken once, and validated as often as it should be."""
+    steps = [row["step"] for row in progress(out).history]
+    assert steps == list(range(0, STEPS + 1, EVERY))
+    rows = json.loads((out / "results.json").read_text())
+    assert {row["method"] for row in rows} == {"lukas", "li", "classical", "siamese"}
+
+
+def test_a_killed_worker_is_replaced_and_no_step_is_lost(home, tmp_path):
+    out = tmp_path / "worker"
+    process = started(home, out)
+    for step in (EVERY, 4 * EVERY):
+        wait_until(process, out, step=step)
+        victims = trainers(process)
+        assert victims
+        victims[-1].kill()
+    assert process.wait(SECONDS) == 0, words(out)
+    assert "a worker died; training goes on from step" in words(out)
+    check_whole(out)
+
+
+def test_a_killed_driver_goes_on_where_it_was_and_fresh_starts_anew(home, tmp_path):
+    out = tmp_path / "driver"
+    process = started(home, out)
+    wait_until(process, out, step=3 * EVERY)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    again = started(home, out)
+    assert again.wait(SECONDS) == 0, words(out)
+    assert f"of {STEPS}" in words(out)
+    assert "training goes on at step" in words(out)
+    check_whole(out)
+    before = (out / "results.json").stat().st_mtime_ns
+    refused = pipeline("train_siamese", *SETTINGS, "--out", str(out), home=home)
+    assert "finished:" in refused.stderr
+    assert (out / "results.json").stat().st_mtime_ns == before
+    anew = started(home, out, "--fresh")
+    wait_until(anew, out, step=0, below=STEPS)
+    os.killpg(anew.pid, signal.SIGKILL)
+    anew.wait()
