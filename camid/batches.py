@@ -36,6 +36,12 @@ def check_batches(training: Training) -> None:
             f"training.num_workers = {training.num_workers}: more than the "
             f"{training.micro_batches} parts of a step; raise training.micro_batches"
         )
+    parts = -(-training.validation_pairs // (training.batch_size // training.micro_batches))
+    if training.num_workers > parts:
+        raise ValueError(
+            f"training.validation_pairs = {training.validation_pairs}: only {parts} parts for "
+            f"{training.num_workers} workers; raise it"
+        )
 
 
 def share_of(rank: int, num_workers: int, *, training: Training) -> range:

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from camid.config import Training
 
 _FACTS = "progress"
+_DAMAGE = (
+    *(ValueError, KeyError, TypeError, OSError, EOFError),
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError),  # of a zip file's headers
+)
 
 
 @dataclass(kw_only=True)
@@ -48,8 +52,9 @@ class Progress:
 def checkpoint_bytes(arrays: Sequence[NDArray[Any]], progress: Progress) -> bytes:
     """Return arrays and a progress as one file."""
     file = io.BytesIO()
-    named = {f"{number:05d}": array for number, array in enumerate(arrays)}
-    np.savez(file, allow_pickle=False, **named, **{_FACTS: np.array(json.dumps(asdict(progress)))})
+    named = {_name(number): array for number, array in enumerate(arrays)}
+    facts = {"arrays": len(arrays), **asdict(progress)}
+    np.savez(file, allow_pickle=False, **named, **{_FACTS: np.array(json.dumps(facts))})
     return file.getvalue()
 
 
@@ -63,8 +68,14 @@ def checkpoint_parts(data: bytes) -> tuple[list[NDArray[Any]], Progress]:
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            progress = Progress(**json.loads(str(file[_FACTS])))
-            names = sorted(name for name in file.files if name != _FACTS)
-            return [file[name] for name in names], progress
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+            facts = json.loads(str(file[_FACTS]))
+            names = [_name(number) for number in range(facts.pop("arrays"))]
+            if sorted(file.files) != sorted([*names, _FACTS]):
+                raise ValueError("it holds other arrays than it states")
+            return [file[name] for name in names], Progress(**facts)
+    except _DAMAGE as error:
         raise ValueError(f"not a checkpoint, or damaged: {error}") from None
+
+
+def _name(number: int) -> str:
+    return f"{number:05d}"

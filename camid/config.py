@@ -31,6 +31,13 @@ def _rising(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
+def _number_or_range(number: int | tuple[int, int]) -> int | tuple[int, int]:
+    low, high = (number, number) if isinstance(number, int) else number
+    if not 1 <= low <= high:
+        raise ValueError(f"expected a positive number, or a range from low to high, got {number}")
+    return number
+
+
 def _ascending(numbers: tuple[int, ...]) -> tuple[int, ...]:
     if not numbers or sorted(set(numbers)) != list(numbers):
         raise ValueError(f"expected numbers that rise, got {list(numbers)}")
@@ -49,7 +56,7 @@ def _odd(size: int) -> int:
     return size
 
 
-NumImages = Positive | Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
+NumImages = Annotated[int | tuple[int, int], AfterValidator(_number_or_range)]
 """A number of images, or the range that one is drawn from."""
 Side = Annotated[int, Field(ge=64, le=16384, multiple_of=2)]
 

@@ -52,23 +52,19 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 
 
 def optimiser(settings: Training) -> keras.optimizers.Optimizer:
-    """Return the optimiser that settings name, with their schedule and clipping."""
+    """Return the optimiser that settings name, with their schedule."""
     rate = Schedule(
         settings.learning_rate,
         warmup_steps=settings.warmup_steps,
         num_steps=settings.num_steps,
         is_cosine=settings.schedule == "cosine",
     )
-    shared: dict[str, Any] = {
-        "learning_rate": rate,
-        "global_clipnorm": settings.clip_norm or None,
-    }
     match settings.optimiser:
         case "adam":
-            return keras.optimizers.Adam(**shared)
+            return keras.optimizers.Adam(rate)
         case "adamw":
-            return keras.optimizers.AdamW(weight_decay=settings.weight_decay, **shared)
-    return keras.optimizers.SGD(momentum=0.9, nesterov=True, **shared)
+            return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+    return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
 
 
 class Learner:
@@ -95,7 +91,7 @@ class Learner:
         self._strategy = strategy or tf.distribute.get_strategy()
         self.num_replicas = len(strategy.extended.worker_devices) if strategy else 1
         """Replicas of this process, each on a device of its own."""
-        self._batch_size = settings.batch_size
+        self._batch_size, self._clip_norm = settings.batch_size, settings.clip_norm
         keras.utils.set_random_seed(seed)  # equal weights on every worker
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(settings.precision)
@@ -161,11 +157,22 @@ class Learner:
             )
             loss = ops.sum(losses) / self._batch_size
         gradients = tape.gradient(loss, weights)
-        self.optimiser.apply(_total(gradients), weights)
+        total = _clipped(_total(gradients), self._clip_norm)
+        count = self._strategy.num_replicas_in_sync
+        self.optimiser.apply([part / count for part in total], weights)  # Keras adds them up again
         return _total(loss)
 
     def _infer(self, sums: Any, scales: Any) -> Any:
         return self.model(_averages(sums, scales), training=False)[:, 0]
+
+
+def _clipped(gradients: Sequence[Any], clip_norm: float) -> Sequence[Any]:
+    """Return gradients whose norm, of all together, is at most ``clip_norm``; 0 for any."""
+    if not clip_norm:
+        return gradients
+    norm = ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in gradients))
+    factor = clip_norm / ops.maximum(norm, clip_norm)
+    return [gradient * factor for gradient in gradients]
 
 
 def _total(values: Any) -> Any:

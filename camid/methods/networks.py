@@ -28,7 +28,7 @@ def network_name(address: str) -> str:
     ValueError
         If it does not end in ``.keras``.
     """
-    name = address.rstrip("/").rpartition("/")[2]
+    _, name = Folder.at(address)
     if not name.endswith(SUFFIX) or name == SUFFIX:
         raise ValueError(f"{address}: expected a network, a file that ends in {SUFFIX}")
     return name.removesuffix(SUFFIX)
@@ -58,7 +58,10 @@ class _Logits:
         self._address = address
 
     def __call__(self, tile: Tile) -> Sums:
-        towers = _towers(self._address)
+        folder, name = Folder.at(self._address)
+        if not folder.exists(name):
+            raise ValueError(f"{self._address}: no such network")
+        towers = _towers(self._address, folder.modified(name))
         found = np.ones((len(tile.pairs), 2))
         for start in range(0, len(tile.pairs), WINDOWS):
             some = slice(start, start + WINDOWS)
@@ -101,7 +104,7 @@ class _Towers:
 
 
 @lru_cache(maxsize=4)
-def _towers(address: str) -> _Towers:
+def _towers(address: str, modified: int) -> _Towers:  # noqa: ARG001 - of another file
     from camid.models.files import read_network
 
     return _Towers(read_network(*Folder.at(address)))

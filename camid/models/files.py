@@ -1,6 +1,7 @@
 """Networks as files of Keras's format; read in its safe mode, which runs no stored code."""
 
 import tempfile
+import zipfile
 from pathlib import Path
 
 import keras
@@ -35,6 +36,6 @@ def read_network(folder: Folder, name: str) -> keras.Model:
         path.write_bytes(data)
         try:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
-        except (ValueError, TypeError, KeyError, OSError) as error:
-            words = " ".join(str(error).split())[:200]
+        except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+            words = " ".join(str(error).replace(str(path), name).split())[:200]
             raise ValueError(f"{where}: not a network, or damaged: {words}") from None

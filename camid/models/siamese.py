@@ -4,21 +4,22 @@ A pair is ``(2, size, size, 3)``: each side the average of its images' residuals
 to one crop. The output is a logit, higher = more surely the same device. How many images a side
 averages is free, as only averages come in.
 
-Layers for crops of 128 px, with the number of weights in brackets:
+Layers for crops of 128 px, and numbers of parameters:
 
-``report`` (9,966,849, of them 8,389,632 in the dense layer)
+``report`` (9,963,201, most of them in the dense layer)
     The study's text: five times [convolution 3×3 to 32, 64, 128, 256, 512 channels, ReLU; largest
     of 2×2; batch normalisation] → 4×4×512 → dense 1024 → |first − second| → dense 1.
-``report-code``
+``report-code`` (8,780,993)
     The study's notebooks: the same with 32, 64, 128, 128, 128 channels, the first pooling with
-    stride 1 (→ 8×8×128), and dropout before the dense layer.
-``residual``
-    A full-resolution network on colour planes without JPEG's blocks, standardised: convolution 3×3 to 16 channels, then residual blocks [batch
-    normalisation, ReLU, convolution 3×3] twice each, then convolution 1×1 to 8 maps, standardised;
-    mean over pixels of |first − second| (8 numbers), batch normalisation, dense 1.
-``small``
-    The same planes → convolution 5×5 to 8 channels, tanh → convolution 3×3 to 8 maps,
-    standardised → as above. Fast, and any crop size.
+    stride 1 (→ 8×8×128), and dropout before the dense layer (``siamese.dropout=0.3``).
+``residual`` (14,809)
+    Full resolution: colour planes without JPEG's blocks, standardised → convolution 3×3 to 16
+    channels → three residual blocks of twice [batch normalisation, ReLU, convolution 3×3] →
+    convolution 1×1 to 8 maps, 128×128×8, standardised → mean over pixels of |first − second|: 8
+    numbers → batch normalisation → dense 1.
+``small`` (1,225)
+    The same planes → convolution 5×5 to 8 channels, tanh → convolution 3×3 to 8 maps, 128×128×8,
+    standardised → as above.
 """
 
 from collections.abc import Callable
@@ -42,10 +43,8 @@ def siamese(settings: Siamese, *, size: int) -> keras.Model:
     Raises
     ------
     ValueError
-        If crops are no multiple of JPEG's blocks.
+        If crops are no multiple of JPEG's blocks, of a network that takes these out.
     """
-    if size % BLOCK or size < 2 * BLOCK:
-        raise ValueError(f"pairs.crop_size = {size}: expected a multiple of {BLOCK} px from 16 on")
     pairs = keras.Input((2, size, size, CHANNELS), name="pairs")
     features = EXTRACTORS[settings.extractor](Sides(name="sides")(pairs), settings)
     is_map = len(features.shape) == 4
@@ -102,6 +101,10 @@ def _small(maps: Any, settings: Siamese) -> Any:
 
 def _cleaned(maps: Any) -> Any:
     """Return colour planes without JPEG's blocks, standardised."""
+    if maps.shape[1] % BLOCK:
+        raise ValueError(
+            f"pairs.crop_size = {maps.shape[1]}: expected a multiple of {BLOCK} px for this network"
+        )
     return Standardised(name="standardised")(Unblocked(name="unblocked")(maps))
 
 

@@ -38,6 +38,23 @@ def test_exponents_without_a_point_are_numbers():
     )(single_threshold_fpr=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("value", "num_images"),
+    [("[4,4]", (4, 4)), ("[[1,8],[2,9]]", ((1, 8), (2, 9))), ("[3,[2,2]]", (3, (2, 2)))],
+)
+def test_a_side_has_a_number_of_images_or_a_range_of_them(value, num_images):
+    config = load_config(settings=[f"pairs.num_images={value}"])
+    assert config.pairs.num_images == num_images
+    assert config_tree(config)["pairs"]["num_images"] == [
+        list(number) if isinstance(number, tuple) else number for number in num_images
+    ]
+
+
+def test_a_range_of_images_that_falls_is_refused_as_such():
+    with pytest.raises(ValueError, match=r"pairs.num_images.*or a range from low to high"):
+        load_config(settings=["pairs.num_images=[[3,1],4]"])
+
+
 def test_the_tree_is_frozen():
     with pytest.raises(FrozenInstanceError):
         Config().seed = 2

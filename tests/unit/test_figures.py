@@ -1,11 +1,25 @@
 import numpy as np
 import pytest
 
-from camid.figures import histogram_figure, matrix_figure, pattern_figure, png, roc_figure
+from camid.figures import (
+    histogram_figure,
+    learning_figure,
+    matrix_figure,
+    pattern_figure,
+    png,
+    roc_figure,
+)
 
 DEVICES = ["3", "1", "2"]
 MODELS = ["Acme B", "Acme A", "Acme B"]
 SCORES = np.array([[0.9, 0.1, 0.3], [0.2, 0.8, np.nan], [0.4, -0.1, 0.7]])
+
+HISTORY = [
+    {"step": 0, "validation_auc": 0.5},
+    {"step": 20, "validation_auc": 0.75, "loss": 0.6},
+    {"step": 40, "validation_auc": 0.875, "loss": 0.4},
+    {"step": 50, "validation_auc": 0.875, "loss": 0.3},
+]
 
 
 def methods(count):
@@ -82,6 +96,7 @@ def test_any_name_can_be_drawn(name):
         lambda: matrix_figure({"lukas": SCORES}, DEVICES, models=MODELS),
         lambda: roc_figure(curves(7)),
         lambda: histogram_figure(methods(4)),
+        lambda: learning_figure(HISTORY),
     ],
 )
 def test_equal_figures_are_equal_bytes(figure):
@@ -111,3 +126,26 @@ def test_every_method_has_a_histogram_and_the_kinds_are_named_once():
     (legend,) = figure.legends
     assert [t.get_text() for t in legend.get_texts()] == ["same device (200)", "other model (200)"]
     assert figure.get_supxlabel() == "correlation"
+
+
+def test_a_training_s_figure_has_its_losses_and_aucs_at_their_steps():
+    left, right = learning_figure(HISTORY).axes
+    (losses,), (aucs, _) = left.lines, right.lines
+    assert losses.get_xydata().tolist() == [[20, 0.6], [40, 0.4], [50, 0.3]]
+    assert aucs.get_xydata().tolist() == [[0, 0.5], [20, 0.75], [40, 0.875], [50, 0.875]]
+    assert "loss" in left.get_ylabel()
+    assert "AUC" in right.get_ylabel()
+    assert left.get_xlabel() == "step"
+    assert losses.get_color() != aucs.get_color()
+
+
+def test_the_first_of_the_best_validations_is_marked_and_told():
+    _, right = learning_figure(HISTORY).axes
+    assert right.lines[1].get_xydata().tolist() == [[40, 0.875]]
+    assert right.lines[1].get_marker() == "o"
+    assert [text.get_text() for text in right.texts] == ["0.875"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_training_is_drawn_from_its_first_validation_on(count):
+    assert png(learning_figure(HISTORY[:count]), dpi=40).startswith(b"\x89PNG")

@@ -160,6 +160,58 @@ def test_what_one_method_cannot_compare_no_method_is_judged_on(listed, scores):
     assert rows["good", "all"]["num_positives"] == NUM_DEVICES * NUM_QUERIES - 1
 
 
+def accuracies(listed, columns, num_crops):
+    """Return the rows of negatives "all" of scores at some numbers of crops."""
+    crops = tuple(Crop(256 * n, 0, 0, 0) for n in range(num_crops[-1]))
+    pairs = tuple(replace(pair, crops=crops) for pair in listed.comparisons)
+    cropped = replace(listed, crop_size=128, comparisons=pairs)
+    rows, _ = judged_rows(cropped, {"one": columns}, num_crops=num_crops, **STATED)
+    return [row for row in rows if row["negatives"] == "all"]
+
+
+def test_accuracy_is_1_of_labels_that_scores_part_and_a_half_of_noise(listed, rng):
+    labels = np.array([pair.label for pair in listed.comparisons])
+    noise = rng.standard_normal((len(labels), 2))
+    parted, unknown = accuracies(
+        listed, np.stack([9 * labels + noise[:, 0], noise[:, 1]], 1), (1, 4)
+    )
+    assert parted["accuracy"] > 0.99
+    assert unknown["accuracy"] == pytest.approx(0.5, abs=0.08)
+
+
+def test_accuracy_takes_scores_of_any_scale_and_place(listed, scores):
+    values = scores["good"][:, 0]
+    first, other = accuracies(listed, np.stack([values, 1e-3 * values - 7], 1), (1, 4))
+    assert 0.8 < first["accuracy"] < 1
+    assert other["accuracy"] == pytest.approx(first["accuracy"], abs=1e-2)
+
+
+def test_the_gain_of_more_crops_is_over_the_accuracy_of_the_fewest(listed, scores):
+    columns = np.hstack([scores["worse"], scores["good"], scores["good"]])
+    rows = accuracies(listed, columns, (2, 5, 9))
+    found = [row["accuracy"] for row in rows]
+    assert [row["accuracy_gain"] for row in rows] == [accuracy / found[0] for accuracy in found]
+    assert found[0] < found[1] == found[2]
+
+
+def test_whole_strips_have_an_accuracy_and_no_gain(listed, scores):
+    rows, _ = rows_of(listed, scores)
+    assert all("accuracy" in row and "accuracy_gain" not in row for row in rows.values())
+    assert rows["good", "all"]["accuracy"] > rows["worse", "all"]["accuracy"] > 0.5
+
+
+def test_two_devices_are_too_few_for_an_accuracy(listed, scores):
+    few = [
+        i
+        for i, pair in enumerate(listed.comparisons)
+        if {pair.first, int(side(listed, pair))} <= {0, 1}
+    ]
+    pairs = tuple(listed.comparisons[i] for i in few)
+    rows, _ = rows_of(replace(listed, comparisons=pairs), {n: v[few] for n, v in scores.items()})
+    assert rows["good", "all"]["num_devices"] == 2
+    assert "accuracy" not in rows["good", "all"]
+
+
 def test_sides_are_told_by_their_numbers_of_images(listed):
     sides = (ListedSide(device="d0", images=("x",)), *listed.sides[1:])
     other = ComparisonList(

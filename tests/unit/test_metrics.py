@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from camid.metrics import (
+    balanced_accuracy,
     equal_error_rate,
     recognised,
     recognition_rate,
@@ -48,6 +49,34 @@ def test_swapping_the_classes_and_the_sign_changes_nothing(pairs):
     labels, scores = split(pairs)
     assert equal_error_rate(1 - labels, -scores) == pytest.approx(equal_error_rate(labels, scores))
     assert roc_auc(1 - labels, -scores) == pytest.approx(roc_auc(labels, scores))
+
+
+@given(scored)
+def test_balanced_accuracy_is_the_mean_of_what_each_class_gets_right(pairs):
+    labels, scores = split(pairs)
+    found = balanced_accuracy(labels, scores)
+    right = [np.mean([(s > 0) == bool(label) for s in scores[labels == label]]) for label in (0, 1)]
+    assert found == pytest.approx(np.mean(right))
+    twice = (
+        np.concatenate([labels, labels[labels == 1]]),
+        np.concatenate([scores, scores[labels == 1]]),
+    )
+    assert balanced_accuracy(*twice) == pytest.approx(found)
+    assert balanced_accuracy(labels, 3 * scores) == found
+
+
+@given(scored)
+def test_balanced_accuracy_of_the_other_class_s_scores_is_what_is_missing_of_1(pairs):
+    labels, scores = split(pairs)
+    odd = scores + 0.5  # no score is 0, where both classes are told to be different
+    found = balanced_accuracy(labels, odd)
+    assert balanced_accuracy(1 - labels, -odd) == pytest.approx(found)
+    assert balanced_accuracy(labels, -odd) == pytest.approx(1 - found)
+
+
+def test_a_score_of_0_is_of_different_devices():
+    assert balanced_accuracy([0, 1], [0, 0]) == 0.5
+    assert balanced_accuracy([0, 1], [0, 1e-9]) == 1
 
 
 @pytest.mark.parametrize(
@@ -99,5 +128,6 @@ def test_a_query_is_recognised_only_if_its_device_wins_alone():
     ],
 )
 def test_what_cannot_be_judged_is_refused(labels, scores, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        equal_error_rate(labels, scores)
+    for figure in (equal_error_rate, balanced_accuracy):
+        with pytest.raises(ValueError, match=sentence):
+            figure(labels, scores)

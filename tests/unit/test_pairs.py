@@ -1,5 +1,6 @@
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 
 from camid.candidates import candidates
 from camid.config import Pairs
-from camid.pairs import drawn, side_sums
-from camid.row_groups import RowGroups
+from camid.pairs import MAX_IMAGES, Pair, Side, Sums, drawn, numbers_of, side_sums
+from camid.row_groups import Address, RowGroups
 from tests.unit.stores import SIZE, Chunk, small_store, strip
 
 SETTINGS = Pairs(crop_size=24)
@@ -21,6 +22,7 @@ DEVICES = {
     "e": [Chunk(images=4), Chunk(images=4, kind="background"), Chunk(images=1)],
     "too few": [Chunk(images=5)],
 }
+RANGES = ((1, 3), (2, 4))
 MODELS = {"a": "one", "b": "one", "c": "two", "d": "two", "e": "three"}
 
 
@@ -119,6 +121,31 @@ def test_crops_lie_inside_the_strips(everything, drawing):
     assert crops.max() <= SIZE - SETTINGS.crop_size
 
 
+@given(st.integers(0, 2**40), st.integers(0, 2**40), st.lists(st.integers(0, 2**20), max_size=2))
+def test_in_a_range_of_images_all_pairs_of_a_step_have_the_same_numbers_for_every_key(
+    everything, number, seed, key
+):
+    numbers = numbers_of(number, settings=replace(SETTINGS, num_images=RANGES), seed=seed)
+    pairs = step(everything, number, seed=seed, key=key, num_images=RANGES)
+    assert {tuple(len(side.rows) for side in pair.sides) for pair in pairs} == {numbers}
+    for count, (low, high) in zip(numbers, RANGES, strict=True):
+        assert low <= count <= high
+
+
+@pytest.mark.parametrize("num_images", [RANGES, ((1, 3), 2), (5, (2, 4)), (5, 2)])
+def test_over_many_steps_all_numbers_of_a_range_meet_and_fixed_ones_stay(num_images):
+    settings = replace(SETTINGS, num_images=num_images)
+    found = {numbers_of(number, settings=settings, seed=1) for number in range(200)}
+    ranges = ((n, n) if isinstance(n, int) else n for n in num_images)
+    assert found == set(product(*(range(low, high + 1) for low, high in ranges)))
+
+
+@given(STEPS)
+def test_a_range_of_one_number_is_that_number(everything, drawing):
+    ranges = tuple((number, number) for number in drawing["num_images"])
+    assert step(everything, **{**drawing, "num_images": ranges}) == step(everything, **drawing)
+
+
 def test_only_the_given_images_are_drawn(store):
     given_images = [i for i in store.images() if i.device in {"a", "c"} and "5" not in i.image_id]
     some = candidates(store, given_images)
@@ -205,6 +232,32 @@ def test_sums_are_those_of_a_plain_reading(store, everything, per_row_group):
                 plain[top : top + 24, left : left + 24],
                 atol=1e-5,
             )
+
+
+@given(st.integers(0, 6), st.integers(0, 6))
+def test_some_pairs_keep_what_they_are_made_of(start, stop):
+    numbers = np.arange(6, dtype=np.int16)
+    every = Sums(
+        sums=np.broadcast_to(numbers[:, None, None, None, None], (6, 2, 4, 4, 3)),
+        counts=np.stack([numbers + 1, numbers + 7], axis=1),
+        labels=(numbers % 2).astype(np.int8),
+        step=0.5,
+    )
+    some = every.some(slice(start, stop))
+    assert len(some.sums) == len(some.counts) == len(some.labels) == max(0, stop - start)
+    for row, number in enumerate(range(start, stop)):
+        assert (some.sums[row] == number).all()
+        assert some.counts[row].tolist() == [number + 1, number + 7]
+        assert some.labels[row] == number % 2
+        plain = number * 0.5 / np.array([number + 1, number + 7])
+        np.testing.assert_allclose(some.averages()[row, :, 0, 0, 0], plain, rtol=1e-6)
+
+
+def test_more_images_than_sums_hold_are_refused(store):
+    many = Side(address=Address("a", 0, 0), position=(0, 0), rows=tuple(range(MAX_IMAGES + 1)))
+    pair = Pair(sides=(many, many), label=1, crop=(0, 0))
+    with RowGroups(store) as row_groups, pytest.raises(ValueError, match="128 images a side.* 129"):
+        side_sums([pair], row_groups, crop_size=24)
 
 
 def test_files_are_closed_and_opened_again_where_few_may_be_open(store, everything):

@@ -1,0 +1,216 @@
+"""A trained network as a method, held against its logits on averages made one pair at a time."""
+
+from functools import reduce
+
+import keras
+import numpy as np
+import pytest
+
+from camid.comparisons import ComparisonList
+from camid.config import Comparisons, Siamese, Strips
+from camid.drawn_lists import drawn_list
+from camid.evidence import Evidence, scores
+from camid.folder import Folder
+from camid.methods import METHODS, chosen_methods, networks
+from camid.methods.networks import network_method, network_name
+from camid.models.files import network_bytes
+from camid.models.siamese import siamese
+from camid.row_groups import RowGroups
+from camid.tiles import list_positions, position_evidence
+from tests.unit.stores import SIZE, Chunk, small_store, strip
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+CROP = 16
+SETTINGS = Comparisons(num_images=(4, 3), num_pairs=14, crop_size=CROP, num_crops=(1, 3, 9))
+DEVICES = {
+    "a": [Chunk(images=9), Chunk(images=7, kind="background")],
+    "b": [Chunk(images=12), Chunk(images=16)],
+    "c": [Chunk(images=16, size=(64, 64))],
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return small_store(str(tmp_path_factory.mktemp("store")), DEVICES)
+
+
+@pytest.fixture(scope="module")
+def listed(store):
+    return drawn_list(store.images(), settings=SETTINGS, strips=Strips(size=SIZE), seed=3)
+
+
+def built(seed=1, *, size=CROP, extractor="small"):
+    keras.utils.set_random_seed(seed)
+    return siamese(Siamese(extractor=extractor, width=0.2), size=size)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a network below the test's folder; return its path."""
+
+    def write(network, name="network.keras"):
+        Folder(str(tmp_path)).write(name, network_bytes(network))
+        return f"{tmp_path}/{name}"
+
+    return write
+
+
+def gathered(listed, store, address, *, num_crops=SETTINGS.num_crops):
+    methods = {"network": network_method(address)}
+    with RowGroups(store) as row_groups:
+        parts = [
+            position_evidence(listed, position, row_groups, methods, num_crops=num_crops)
+            for position in list_positions(listed, store)
+        ]
+    return scores(reduce(Evidence.__add__, parts), methods)["network"]
+
+
+def plain(store, listed, network, num_crops=SETTINGS.num_crops):
+    """Return the mean logits of each comparison's first crops, one pair at a time."""
+    of = {image.sha256: image for image in store.images()}
+    found = []
+    for pair in listed.comparisons:
+        windows = []
+        for crop in pair.crops:
+            cut = np.s_[crop.y : crop.y + listed.crop_size, crop.x : crop.x + listed.crop_size]
+            windows.append(
+                [
+                    np.mean(
+                        [
+                            strip(of[image], (crop.top, crop.left))[cut] * 0.125
+                            for image in listed.sides[side].images
+                        ],
+                        axis=0,
+                    )
+                    for side in (pair.first, pair.second)
+                ]
+            )
+        logits = np.asarray(network(np.float32(windows), training=False))[:, 0]
+        found.append([logits[:number].mean() for number in num_crops])
+    return np.array(found)
+
+
+@pytest.mark.parametrize("extractor", ["small", "report"])
+def test_scores_are_the_mean_logits_of_a_comparison_s_crops(store, listed, written, extractor):
+    network = built(extractor=extractor)
+    found = gathered(listed, store, written(network))
+    expected = plain(store, listed, network)
+    assert np.ptp(expected, axis=0).min() > 1e-2
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_how_many_windows_are_seen_at_once_changes_nothing(store, listed, written, monkeypatch):
+    address = written(built())
+    whole = gathered(listed, store, address)
+    monkeypatch.setattr(networks, "WINDOWS", 5)
+    np.testing.assert_allclose(gathered(listed, store, address), whole, atol=1e-5)
+
+
+def test_two_networks_are_two_methods_beside_the_named_ones(store, listed, written):
+    one, other = built(1), built(2)
+    addresses = [written(one, "one.keras"), written(other, "other.keras")]
+    methods = chosen_methods(["lukas"], addresses)
+    assert list(methods) == ["lukas", "one", "other"]
+    with RowGroups(store) as row_groups:
+        parts = [
+            position_evidence(listed, position, row_groups, methods, num_crops=(9,))
+            for position in list_positions(listed, store)
+        ]
+    found = scores(reduce(Evidence.__add__, parts), methods)
+    for name, network in (("one", one), ("other", other)):
+        np.testing.assert_allclose(found[name], plain(store, listed, network, (9,)), atol=1e-4)
+
+
+def test_a_network_that_is_written_anew_is_read_anew(store, listed, written):
+    first = gathered(listed, store, written(built(1)))
+    assert not np.allclose(first, plain(store, listed, built(2)), atol=1e-2)
+    again = gathered(listed, store, written(built(2)))
+    np.testing.assert_allclose(again, plain(store, listed, built(2)), atol=1e-4)
+
+
+def test_a_network_is_not_read_before_it_scores(store, listed, tmp_path):
+    (name,) = chosen_methods([], [f"{tmp_path}/absent.keras"])
+    assert name == "absent"
+    with pytest.raises(ValueError, match="/absent.keras: no such network"):
+        gathered(listed, store, f"{tmp_path}/absent.keras")
+
+
+def test_crops_of_another_size_are_refused(store, listed, written):
+    address = written(built(size=24))
+    sentence = (
+        "the network is for crops of 24 px, and the comparison list has 16; "
+        "set comparisons.crop_size=24"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        gathered(listed, store, address)
+
+
+def test_whole_strips_are_scored_by_a_network_of_their_size(store, listed, written):
+    pairs = tuple(
+        type(pair)(
+            first=pair.first, second=pair.second, label=pair.label, level=pair.level, crops=()
+        )
+        for pair in listed.comparisons
+    )
+    whole = ComparisonList(
+        seed=1, crop_size=0, strip_size=SIZE, sides=listed.sides, comparisons=pairs
+    )
+    with pytest.raises(ValueError, match="for crops of 16 px, and the comparison list has 32"):
+        gathered(whole, store, written(built(), "of crops.keras"), num_crops=())
+    found = gathered(whole, store, written(built(size=SIZE), "of strips.keras"), num_crops=())
+    assert found.shape == (len(pairs), 1)
+    assert np.isfinite(found).all()
+
+
+def test_a_network_of_anything_else_is_refused(store, listed, written):
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="sides"):
+        gathered(listed, store, written(other))
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("siamese.keras", "siamese"),
+        ("/results/my first.keras", "my first"),
+        ("s3://bucket/runs/3/small.v2.keras", "small.v2"),
+        (Folder("s3://bucket/out?endpoint_override=127.0.0.1:9").address("one.keras"), "one"),
+    ],
+)
+def test_a_network_is_called_as_its_file(address, name):
+    assert network_name(address) == name
+    assert list(chosen_methods([], [address])) == [name]
+
+
+@pytest.mark.parametrize("address", ["network.h5", "runs/3", ".keras", "runs/.keras", "keras", ""])
+def test_a_file_of_another_kind_is_refused(address):
+    sentence = f"^{address}: expected a network, a file that ends in .keras$"
+    with pytest.raises(ValueError, match=sentence):
+        network_name(address)
+    with pytest.raises(ValueError, match=sentence):
+        network_method(address)
+
+
+def test_names_that_are_alike_are_refused():
+    with pytest.raises(ValueError, match="^b/one.keras: another method is called 'one'; rename"):
+        chosen_methods([], ["a/one.keras", "b/one.keras"])
+    for named in (["lukas"], ["li"], []):
+        with pytest.raises(ValueError, match="^a/lukas.keras: another method is called 'lukas'"):
+            chosen_methods(named, ["a/lukas.keras"])
+
+
+def test_methods_come_in_the_registry_s_order_and_networks_after_them():
+    assert list(chosen_methods(["li", "lukas"], ["b.keras", "a.keras"])) == [
+        "lukas",
+        "li",
+        "b",
+        "a",
+    ]
+    assert list(chosen_methods(["all"], ["a.keras"])) == [*METHODS, "a"]
+
+
+def test_an_unknown_method_is_refused_with_those_that_there_are():
+    sentence = "^no method 'luka'; there are lukas, li, .*classical, or all$"
+    with pytest.raises(ValueError, match=sentence):
+        chosen_methods(["lukas", "luka"], ["a.keras"])
