@@ -5,13 +5,13 @@ configuration, the step and which of the micro-batches it is.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from camid.candidates import Candidates
 from camid.config import Config, Pairs, Training
-from camid.pairs import Sums, drawn, side_sums
+from camid.pairs import Pair, Sums, drawn, side_sums
 from camid.row_groups import RowGroups
 
 TRAINING, VALIDATION = 44, 45
@@ -65,12 +65,23 @@ class Batches:
     @classmethod
     def training(cls, config: Config, candidates: Candidates, row_groups: RowGroups) -> "Batches":
         """Return those that train."""
+        return cls._of(config, candidates, row_groups, TRAINING)
+
+    @classmethod
+    def validation(cls, config: Config, candidates: Candidates, row_groups: RowGroups) -> "Batches":
+        """Return those that validate: the list's parts are its steps, of one micro-batch each."""
+        return cls._of(config, candidates, row_groups, VALIDATION)
+
+    @classmethod
+    def _of(
+        cls, config: Config, candidates: Candidates, row_groups: RowGroups, purpose: int
+    ) -> "Batches":
         return cls(
             candidates=candidates,
             row_groups=row_groups,
             pairs=config.pairs,
             seed=config.seed,
-            purpose=TRAINING,
+            purpose=purpose,
             micro_size=config.training.batch_size // config.training.micro_batches,
         )
 
@@ -82,21 +93,30 @@ class Batches:
         ValueError
             If the candidates give too few pairs, or the store is damaged.
         """
-        size = self.row_groups.shape[0]
-        pairs = [
-            pair
-            for number in micro_batches
-            for pair in drawn(
-                self.candidates,
-                step,
-                num_pairs=self.micro_size,
-                size=size,
-                settings=self.pairs,
-                seed=self.seed,
-                key=(self.purpose, number),
-            )
-        ]
+        pairs = [pair for number in micro_batches for pair in self._drawn(step, number, self.pairs)]
         return side_sums(pairs, self.row_groups, crop_size=self.pairs.crop_size)
+
+    def check(self) -> None:
+        """See that the candidates give a micro-batch, of the most images a side that are asked for.
+
+        Raises
+        ------
+        ValueError
+            If they do not.
+        """
+        most = [n if isinstance(n, int) else n[1] for n in self.pairs.num_images]
+        self._drawn(0, 0, replace(self.pairs, num_images=(most[0], most[1])))
+
+    def _drawn(self, step: int, number: int, settings: Pairs) -> list[Pair]:
+        return drawn(
+            self.candidates,
+            step,
+            num_pairs=self.micro_size,
+            size=self.row_groups.shape[0],
+            settings=settings,
+            seed=self.seed,
+            key=(self.purpose, number),
+        )
 
 
 def joined(parts: Sequence[Sums]) -> Sums:

@@ -21,7 +21,17 @@ def targets() -> set[str]:
 
 def test_every_make_target_that_is_named_exists():
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)\b", README, re.MULTILINE))
-    assert {"demo", "test", "preprocess", "baselines", "train-siamese", "ui", "soak", "check", "bench"} <= named
+    assert {
+        "demo",
+        "test",
+        "preprocess",
+        "baselines",
+        "train-siamese",
+        "ui",
+        "soak",
+        "check",
+        "bench",
+    } <= named
     assert named <= targets()
 
 

@@ -18,6 +18,7 @@ SMALL = [
     *("--set", "splits.test=0.5", "--set", "splits.validation=0.25"),
     *("--set", "training.num_steps=4", "--set", "training.validate_every=2"),
     *("--set", "training.validation_pairs=32", "--set", "comparisons.num_pairs=40"),
+    *("--set", "training.micro_batches=8"),
     *("--set", "simulate.num_background=10", "--set", "simulate.num_foreground=3"),
     *("--set", "simulate.sizes=[[256,256]]"),
     *("--set", "simulate.pattern_strength=0.03", "--set", "simulate.pattern_spread=0"),

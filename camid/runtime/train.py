@@ -5,24 +5,28 @@ that folder, a new group of workers or a new run of the program, goes on from it
 """
 
 import logging
+import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from math import floor
 from threading import Thread
 from typing import Any
 from uuid import uuid4
 
-from camid.batches import check_batches
+from camid.batches import Batches, check_batches
+from camid.candidates import candidates
 from camid.checkpoints import Progress, checkpoint_parts
 from camid.config import Training
 from camid.filesystems import filesystem_of
 from camid.folder import Folder
+from camid.row_groups import RowGroups
 from camid.runtime.feed import Source
 from camid.runtime.output import CHECKPOINT, TRAINING
 from camid.runtime.stream import console, progress
 from camid.runtime.worker import TOLD_SECONDS, Row, work
+from camid.store import open_store
 
 LEAST_CPUS = 0.1
 """Of a processor, that a worker is given at least."""
@@ -47,21 +51,17 @@ def train(
     ------
     ValueError
         If a batch cannot be parted, Ray has too few processors, the split trains or validates on
-        nothing, or workers died more often than ``training.max_failures``.
+        nothing, or workers failed more often than ``training.max_failures``.
     """
     import ray
     import ray.train
-    from ray.train.tensorflow import TensorflowTrainer
     from ray.util.queue import Queue
 
+    with _silenced():
+        from ray.train.tensorflow import TensorflowTrainer
+
     training = source.config.training
-    for name in ("train", "validation"):
-        if not getattr(source.split, name):
-            raise ValueError(
-                f"the split {source.split.name!r} leaves no device for {name}; name another with "
-                "--split, such as seeded"
-            )
-    check_batches(training)
+    _check(source)
     done = Progress()
     if output.exists(CHECKPOINT):
         done = checkpoint_parts(output.read(CHECKPOINT))[1]
@@ -96,6 +96,44 @@ def train(
     finally:
         with suppress(OSError):
             output.delete(place)
+
+
+def _check(source: Source) -> None:
+    """See, before any worker is asked for, that there are pairs to train and to validate on."""
+    split, config, store = source.split, source.config, open_store(source.store)
+    check_batches(config.training)
+    images = store.images()
+    parts = {
+        "train": (split.images("train", images), Batches.training),
+        "validation": (split.images("validation", images), Batches.validation),
+    }
+    with RowGroups(store) as row_groups:
+        for part, (mine, batches) in parts.items():
+            if not mine:
+                raise ValueError(
+                    f"the split {split.name!r} leaves no device for {part}; name another with "
+                    "--split, such as seeded"
+                )
+            try:
+                batches(config, candidates(store, mine), row_groups).check()
+            except ValueError as error:
+                raise ValueError(f"{part} of the split {split.name!r}: {error}") from None
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep what is imported from writing to stderr.
+
+    TensorFlow tells of every missing driver there, whatever its log level.
+    """
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def worker_cpus(training: Training, resources: dict[str, float]) -> float:
@@ -152,7 +190,7 @@ def _followed(
                 if "started" in row:
                     started += 1
                     if started > 1:
-                        _say(f"a worker died; training goes on from step {row['started']:g}")
+                        _say(f"a worker failed; training goes on from step {row['started']:g}")
                     display.update(task, completed=row["started"])
                     continue
                 tell(row)
@@ -179,7 +217,7 @@ def _as_told(error: BaseException, training: Training) -> BaseException:
             return cause
     words = str(causes[0] if causes else error).strip().splitlines()
     return ValueError(
-        f"training stopped, as workers died more than {training.max_failures} times "
+        f"training stopped, as workers failed more than {training.max_failures} times "
         f"({words[-1] if words else 'no word'}); the same command goes on from the last checkpoint"
     )
 

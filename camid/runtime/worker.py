@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.batches import VALIDATION, Batches, joined, share_of
+from camid.batches import Batches, joined, share_of
 from camid.candidates import candidates
 from camid.checkpoints import Progress, checkpoint_parts
 from camid.config import Training
@@ -187,14 +187,8 @@ def _validation(source: Source, rank: int, num_workers: int) -> tuple[Sums, NDAr
     count = config.training.validation_pairs
     parts, places = [], []
     with RowGroups(store) as row_groups:
-        drawing = Batches(
-            candidates=candidates(store, source.split.images("validation", store.images())),
-            row_groups=row_groups,
-            pairs=config.pairs,
-            seed=config.seed,
-            purpose=VALIDATION,
-            micro_size=size,
-        )
+        found = candidates(store, source.split.images("validation", store.images()))
+        drawing = Batches.validation(config, found, row_groups)
         for number in range(rank, -(-count // size), num_workers):
             place = np.arange(number * size, min(count, (number + 1) * size))
             parts.append(drawing.share(number, [0]).some(slice(len(place))))

@@ -126,6 +126,13 @@ def test_a_split_that_trains_on_nothing_is_one_sentence(made, tmp_path):
 
 
 @pytest.mark.usefixtures("ray_here")
+def test_too_few_images_are_one_sentence_before_a_worker_starts(made, tmp_path):
+    told = source(made, "pairs.num_images=[[1,9],4]")
+    with pytest.raises(ValueError, match=r"train of the split 'seeded': .* pairs of 9\+4 images"):
+        train(told, Folder(str(tmp_path)), network=NETWORK)
+
+
+@pytest.mark.usefixtures("ray_here")
 def test_too_few_processors_are_one_sentence_at_once(made, tmp_path):
     told = source(made, "training.num_workers=4", "training.worker_cpus=1.0")
     with pytest.raises(ValueError, match=r"take 5 CPUs, and Ray has 2; lower training\.num_work"):
