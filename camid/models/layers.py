@@ -42,9 +42,13 @@ class Unblocked(keras.layers.Layer):  # type: ignore[misc]
         """Return the images less their mean block, computed in float32."""
         wide = ops.cast(images, "float32")
         _, height, width, channels = wide.shape
-        tiles = ops.reshape(wide, (-1, height // BLOCK, BLOCK, width // BLOCK, BLOCK, channels))
-        tiles = tiles - ops.mean(tiles, axis=(1, 3), keepdims=True)
-        return ops.cast(ops.reshape(tiles, (-1, height, width, channels)), self.compute_dtype)
+        down, across = height // BLOCK, width // BLOCK
+        rows = ops.reshape(wide, (-1, down, BLOCK * width * channels))
+        block = ops.reshape(ops.mean(rows, axis=1), (-1, BLOCK, across, BLOCK * channels))
+        block = ops.mean(block, axis=2, keepdims=True)
+        repeated = ops.reshape(ops.repeat(block, across, axis=2), (-1, 1, BLOCK * width * channels))
+        found = ops.reshape(rows - repeated, (-1, height, width, channels))
+        return ops.cast(found, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the same shape."""

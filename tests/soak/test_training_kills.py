@@ -17,11 +17,11 @@ from tests.test_pipelines import SMALL, pipeline
 pytestmark = pytest.mark.soak
 
 ROOT = Path(__file__).parents[2]
-STEPS, EVERY = 120, 10
+STEPS, EVERY = 60, 6
 SETTINGS = [
     *SMALL,
     *("--set", f"training.num_steps={STEPS}", "--set", f"training.validate_every={EVERY}"),
-    *("--set", "training.batch_size=16", "--set", "training.micro_batches=2"),
+    *("--set", "training.batch_size=16", "--set", "training.micro_batches=4"),
     *("--set", "pairs.crop_size=64", "--set", "comparisons.crop_size=64"),
     *("--set", "training.learning_rate=0.01", "--set", "training.num_workers=2"),
 ]

@@ -14,7 +14,7 @@ from camid.config import Siamese
 from camid.folder import Folder
 from camid.models import siamese as described
 from camid.models.files import network_bytes, read_network
-from camid.models.layers import Distance, Standardised
+from camid.models.layers import Distance, Standardised, Unblocked
 from camid.models.siamese import EXTRACTORS, siamese
 
 SIZE = 32
@@ -282,3 +282,12 @@ def test_a_file_holds_names_of_layers_and_no_pickle(networks, tmp_path, folder):
     with zipfile.ZipFile(tmp_path / "one.keras") as file:
         assert not [name for name in file.namelist() if "pkl" in name]
         assert "camid>Distance" in file.read("config.json").decode()
+
+
+def test_unblocked_takes_the_mean_block_out_and_nothing_else(rng):
+    images = rng.standard_normal((3, 32, 48, 3), np.float32)
+    tiles = images.reshape(3, 4, 8, 6, 8, 3)
+    expected = (tiles - tiles.mean(axis=(1, 3), keepdims=True)).reshape(images.shape)
+    assert np.allclose(Unblocked()(images), expected, atol=1e-5)
+    grid = np.tile(rng.standard_normal((1, 8, 8, 3)), (1, 4, 6, 1)).astype(np.float32)
+    assert np.allclose(Unblocked()(images + grid), expected, atol=1e-5)
