@@ -75,6 +75,28 @@ def test_the_demo_prints_baselines_and_a_network_and_keeps_their_rows(demo, home
     assert "simulating 8 phones with 13 photographs each" in demo.stderr
 
 
+def test_the_demo_s_network_is_judged_on_devices_that_it_has_not_seen(demo, home):
+    out = home / "runs/demo/siamese"
+    told = json.loads((out / "inputs.json").read_text())
+    parts = [set(told[name]) for name in ("trained", "validated", "devices")]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 8
+    written = {str(path.relative_to(out)) for path in out.rglob("*")}
+    assert {"siamese.keras", "history.csv", "figures/learning.png"} <= written
+    assert "evidence" not in written
+
+
+def test_a_training_is_one_run_of_curves_and_test_figures(demo, home):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    experiment = client.get_experiment_by_name("camid").experiment_id
+    (run,) = client.search_runs([experiment], "tags.method = 'siamese'")
+    names = {"train/loss", "validation/auc", "validation/eer", "test/eer", "test/auc"}
+    assert names <= set(run.data.metrics)
+    points = client.get_metric_history(run.info.run_id, "validation/auc")
+    assert [point.step for point in points] == [0, 2, 4]
+
+
 def test_the_demo_again_is_finished_at_once(demo, home):
     again = pipeline("demo", *SMALL, home=home)
     assert again.returncode == 0

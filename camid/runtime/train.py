@@ -28,6 +28,8 @@ from camid.runtime.stream import console, progress
 from camid.runtime.worker import TOLD_SECONDS, Row, work
 from camid.store import open_store
 
+RAY = f"{TRAINING}/ray"
+"""What Ray keeps of a training while it runs, below the output folder."""
 LEAST_CPUS = 0.1
 """Of a processor, that a worker is given at least."""
 PATIENCE_SECONDS = 60
@@ -54,17 +56,13 @@ def train(
         nothing, or workers failed more often than ``training.max_failures``.
     """
     import ray
-    import ray.train
     from ray.util.queue import Queue
-
-    with _silenced():
-        from ray.train.tensorflow import TensorflowTrainer
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     training = source.config.training
     _check(source)
-    done = Progress()
-    if output.exists(CHECKPOINT):
-        done = checkpoint_parts(output.read(CHECKPOINT))[1]
+    done = _done(output)
+    if done.history:
         words = "was finished" if done.is_finished(training) else "goes on"
         _say(f"training {words} at step {done.step} of {training.num_steps}")
     if done.is_finished(training):
@@ -72,30 +70,51 @@ def train(
     cpus = worker_cpus(training, ray.cluster_resources())
     for name in ("ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    queue = Queue(actor_options={"num_cpus": 0})
-    filesystem, path = filesystem_of(output.uri)
-    least, most = training.min_workers or training.num_workers, training.num_workers
-    resources = {"CPU": cpus} | ({"GPU": 1.0} if training.use_gpu else {})
-    place = f"{TRAINING}/ray"
-    trainer = TensorflowTrainer(
-        partial(work, source=source, output=output.uri, network=network, queue=queue),
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=(least, most) if least < most else most,
-            use_gpu=training.use_gpu,
-            resources_per_worker=resources,
-        ),
-        run_config=ray.train.RunConfig(
-            name=uuid4().hex,  # Ray would go on with a run of the same name by itself
-            storage_path=f"{path}/{place}",
-            storage_filesystem=filesystem,
-            failure_config=ray.train.FailureConfig(max_failures=training.max_failures),
-        ),
-    )
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+    steps = partial(work, source=source, output=output.uri, network=network, queue=queue)
+    trainer = _trainer(steps, output, training, cpus=cpus)
     try:
         _followed(trainer.fit, queue, training, done=done.step, tell=tell)
     finally:
         with suppress(OSError):
-            output.delete(place)
+            output.delete(RAY)
+
+
+def _done(output: Folder) -> Progress:
+    """Return how far the training in an output folder is."""
+    if not output.exists(CHECKPOINT):
+        return Progress()
+    try:
+        return checkpoint_parts(output.read(CHECKPOINT))[1]
+    except ValueError as error:
+        where = output.address(CHECKPOINT)
+        raise ValueError(f"{where}: {error}; train anew with --fresh") from None
+
+
+def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, cpus: float) -> Any:
+    """Return Ray's trainer, which runs ``steps`` in each worker of a group."""
+    import ray.train
+
+    with _silenced():
+        from ray.train.tensorflow import TensorflowTrainer
+
+    filesystem, path = filesystem_of(output.uri)
+    least, most = training.min_workers or training.num_workers, training.num_workers
+    return TensorflowTrainer(
+        steps,
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=(least, most) if least < most else most,
+            use_gpu=training.use_gpu,
+            resources_per_worker={"CPU": cpus} | ({"GPU": 1.0} if training.use_gpu else {}),
+        ),
+        run_config=ray.train.RunConfig(
+            name=uuid4().hex,  # Ray would go on with a run of the same name by itself
+            storage_path=f"{path}/{RAY}",
+            storage_filesystem=filesystem,
+            failure_config=ray.train.FailureConfig(max_failures=training.max_failures),
+        ),
+    )
 
 
 def _check(source: Source) -> None:
@@ -184,17 +203,19 @@ def _followed(
     with progress() as display:
         task = display.add_task("train", total=training.num_steps, completed=done, unit="steps")
         started, waiting_since = 0, time.monotonic()
+        known: Row = {}
         while True:
             is_over = not thread.is_alive()
             for row in _heard(queue):
                 if "started" in row:
                     started += 1
                     if started > 1:
-                        _say(f"a worker failed; training goes on from step {row['started']:g}")
+                        _say(f"workers start again; training goes on from step {row['started']:g}")
                     display.update(task, completed=row["started"])
                     continue
                 tell(row)
-                display.update(task, completed=row["step"], description=_described(row))
+                known |= row
+                display.update(task, completed=row["step"], description=_described(known))
             if is_over:
                 break
             if not started and time.monotonic() - waiting_since > PATIENCE_SECONDS:
@@ -236,10 +257,13 @@ def _heard(queue: Any) -> list[Row]:
 
 
 def _described(row: Row) -> str:
-    parts = [f"loss {row['loss']:.3f}"] if "loss" in row else []
-    if "validation_auc" in row:
-        parts.append(f"AUC {row['validation_auc']:.3f}")
-    return " ".join(["train", *parts])
+    """Return what is known of a training, as its progress says it."""
+    words = {
+        "loss": "loss {:.3f}",
+        "validation_auc": "AUC {:.3f}",
+        "pairs_per_second": "{:.0f} pairs/s",
+    }
+    return ", ".join(["train", *(word.format(row[k]) for k, word in words.items() if k in row)])
 
 
 def _say(line: str) -> None:

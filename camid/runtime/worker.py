@@ -107,7 +107,7 @@ class _Worker:
         """Take the steps of a span; return its mean loss and how fast it was."""
         losses: list[float] = []
         started = told = time.perf_counter()
-        waited = 0.0
+        waited, first = 0.0, span.start
         for step in span:
             before = time.perf_counter()
             share = next(feed)
@@ -115,8 +115,9 @@ class _Worker:
             losses.append(self.learner.step([share]))
             now = time.perf_counter()
             if now - told > TOLD_SECONDS:
-                told = now
-                self.tell({"step": step + 1, "loss": losses[-1]})
+                rate = (step + 1 - first) * self.training.batch_size / (now - told)
+                self.tell({"step": step + 1, "loss": losses[-1], "pairs_per_second": rate})
+                told, first = now, step + 1
         seconds = time.perf_counter() - started
         return {
             "step": span.stop,

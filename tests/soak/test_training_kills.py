@@ -94,7 +94,7 @@ def test_a_killed_worker_is_replaced_and_no_step_is_lost(home, tmp_path):
         assert victims
         victims[-1].kill()
     assert process.wait(SECONDS) == 0, words(out)
-    assert "a worker failed; training goes on from step" in words(out)
+    assert "workers start again; training goes on from step" in words(out)
     check_whole(out)
 
 
