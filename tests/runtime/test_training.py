@@ -87,8 +87,8 @@ def test_a_split_that_trains_on_nothing_is_one_sentence(made, tmp_path):
 
 @pytest.mark.usefixtures("ray_here")
 def test_too_few_images_are_one_sentence_before_a_worker_starts(made, tmp_path):
-    told = source(made, "pairs.num_images=[[1,9],4]")
-    with pytest.raises(ValueError, match=r"train of the split 'seeded': .* pairs of 9\+4 images"):
+    told = source(made, "pairs.num_images=[[1,13],4]")
+    with pytest.raises(ValueError, match=r"train of the split 'seeded': .* pairs of 13\+4 images"):
         train(told, Folder(str(tmp_path)), network=NETWORK)
 
 
