@@ -113,6 +113,11 @@ class _Worker:
             share = next(feed)
             waited += time.perf_counter() - before
             losses.append(self.learner.step([share]))
+            if not np.isfinite(losses[-1]):
+                raise ValueError(
+                    f"the loss of step {step} is {losses[-1]}; lower training.learning_rate or "
+                    "training.clip_norm, and train anew with --fresh"
+                )
             now = time.perf_counter()
             if now - told > TOLD_SECONDS:
                 rate = (step + 1 - first) * self.training.batch_size / (now - told)
