@@ -5,9 +5,9 @@ from camid.config import Config
 from camid.runtime.workflow import make_demo
 
 BRIEF = (
-    *("training.num_steps=120", "training.batch_size=32", "training.micro_batches=4"),
-    *("training.learning_rate=0.01", "training.warmup_steps=10", "training.validate_every=30"),
-    *("training.validation_pairs=256", "comparisons.num_pairs=400"),
+    *("training.num_steps=80", "training.batch_size=32", "training.micro_batches=4"),
+    *("training.learning_rate=0.01", "training.warmup_steps=10", "training.validate_every=40"),
+    *("training.validation_pairs=256", "comparisons.num_pairs=300"),
 )
 
 
