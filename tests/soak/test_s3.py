@@ -26,7 +26,8 @@ pytestmark = pytest.mark.soak
 
 BUCKET = "camid"
 ODD = "dév 1+1 100%/a b%20"
-OPTIONS = [*SMALL, "--set", "chunks.max_images=2"]
+FEW = ["--set", "simulate.num_devices=4", "--set", "simulate.num_models=2"]
+OPTIONS = [*SMALL, *FEW, "--set", "chunks.max_images=2"]
 DATA, STORE, OUT = (f"s3://{BUCKET}/{name}" for name in ("photo graphs", "a+b é/store", "out"))
 KILLS = 4
 NOWHERE = "s3://nowhere"
@@ -87,8 +88,8 @@ def local(s3, tmp_path_factory) -> Path:
 
 
 def simulated() -> list[str]:
-    """Return the options of SMALL as `camid simulate` takes them."""
-    return [f"--set={o.removeprefix('simulate.')}" for o in SMALL if o.startswith("simulate.")]
+    """Return the options as `camid simulate` takes them."""
+    return [f"--set={o.removeprefix('simulate.')}" for o in OPTIONS if o.startswith("simulate.")]
 
 
 def objects(s3, address: str) -> dict[str, bytes]:

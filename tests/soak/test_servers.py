@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.runtime.conftest import contents
+from tests.test_pipelines import SMALL
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,13 +74,6 @@ def run(*command: str, home: Path, **environment: str) -> subprocess.CompletedPr
     )
 
 
-SMALL = [
-    *("--set", "simulate.num_devices=4", "--set", "simulate.num_models=2"),
-    *("--set", "simulate.num_background=12", "--set", "simulate.num_foreground=3"),
-    *("--set", "simulate.sizes=[[512,256]]", "--set", "simulate.portraits=0"),
-]
-
-
 def test_two_nodes_and_one_make_the_same_store(two_nodes, tmp_path):
     stores = []
     for name, address in (("one", "local"), ("two", two_nodes)):
@@ -108,7 +102,7 @@ def test_a_ray_job_runs_the_demo(two_nodes, tmp_path):
         time.sleep(1)
     assert client.get_job_status(job) == "SUCCEEDED", client.get_job_logs(job)
     rows = json.loads((tmp_path / "runs/demo/results.json").read_text())
-    assert {row["method"] for row in rows} == {"lukas", "li"}
+    assert {row["method"] for row in rows} == {"lukas", "li", "classical", "siamese"}
 
 
 def test_a_server_gets_the_same_figures_as_the_results_file(mlflow_server, tmp_path):
@@ -127,11 +121,12 @@ def test_a_server_gets_the_same_figures_as_the_results_file(mlflow_server, tmp_p
 
 
 def test_a_server_that_is_gone_is_one_sentence_before_the_scoring(tmp_path):
-    script = str(ROOT / "pipelines/demo.py")
+    command = [sys.executable, str(ROOT / "pipelines/baselines.py"), *SMALL]
     address = f"http://127.0.0.1:{free_port()}"
-    refused = run(sys.executable, script, *SMALL, home=tmp_path, MLFLOW_TRACKING_URI=address)
+    refused = run(*command, home=tmp_path, MLFLOW_TRACKING_URI=address)
     assert refused.returncode == 2
     assert f"MLflow at {address} does not answer" in refused.stderr
-    assert not (tmp_path / "runs/demo/scores.parquet").exists()
-    again = run(sys.executable, script, *SMALL, home=tmp_path)
+    assert not (tmp_path / "runs/baselines/scores.parquet").exists()
+    again = run(*command, home=tmp_path)
     assert again.returncode == 0, again.stderr
+    assert (tmp_path / "runs/baselines/scores.parquet").exists()
