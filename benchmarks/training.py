@@ -51,7 +51,7 @@ def source(config: Config) -> Source:
 
 
 def feed_alone(told: Source) -> None:
-    """Print pairs a second of one core, drawn and read in this process; then through Ray Data."""
+    """Print pairs a second of one core, drawn and read in this process; then by the feed."""
     store, config = open_store(told.store), told.config
     found = candidates(store, told.split.images("train", store.images()))
     every = range(config.training.micro_batches)
@@ -65,12 +65,12 @@ def feed_alone(told: Source) -> None:
     plain = STEPS * config.training.batch_size / busy
     print(f"drawn and read, one core: {plain:.0f} pairs/s")
     seen = []
-    with fed(told, every, [range(2 * STEPS)]) as feed:
+    with fed(told, every, range(2 * STEPS)) as feed:
         for _ in feed:
             seen.append(time.perf_counter())
     rate = (len(seen) - STEPS) * config.training.batch_size / (seen[-1] - seen[STEPS - 1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"through Ray Data, {config.training.feed_workers} process: {rate:.0f} pairs/s; ")
+    print(f"by the feed, {config.training.feed_workers} process: {rate:.0f} pairs/s; ")
     print(f"the reader's own memory at most {peak:.0f} MiB")
 
 

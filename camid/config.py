@@ -272,7 +272,7 @@ class Training:
     feed_cpus: PositiveFloat = 0.25
     """Processors of each of them."""
     prefetch: Positive = 4
-    """Steps that are read ahead."""
+    """Steps that each of them reads ahead."""
     max_failures: Count = 3
     """Deaths of workers that training outlives, each time from the last checkpoint."""
 

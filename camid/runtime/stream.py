@@ -78,7 +78,7 @@ def streamed(
     if not tables:
         return
     dataset = ray.data.from_arrow(list(tables)).map_batches(
-        partial(reporting, work=work),
+        partial(_reporting, work=work),
         batch_size=None,
         batch_format="pyarrow",
         zero_copy_batch=True,
@@ -90,21 +90,21 @@ def streamed(
         for result in dataset.iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         ):
-            if failure := failure_of(result):
+            if failure := _failure_of(result):
                 raise failure
             display.advance(task, result.num_rows)
             yield result
 
 
-def failure_of(result: pa.Table) -> ValueError | OSError | None:
-    """Return the failure that :func:`reporting` put in place of a result, if it did."""
+def _failure_of(result: pa.Table) -> ValueError | OSError | None:
+    """Return the failure that :func:`_reporting` put in place of a result, if it did."""
     if FAILURE not in result.column_names:
         return None
     is_value = result["is_value_error"][0].as_py()
     return (ValueError if is_value else OSError)(result[FAILURE][0].as_py())
 
 
-def reporting(table: pa.Table, *, work: Callable[[pa.Table], pa.Table]) -> pa.Table:
+def _reporting(table: pa.Table, *, work: Callable[[pa.Table], pa.Table]) -> pa.Table:
     """Return what ``work`` makes of a table, or its failure as a table; runs on a worker.
 
     Ray would print every traceback of an exception, and hand on its text instead of its sentence.

@@ -68,8 +68,7 @@ def train(
     if done.is_finished(training):
         return
     cpus = worker_cpus(training, ray.cluster_resources())
-    for name in ("ray.train", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("ray.train").setLevel(logging.CRITICAL)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
     steps = partial(work, source=source, output=output.uri, network=network, queue=queue)

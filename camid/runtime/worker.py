@@ -49,8 +49,8 @@ def work(*, source: Source, output: str, network: str, queue: Any) -> None:
     tell: Callable[[Row], None] = (lambda _: None) if rank else queue.put_nowait
     tell({"started": done.step})
     mine = share_of(rank, num_workers, training=config.training)
-    spans = list(_spans(done.step, config.training))
-    with fed(source, mine, spans) as feed:  # reads while TensorFlow is loaded
+    steps = range(done.step, config.training.num_steps)
+    with fed(source, mine, steps) as feed:  # reads while TensorFlow is loaded
         from camid.models.siamese import siamese
         from camid.training import Learner, restore
 
@@ -174,7 +174,9 @@ def _strategy(num_workers: int, num_here: int) -> Any:
     """Return what adds up the gradients of several workers, or None for one; set TensorFlow up."""
     import tensorflow as tf
 
-    tensorflow_threads(max(1, (os.cpu_count() or 1) // num_here))
+    count = os.cpu_count() or 1
+    # One more than its share: who does not wait for the others uses what they leave.
+    tensorflow_threads(min(count, count // num_here + 1))
     for card in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(card, True)
     if num_workers == 1:
