@@ -49,19 +49,6 @@ def mlflow_server(tmp_path):
         server.wait()
 
 
-@pytest.fixture
-def two_nodes():
-    """A head without processors and two nodes with one each."""
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(2):
-        cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
-    yield cluster.address
-    cluster.shutdown()
-
-
 def run(*command: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
@@ -76,7 +63,7 @@ def run(*command: str, home: Path, **environment: str) -> subprocess.CompletedPr
 
 def test_two_nodes_and_one_make_the_same_store(two_nodes, tmp_path):
     stores = []
-    for name, address in (("one", "local"), ("two", two_nodes)):
+    for name, address in (("one", "local"), ("two", two_nodes.address)):
         home = tmp_path / name
         home.mkdir()
         (home / "simulated").symlink_to(tmp_path / "photographs")
@@ -93,7 +80,7 @@ def test_a_ray_job_runs_the_demo(two_nodes, tmp_path):
     """`ray job submit -- python pipelines/demo.py` where camid is installed."""
     from ray.job_submission import JobSubmissionClient
 
-    client = JobSubmissionClient(two_nodes)
+    client = JobSubmissionClient(two_nodes.address)
     job = client.submit_job(
         entrypoint=f"{sys.executable} {ROOT}/pipelines/demo.py {' '.join(SMALL)}",
         runtime_env={"env_vars": {"CAMID_HOME": str(tmp_path)}},

@@ -36,15 +36,16 @@ def home(tmp_path_factory) -> Path:
     return home
 
 
-def started(home: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
-    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+def started(
+    home: Path, out: Path, *options: str, address: str = "local"
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
             *(sys.executable, str(ROOT / "pipelines/train_siamese.py"), *SETTINGS),
             *("--out", str(out), *options),
         ],
         cwd=home,
-        env={**environment, "CAMID_HOME": str(home)},
+        env={**os.environ, "CAMID_HOME": str(home), "RAY_ADDRESS": address},
         stdout=subprocess.DEVNULL,
         stderr=out.with_suffix(".log").open("ab"),
         start_new_session=True,
@@ -93,6 +94,17 @@ def test_a_killed_worker_is_replaced_and_no_step_is_lost(home, tmp_path):
         victims = trainers(process)
         assert victims
         victims[-1].kill()
+    assert process.wait(SECONDS) == 0, words(out)
+    assert "workers start again; training goes on from step" in words(out)
+    check_whole(out)
+
+
+def test_training_goes_on_with_the_workers_that_a_lost_node_leaves(two_nodes, home, tmp_path):
+    out = tmp_path / "node"
+    least = ("--set", "training.min_workers=1")
+    process = started(home, out, *least, address=two_nodes.address)
+    wait_until(process, out, step=EVERY)
+    two_nodes.remove_node(two_nodes.list_all_nodes()[-1], allow_graceful=False)
     assert process.wait(SECONDS) == 0, words(out)
     assert "workers start again; training goes on from step" in words(out)
     check_whole(out)
