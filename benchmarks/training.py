@@ -8,12 +8,13 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import resource
 import sys
 import tempfile
 import time
 from dataclasses import replace
 from statistics import median
+
+import psutil
 
 from camid.batches import Batches
 from camid.candidates import candidates
@@ -64,14 +65,21 @@ def feed_alone(told: Source) -> None:
         busy = time.process_time() - busy
     plain = STEPS * config.training.batch_size / busy
     print(f"drawn and read, one core: {plain:.0f} pairs/s")
-    seen = []
+    seen, held = [], []
     with fed(told, every, range(2 * STEPS)) as feed:
         for _ in feed:
             seen.append(time.perf_counter())
+            if len(seen) % STEPS == 0:
+                held.append(reader_mebibytes())
     rate = (len(seen) - STEPS) * config.training.batch_size / (seen[-1] - seen[STEPS - 1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"by the feed, {config.training.feed_workers} process: {rate:.0f} pairs/s; ")
-    print(f"the reader's own memory at most {peak:.0f} MiB")
+    print(f"by the feed, {config.training.feed_workers} process: {rate:.0f} pairs/s")
+    print(f"its memory after {STEPS} steps and at the end: {held[0]:.0f} and {held[1]:.0f} MiB")
+
+
+def reader_mebibytes() -> float:
+    """Return the memory of this process's readers."""
+    family = psutil.Process().children(recursive=True)
+    return sum(p.memory_info().rss for p in family if "_Reader" in p.name()) / 2**20
 
 
 def rates(told: Source) -> tuple[float, float]:

@@ -181,6 +181,9 @@ def test_verify_names_what_is_damaged_and_repair_makes_it_good(demo, home, tmp_p
     assert contents(store) == before
 
 
+ABSENT = ("--set", "evaluate.networks=[/absent.keras]", "--out", "runs/absent")
+
+
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
@@ -192,6 +195,11 @@ def test_verify_names_what_is_damaged_and_repair_makes_it_good(demo, home, tmp_p
         ("baselines", ["--store", "nowhere"], "no strip store there"),
         ("train_siamese", ["--set", "pairs.crop_size=64"], "is judged on crops of the size it is"),
         ("evaluate", ["--set", "evaluate.networks=[best]"], "a file that ends in .keras"),
+        (
+            "train_siamese",
+            [*ABSENT, "--store", "runs/demo/store"],
+            "/absent.keras: no such network",
+        ),
         ("baselines", ["--split", "vision", "--store", "runs/demo/store"], "no split 'vision'"),
     ],
 )

@@ -1,4 +1,7 @@
-"""Layers that camid's networks share, of ``keras`` alone: they run on any backend of Keras 3."""
+"""Layers that camid's networks share, of ``keras`` alone: they run on any backend of Keras 3.
+
+Only TensorFlow's normalises over the batches of all workers.
+"""
 
 from typing import Any
 
@@ -60,7 +63,8 @@ class Distance(keras.layers.Layer):  # type: ignore[misc]
     """Absolute difference of the two sides' features.
 
     ``(2 · pair, …)``, sides of a pair one after the other → ``(pair, …)``; the mean over pixels of
-    what is a map. Computed in float32.
+    what is a map. Computed in float32, in which it should also go on: what tells devices apart is a
+    few thousandths of it.
     """
 
     def call(self, features: Any) -> Any:
@@ -74,6 +78,15 @@ class Distance(keras.layers.Layer):  # type: ignore[misc]
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the differences."""
         return (None, input_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="camid")
+class Normalised(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Batch normalisation, over all workers' batches where the backend can."""
+
+    def __init__(self, **options: Any) -> None:
+        is_tensorflow = keras.backend.backend() == "tensorflow"
+        super().__init__(**{**options, "synchronized": is_tensorflow})
 
 
 @keras.saving.register_keras_serializable(package="camid")

@@ -30,7 +30,7 @@ import keras
 from keras import layers
 
 from camid.config import Siamese
-from camid.models.layers import BLOCK, Distance, Sides, Standardised, Unblocked
+from camid.models.layers import BLOCK, Distance, Normalised, Sides, Standardised, Unblocked
 
 CHANNELS = 3
 
@@ -48,9 +48,9 @@ def siamese(settings: Siamese, *, size: int) -> keras.Model:
     pairs = keras.Input((2, size, size, CHANNELS), name="pairs")
     features = EXTRACTORS[settings.extractor](Sides(name="sides")(pairs), settings)
     is_map = len(features.shape) == 4
-    distance = Distance(name="distance")(features)
+    distance = Distance(name="distance", dtype="float32")(features)
     if is_map:
-        distance = _normalised("distance_scale")(distance)
+        distance = Normalised(name="distance_scale", dtype="float32")(distance)
     logit = layers.Dense(1, dtype="float32", name="logit")(distance)
     return keras.Model(pairs, logit, name=settings.extractor.replace("-", "_"))
 
@@ -65,7 +65,7 @@ def _report(
         )
         maps = convolution(maps)
         maps = layers.MaxPooling2D(2, strides=stride, padding="same", name=f"pool{block}")(maps)
-        maps = _normalised(f"norm{block}")(maps)
+        maps = Normalised(name=f"norm{block}")(maps)
     flat = layers.Flatten(name="flat")(maps)
     if settings.dropout:
         flat = layers.Dropout(settings.dropout, name="dropout")(flat)
@@ -79,7 +79,7 @@ def _residual(maps: Any, settings: Siamese, *, num_blocks: int = 3) -> Any:
     for block in range(num_blocks):
         inner = maps
         for half in ("a", "b"):
-            inner = _normalised(f"norm{block}{half}")(inner)
+            inner = Normalised(name=f"norm{block}{half}")(inner)
             inner = layers.ReLU(name=f"relu{block}{half}")(inner)
             inner = conv(name=f"conv{block}{half}")(inner)
         maps = layers.Add(name=f"sum{block}")([maps, inner])
@@ -106,11 +106,6 @@ def _cleaned(maps: Any) -> Any:
             f"pairs.crop_size = {maps.shape[1]}: expected a multiple of {BLOCK} px for this network"
         )
     return Standardised(name="standardised")(Unblocked(name="unblocked")(maps))
-
-
-def _normalised(name: str) -> layers.Layer:
-    """Return batch normalisation over all workers' pairs."""
-    return layers.BatchNormalization(synchronized=True, name=name)
 
 
 def _widened(count: int, settings: Siamese) -> int:

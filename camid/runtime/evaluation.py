@@ -68,15 +68,10 @@ def run_evaluation(
     """
     store = open_store(config.paths.store)
     named, networks = config.evaluate.methods, [*config.evaluate.networks, *(trained or {})]
-    if named and store.description["samples"]["dtype"] != "int8":
-        raise ValueError(
-            f"{config.paths.store}: holds pixels, and the methods {', '.join(named)} need "
-            "residuals; set evaluate.methods=[] to judge networks alone"
-        )
     methods = chosen_methods(named, networks)
     runs = {network_name(address): run for address, run in (trained or {}).items()}
     open_tracking()  # a server that is gone is known before the work is done
-    listed = _listed(store, config, output, split)
+    listed = prepared_list(config, output, split=split)
     with session(), clock.stage("score"):
         num_crops = config.comparisons.num_crops if listed.crop_size else ()
         evidence, seconds = gather(
@@ -109,8 +104,24 @@ def run_evaluation(
     return rows
 
 
-def _listed(store: Store, config: Config, output: Output, split: Split) -> ComparisonList:
-    """Return the comparison list that is there, or is named, or is drawn and kept now."""
+def prepared_list(config: Config, output: Output, *, split: Split) -> ComparisonList:
+    """Return the comparison list that is there, or is named, or is drawn and kept now.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be scored: as :func:`run_evaluation`, or for want of a network.
+    """
+    store, methods = open_store(config.paths.store), config.evaluate.methods
+    if methods and store.description["samples"]["dtype"] != "int8":
+        raise ValueError(
+            f"{config.paths.store}: holds pixels, and the methods {', '.join(methods)} need "
+            "residuals; set evaluate.methods=[] to judge networks alone"
+        )
+    for address in config.evaluate.networks:
+        folder, name = Folder.at(address)
+        if not folder.exists(name):
+            raise ValueError(f"{address}: no such network")
     if output.folder.exists(LIST):
         return read_list(output.folder, LIST)
     named = config.evaluate.comparisons

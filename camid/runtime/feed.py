@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import cycle, islice
 from typing import Any
 
@@ -48,13 +48,16 @@ def fed(source: Source, micro_batches: Sequence[int], steps: range) -> Iterator[
     import ray
 
     training = source.config.training
-    reader = ray.remote(_Reader).options(
-        num_cpus=training.feed_cpus,
+    reader = partial(
+        ray.remote(_Reader).options,
+        num_cpus=0,  # its worker has taken them, so that it never waits for any
         max_restarts=training.max_failures,
         max_task_retries=training.max_failures,
-        scheduling_strategy="SPREAD",  # and not into what is kept for the worker itself
     )
-    readers = [reader.remote(source, tuple(micro_batches)) for _ in range(training.feed_workers)]
+    readers = [
+        reader(scheduling_strategy=place).remote(source, tuple(micro_batches))
+        for place in islice(_places(micro_batches[0]), training.feed_workers)
+    ]
     asked = (one.share.remote(step) for one, step in zip(cycle(readers), steps, strict=False))
     try:
         yield _taken(asked, deque(islice(asked, training.prefetch * len(readers))))
@@ -74,6 +77,16 @@ def _taken(asked: Iterator[Any], ahead: deque[Any]) -> Iterator[Sums]:
             raise error.cause from None
         ahead.extend(islice(asked, 1))
         yield sums
+
+
+def _places(first: int) -> Iterator[Any]:
+    """Yield where readers are started: on all nodes that work, in turn from the given one."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    for node in islice(cycle(nodes), first, None):
+        yield NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)
 
 
 class _Reader:

@@ -18,7 +18,7 @@ from camid.folder import Folder
 from camid.methods import METHODS, Method, chosen_methods
 from camid.row_groups import RowGroups
 from camid.runtime.output import EVIDENCE, LIST
-from camid.runtime.session import tensorflow_threads
+from camid.runtime.session import tensorflow_uses
 from camid.runtime.stream import streamed
 from camid.store import Store, open_store
 from camid.tiles import list_positions, position_evidence
@@ -84,7 +84,7 @@ def _gathered(
 ) -> pa.Table:
     """Gather and keep the part whose number ``table`` names; runs on a worker."""
     if networks:
-        tensorflow_threads(1)  # a task has one processor
+        tensorflow_uses(1)  # a task has one processor
     number = table["number"][0].as_py()
     folder, opened, methods = Folder(output), open_store(store), chosen_methods(names, networks)
     listed = read_list(folder, LIST)

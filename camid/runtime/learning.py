@@ -7,7 +7,7 @@ from typing import Any
 from camid.checkpoints import checkpoint_parts
 from camid.config import Config
 from camid.folder import Folder
-from camid.runtime.evaluation import run_evaluation
+from camid.runtime.evaluation import prepared_list, run_evaluation
 from camid.runtime.feed import Source
 from camid.runtime.output import CHECKPOINT, HISTORY, NETWORK, TRAINING, Output, write_csv
 from camid.runtime.session import session
@@ -35,6 +35,13 @@ def run_siamese(
         As :func:`train` and :func:`run_evaluation`.
     """
     open_tracking()
+    listed = prepared_list(config, output, split=split)  # before hours of training
+    if listed.crop_size != config.pairs.crop_size:
+        raise ValueError(
+            f"{config.evaluate.comparisons}: a list of crops of {listed.crop_size} px, and "
+            f"pairs.crop_size = {config.pairs.crop_size}: a network is judged on crops of the size "
+            "it is trained on"
+        )
     folder = output.folder
     run = _run(folder, config)
     curves = Curves(run)

@@ -33,6 +33,15 @@ PARTS = (
 """Everything that pipelines write into an output folder, and that ``fresh`` deletes."""
 
 
+MEANS = {
+    "training": (
+        *("num_workers", "min_workers", "use_gpu", "worker_cpus"),
+        *("feed_workers", "feed_cpus", "prefetch", "max_failures"),
+    )
+}
+"""Fields that say with what a result is made; a run that was stopped goes on with others."""
+
+
 @dataclass(frozen=True)
 class Output:
     """An output folder that belongs to one resolved configuration."""
@@ -74,7 +83,8 @@ def claimed(
     """Return the output folder at ``config.paths.out``, now this configuration's.
 
     A folder of the same configuration and ``inputs`` (digests and lists of what is read) is gone
-    on with. ``fresh`` first deletes what pipelines write there, and the further ``parts``.
+    on with, whatever its :data:`MEANS` were. ``fresh`` first deletes what pipelines write there,
+    and the further ``parts``.
 
     Raises
     ------
@@ -88,7 +98,10 @@ def claimed(
             raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
     else:
         old = _stated(folder)
-        changed = [line for name in stated for line in differences(old[name], stated[name])]
+        changed = [
+            *differences(_ends(old[CONFIG]), _ends(stated[CONFIG])),
+            *differences(old[INPUTS], stated[INPUTS]),
+        ]
         if changed and not fresh:
             raise ValueError(
                 f"{folder.uri}: made otherwise ({'; '.join(changed)}); "
@@ -97,10 +110,11 @@ def claimed(
     if fresh:
         for name in (*PARTS, *parts):
             folder.delete(name)
-    if not folder.exists(CONFIG):
+    output = Output(folder)
+    if not output.is_finished:
         folder.write(INPUTS, (json.dumps(stated[INPUTS], indent=2) + "\n").encode())
         folder.write(CONFIG, config_yaml(config).encode())
-    return Output(folder)
+    return output
 
 
 def record(config: Config, rows: Sequence[Mapping[str, Any]], *, pipeline: str) -> None:
@@ -126,6 +140,16 @@ def _folder(config: Config) -> Folder:
     if folder.is_file():
         raise ValueError(f"{folder.uri}: is a file; name a folder with --out")
     return folder
+
+
+def _ends(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without its :data:`MEANS`."""
+    return {
+        section: {k: v for k, v in fields.items() if k not in MEANS.get(section, ())}
+        if isinstance(fields, Mapping)
+        else fields
+        for section, fields in tree.items()
+    }
 
 
 def _stated(folder: Folder) -> dict[str, dict[str, Any]]:

@@ -87,13 +87,15 @@ def num_cpus() -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
-def tensorflow_threads(count: int) -> None:
-    """Have TensorFlow use so many threads in this process, if it has not begun to work."""
+def tensorflow_uses(num_threads: int, *, use_gpu: bool = False) -> None:
+    """Have TensorFlow use so much of the machine in this process, if it has not begun to work."""
     import tensorflow as tf
 
     with suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(count)
-        tf.config.threading.set_inter_op_parallelism_threads(count)
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+        if not use_gpu:  # Ray does not hide them from who has asked for none
+            tf.config.set_visible_devices([], "GPU")
 
 
 def _reach(address: str) -> None:

@@ -132,7 +132,10 @@ def begun_run(method: str, config: Config) -> str:
         As :func:`tracked_run`.
     """
     with tracked_run(method, config, tags={"method": method}) as mlflow:
-        return str(mlflow.active_run().info.run_id)
+        run = str(mlflow.active_run().info.run_id)
+    with _answering():
+        mlflow.MlflowClient().update_run(run, status="RUNNING")
+    return run
 
 
 class Curves:

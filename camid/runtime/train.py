@@ -7,10 +7,10 @@ that folder, a new group of workers or a new run of the program, goes on from it
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from math import floor
+from math import floor, inf
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -67,14 +67,14 @@ def train(
         _say(f"training {words} at step {done.step} of {training.num_steps}")
     if done.is_finished(training):
         return
-    cpus = worker_cpus(training, ray.cluster_resources())
+    cpus = worker_cpus(training, [node["Resources"] for node in ray.nodes() if node["Alive"]])
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
     steps = partial(work, source=source, output=output.uri, network=network, queue=queue)
-    trainer = _trainer(steps, output, training, cpus=cpus)
+    fit = partial(_fit, lambda: _trainer(steps, output, training, cpus=cpus), training)
     try:
-        _followed(trainer.fit, queue, training, done=done.step, tell=tell)
+        _followed(fit, queue, training, done=done.step, tell=tell)
     finally:
         with suppress(OSError):
             output.delete(RAY)
@@ -111,7 +111,6 @@ def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, c
             name=uuid4().hex,  # Ray would go on with a run of the same name by itself
             storage_path=f"{path}/{RAY}",
             storage_filesystem=filesystem,
-            failure_config=ray.train.FailureConfig(max_failures=training.max_failures),
         ),
     )
 
@@ -154,37 +153,42 @@ def _silenced() -> Iterator[None]:
         os.close(nothing)
 
 
-def worker_cpus(training: Training, resources: dict[str, float]) -> float:
-    """Return the processors of a worker: what is set, or its share of what the feeds leave.
+def worker_cpus(training: Training, nodes: Sequence[Mapping[str, float]]) -> float:
+    """Return the processors of a worker, with those of what reads for it.
 
-    Ray grants whole processors, or parts of one.
+    That is what is set, or as much as lets all workers have the same on nodes with these
+    resources; fewer workers, if ``training.min_workers`` allows it, where not all have a place.
 
     Raises
     ------
     ValueError
         If Ray has too few processors or graphics cards.
     """
-    least, feed = training.min_workers or training.num_workers, _feed_cpus(training)
-    there, cards = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-    if training.use_gpu and cards < least:
-        raise ValueError(
-            f"{least} workers take a GPU each, and Ray has {cards:g}; lower training.num_workers "
-            "or set training.use_gpu=false"
-        )
-    share = there / training.num_workers - feed
-    cpus = training.worker_cpus or (floor(share) if share >= 1 else floor(100 * share) / 100)
-    needed = least * (max(cpus, LEAST_CPUS) + feed)
-    if needed > there + 1e-6:
-        raise ValueError(
-            f"{least} workers and {training.feed_workers} processes each that read for them take "
-            f"{needed:g} CPUs, and Ray has {there:g}; lower training.num_workers, "
-            "training.worker_cpus or training.feed_cpus"
-        )
-    return cpus
+    least = training.min_workers or training.num_workers
+    cpus = [node.get("CPU", 0.0) for node in nodes]
+    cards = [node.get("GPU", 0.0) if training.use_gpu else inf for node in nodes]
 
+    def places(needed: float) -> int:
+        pairs = zip(cpus, cards, strict=True)
+        return int(sum(min(floor(there / needed + 1e-9), n) for there, n in pairs))
 
-def _feed_cpus(training: Training) -> float:
-    return training.feed_workers * training.feed_cpus
+    if training.use_gpu and sum(cards) < least:
+        raise ValueError(
+            f"{least} workers take a GPU each, and Ray has {sum(cards):g}; lower "
+            "training.num_workers or set training.use_gpu=false"
+        )
+    needed = (training.worker_cpus or LEAST_CPUS) + training.feed_workers * training.feed_cpus
+    if places(needed) < least:
+        raise ValueError(
+            f"{least} workers, each with {training.feed_workers} processes that read for it, take "
+            f"{needed:g} CPUs each, and Ray's nodes have {', '.join(f'{n:g}' for n in cpus)}; "
+            "lower training.num_workers, training.worker_cpus or training.feed_cpus"
+        )
+    if training.worker_cpus:
+        return needed
+    count = min(training.num_workers, places(needed))
+    shares = {floor(100 * there / part) / 100 for there in cpus for part in range(1, count + 1)}
+    return max((s for s in shares if s >= needed and places(s) >= count), default=needed)
 
 
 def _followed(
@@ -222,24 +226,41 @@ def _followed(
                 waiting_since = time.monotonic()
             thread.join(TOLD_SECONDS / 2)
     if ended[0]:
-        raise _as_told(ended[0], training)
+        raise ended[0]
 
 
-def _as_told(error: BaseException, training: Training) -> BaseException:
-    """Return what a user is told of a training that failed: a worker's own sentence, if it has."""
+def _fit(trainer: Callable[[], Any], training: Training) -> None:
+    """Train with one group of workers after the other, until one ends or too many have failed.
+
+    What a worker finds wrong in what it is given would be wrong again, so it is not repeated.
+    """
     from ray.train import TrainingFailedError
 
-    if not isinstance(error, TrainingFailedError):
-        return error
-    causes = list(getattr(error, "worker_failures", {}).values())
-    for cause in causes:
-        if isinstance(cause, (ValueError, OSError)):
-            return cause
-    words = str(causes[0] if causes else error).strip().splitlines()
+    for failures in range(training.max_failures + 1):
+        try:
+            trainer().fit()
+            return
+        except TrainingFailedError as error:
+            told = _as_told(error, training)
+            if failures == training.max_failures or _cause(error, ValueError):
+                raise told from None
+
+
+def _as_told(error: Exception, training: Training) -> Exception:
+    """Return what a user is told of a training that failed: a worker's own sentence, if it has."""
+    if cause := _cause(error, ValueError, OSError):
+        return cause
+    words = str(_cause(error, Exception) or error).strip().splitlines()
     return ValueError(
         f"training stopped, as workers failed more than {training.max_failures} times "
         f"({words[-1] if words else 'no word'}); the same command goes on from the last checkpoint"
     )
+
+
+def _cause(error: Exception, *kinds: type[Exception]) -> Exception | None:
+    """Return the first error of these kinds that a worker of a failed training had."""
+    causes: Iterable[Exception] = getattr(error, "worker_failures", {}).values()
+    return next((cause for cause in causes if isinstance(cause, kinds)), None)
 
 
 def _caught(fit: Callable[[], Any], ended: list[BaseException | None]) -> None:

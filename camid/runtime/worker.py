@@ -20,7 +20,7 @@ from camid.pairs import Sums
 from camid.row_groups import RowGroups
 from camid.runtime.feed import Source, fed
 from camid.runtime.output import CHECKPOINT
-from camid.runtime.session import tensorflow_threads
+from camid.runtime.session import tensorflow_uses
 from camid.store import open_store
 
 Row = dict[str, float]
@@ -29,6 +29,8 @@ TOLD_SECONDS = 1.0
 """Time between two words of a training on how far it is."""
 HANG_SECONDS = 600
 """How long a worker waits for another in a sum before it takes it for dead."""
+CURE = "lower training.learning_rate or training.clip_norm, and train anew with --fresh"
+"""Of a training that diverges."""
 VALIDATION_BATCH = 64
 """Pairs that are scored at once."""
 
@@ -58,10 +60,13 @@ def work(*, source: Source, output: str, network: str, queue: Any) -> None:
             partial(siamese, config.siamese, size=config.pairs.crop_size),
             config.training,
             seed=config.seed,
-            strategy=_strategy(num_workers, context.get_local_world_size()),
+            strategy=_strategy(
+                num_workers, context.get_local_world_size(), use_gpu=config.training.use_gpu
+            ),
         )
         if data:
             restore(learner, data)
+        _agree(learner, done)
         validation, places = _validation(source, rank, num_workers)
         _Worker(
             learner=learner,
@@ -99,9 +104,9 @@ class _Worker:
         if not done.history:
             self.validate(done, {})
         for span in _spans(done.step, self.training):
-            self.validate(done, self.steps(span, feed))
-            if done.is_finished(self.training):
+            if done.is_stopped:  # also by a worker that died of something else right after
                 return
+            self.validate(done, self.steps(span, feed))
 
     def steps(self, span: range, feed: Iterator[Sums]) -> Row:
         """Take the steps of a span; return its mean loss and how fast it was."""
@@ -114,10 +119,7 @@ class _Worker:
             waited += time.perf_counter() - before
             losses.append(self.learner.step([share]))
             if not np.isfinite(losses[-1]):
-                raise ValueError(
-                    f"the loss of step {step} is {losses[-1]}; lower training.learning_rate or "
-                    "training.clip_norm, and train anew with --fresh"
-                )
+                raise ValueError(f"the loss of step {step} is {losses[-1]}; {CURE}")
             now = time.perf_counter()
             if now - told > TOLD_SECONDS:
                 rate = (step + 1 - first) * self.training.batch_size / (now - told)
@@ -136,6 +138,8 @@ class _Worker:
         import ray.train
 
         scores, labels = self.scores()
+        if not np.isfinite(scores).all():
+            raise ValueError(f"scores are not finite after step {row.get('step', 0):g}; {CURE}")
         row = {
             "step": 0,
             **row,
@@ -170,13 +174,20 @@ class _Worker:
         self.output.write(CHECKPOINT, checkpoint(self.learner, done))
 
 
-def _strategy(num_workers: int, num_here: int) -> Any:
+def _agree(learner: Any, done: Progress) -> None:
+    """See that all workers have read the same checkpoint: another run may just have replaced it."""
+    count, total, squares = learner.added(np.array([1.0, done.step, done.step**2]))
+    if count * squares != total**2:
+        raise OSError("the checkpoint was replaced while workers read it; is another run at work?")
+
+
+def _strategy(num_workers: int, num_here: int, *, use_gpu: bool) -> Any:
     """Return what adds up the gradients of several workers, or None for one; set TensorFlow up."""
     import tensorflow as tf
 
     count = os.cpu_count() or 1
     # One more than its share: who does not wait for the others uses what they leave.
-    tensorflow_threads(min(count, count // num_here + 1))
+    tensorflow_uses(min(count, count // num_here + 1), use_gpu=use_gpu)
     for card in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(card, True)
     if num_workers == 1:

@@ -1,14 +1,17 @@
 """Training on a real Ray: any number of workers, from any checkpoint, to the same network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from camid.checkpoints import checkpoint_parts
+from camid.checkpoints import Progress, checkpoint_parts
 from camid.config import Training
 from camid.folder import Folder
 from camid.runtime.feed import Source
 from camid.runtime.output import CHECKPOINT, NETWORK
 from camid.runtime.train import train, worker_cpus
+from camid.runtime.worker import _Worker
 from camid.splits import named_split
 from camid.store import open_store
 
@@ -95,7 +98,7 @@ def test_too_few_images_are_one_sentence_before_a_worker_starts(made, tmp_path):
 @pytest.mark.usefixtures("ray_here")
 def test_too_few_processors_are_one_sentence_at_once(made, tmp_path):
     told = source(made, "training.num_workers=4", "training.worker_cpus=1.0")
-    with pytest.raises(ValueError, match=r"take 5 CPUs, and Ray has 2; lower training\.num_work"):
+    with pytest.raises(ValueError, match=r"take 1.25 CPUs each, and Ray's nodes have 2; lower"):
         train(told, Folder(str(tmp_path)), network=NETWORK)
     cards = source(made, "training.use_gpu=true")
     with pytest.raises(ValueError, match="1 workers take a GPU each, and Ray has 0"):
@@ -103,10 +106,52 @@ def test_too_few_processors_are_one_sentence_at_once(made, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
-@pytest.mark.parametrize("there", [2, 8, 64])
-def test_workers_and_feeds_take_no_more_than_there_is(workers, there):
+@pytest.mark.parametrize("there", [[2], [8], [64], [1, 1, 1, 1, 1], [16, 4, 0], [3, 3]])
+def test_all_workers_with_what_reads_for_them_have_a_place_on_some_node(workers, there):
     training = Training(num_workers=workers, micro_batches=8)
-    cpus = worker_cpus(training, {"CPU": float(there)})
-    assert cpus > 0
-    assert workers * (cpus + training.feed_workers * training.feed_cpus) <= there + 1e-6
-    assert cpus < 1 or cpus == int(cpus)  # Ray grants whole processors, or parts of one
+    cpus = worker_cpus(training, [{"CPU": float(count)} for count in there])
+    assert cpus > training.feed_workers * training.feed_cpus
+    assert sum(int((count + 1e-9) // cpus) for count in there) >= workers
+
+
+@pytest.mark.parametrize(("workers", "there"), [(8, [2]), (12, [2]), (3, [0.5, 0.5])])
+def test_where_not_all_workers_have_a_place_fewer_do_if_they_may(workers, there):
+    nodes = [{"CPU": float(count)} for count in there]
+    training = Training(num_workers=workers, min_workers=1, micro_batches=16)
+    assert 0 < worker_cpus(training, nodes) <= max(there)
+    with pytest.raises(ValueError, match=f"{workers} workers, each with 1 processes that read"):
+        worker_cpus(replace(training, min_workers=0), nodes)
+
+
+def test_one_worker_takes_no_more_than_one_node_has():
+    assert worker_cpus(Training(), [{"CPU": 16.0}, {"CPU": 4.0}]) == 16
+    cards = Training(num_workers=2, use_gpu=True)
+    assert worker_cpus(cards, [{"CPU": 16.0}, {"CPU": 8.0, "GPU": 2.0}]) == 4
+    with pytest.raises(ValueError, match="2 workers take a GPU each, and Ray has 1"):
+        worker_cpus(cards, [{"CPU": 16.0}, {"CPU": 8.0, "GPU": 1.0}])
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_what_would_be_wrong_again_is_one_sentence_and_not_repeated(made, tmp_path, capfd):
+    wild = ("training.learning_rate=1e30", "training.max_failures=3", "training.num_steps=8")
+    with pytest.raises(
+        ValueError, match=r"the loss of step \d is nan; lower training.learning_rate"
+    ):
+        trained(made, Folder(str(tmp_path / "wild")), *wild)
+    assert "workers start again" not in capfd.readouterr().err
+
+
+def test_a_training_that_was_stopped_early_takes_no_further_step(made, tmp_path):
+    worker = _Worker(
+        learner=None,
+        source=source(made, "training.num_steps=8"),
+        output=Folder(str(tmp_path)),
+        network=NETWORK,
+        rank=0,
+        validation=None,
+        places=np.arange(0),
+        tell=print,
+    )
+    done = Progress(step=4, history=[{"step": 0}, {"step": 4}], is_stopped=True)
+    worker.run(done, iter([]))
+    assert done.step == 4

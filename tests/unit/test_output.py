@@ -34,6 +34,19 @@ def test_another_configuration_or_input_is_named_and_fresh_replaces_it(
     assert not claimed(other, fresh=False, inputs=inputs).is_finished
 
 
+def test_what_a_run_is_made_with_may_change_until_it_is_finished(tmp_path):
+    claimed(config(tmp_path / "out"), fresh=False).folder.write("training/checkpoint.npz", b"mine")
+    more = config(tmp_path / "out", "training.num_workers=2", "training.feed_workers=3")
+    output = claimed(more, fresh=False)
+    assert output.folder.read("training/checkpoint.npz") == b"mine"
+    assert "num_workers: 2" in output.folder.read("config.yaml").decode()
+    with pytest.raises(ValueError, match=r"made otherwise \(training.num_steps was 2000, now 3\)"):
+        claimed(config(tmp_path / "out", "training.num_steps=3"), fresh=False)
+    output.finish([])
+    assert claimed(config(tmp_path / "out"), fresh=False).is_finished
+    assert "num_workers: 2" in output.folder.read("config.yaml").decode()
+
+
 def test_fresh_deletes_what_pipelines_write_and_nothing_else(tmp_path):
     output = claimed(config(tmp_path), fresh=False)
     output.folder.write("patterns/device=1.parquet", b"ours")

@@ -230,6 +230,11 @@ def test_half_precision_learns_with_whole_weights_and_leaves_other_networks_whol
     assert losses[-1] < losses[0] / 2
     assert {weight.dtype for weight in weights(one)} == {np.dtype(np.float32)}
     assert one.scores(batch).dtype == np.float32
+    distance = one.model.get_layer("distance")
+    assert (
+        distance.compute_dtype == one.model.get_layer("distance_scale").compute_dtype == "float32"
+    )
+    assert one.model.get_layer("features").compute_dtype == "bfloat16"
     with pytest.raises(ZeroDivisionError):
         Learner(lambda: 1 // 0, Training(precision="mixed_bfloat16"), seed=1)
     assert keras.config.dtype_policy().name == "float32"
