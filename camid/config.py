@@ -266,11 +266,11 @@ class Training:
     use_gpu: bool = False
     """A GPU a worker."""
     worker_cpus: Annotated[float, Field(ge=0)] = 0.0
-    """Processors of a worker; 0 shares out what the feed leaves of the cluster's."""
+    """Processors of a worker; 0 for as many as each can have with what reads for it."""
     feed_workers: Positive = 1
     """Processes that draw and read pairs, on any machine of the cluster."""
     feed_cpus: PositiveFloat = 0.25
-    """Processors of each of them."""
+    """Processors that a worker takes for each of them."""
     prefetch: Positive = 4
     """Steps that each of them reads ahead."""
     max_failures: Count = 3

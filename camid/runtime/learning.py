@@ -36,11 +36,11 @@ def run_siamese(
     """
     open_tracking()
     listed = prepared_list(config, output, split=split)  # before hours of training
-    if listed.crop_size != config.pairs.crop_size:
+    size = listed.crop_size or config.strips.size
+    if size != config.pairs.crop_size:
         raise ValueError(
-            f"{config.evaluate.comparisons}: a list of crops of {listed.crop_size} px, and "
-            f"pairs.crop_size = {config.pairs.crop_size}: a network is judged on crops of the size "
-            "it is trained on"
+            f"{config.evaluate.comparisons}: compares crops of {size} px, and the network is "
+            f"trained on pairs.crop_size = {config.pairs.crop_size}"
         )
     folder = output.folder
     run = _run(folder, config)

@@ -188,7 +188,7 @@ def _strategy(num_workers: int, num_here: int, *, use_gpu: bool) -> Any:
     count = os.cpu_count() or 1
     # One more than its share: who does not wait for the others uses what they leave.
     tensorflow_uses(min(count, count // num_here + 1), use_gpu=use_gpu)
-    for card in tf.config.list_physical_devices("GPU"):
+    for card in tf.config.get_visible_devices("GPU"):
         tf.config.experimental.set_memory_growth(card, True)
     if num_workers == 1:
         return None
