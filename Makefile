@@ -1,4 +1,4 @@
-# camid: every target sets up what it needs. DATA=, STORE=, OUT= and ARGS= are passed on.
+# camid: every target sets up what it needs. DATA=, STORE=, OUT=, TUNE= and ARGS= are passed on.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -11,9 +11,10 @@ READY := .venv/.ready$(if $(GPU),-gpu)
 PORT ?= 5000
 
 quoted = $(if $(value $(1)),--$(2) '$(subst ','\'',$(value $(1)))')
+SEARCH = $(if $(value TUNE),'$(subst ','\'',$(value TUNE))')
 FLAGS = $(call quoted,DATA,data) $(call quoted,STORE,store) $(call quoted,OUT,out) $(ARGS)
 
-.PHONY: help setup demo preprocess baselines evaluate train-siamese ui test soak check bench lock
+.PHONY: help setup demo preprocess baselines evaluate train-siamese train-cnn tune-siamese tune-cnn compare ui test soak check bench lock
 
 help:  ## Print this
 	@echo "make TARGET [DATA=photographs] [STORE=store] [OUT=results] [ARGS='--set section.field=value']"
@@ -31,7 +32,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/camid compile
 	@touch $@
 
-demo: $(READY)  ## Simulated phones, from photographs to the baselines' error rates
+demo: $(READY)  ## Simulated phones, from photographs to error rates of baselines and networks
 	@$(BIN)/python pipelines/demo.py $(FLAGS)
 
 preprocess: $(READY)  ## Photographs → strip store
@@ -45,6 +46,18 @@ evaluate: $(READY)  ## Strip store → methods on one comparison list, with inte
 
 train-siamese: $(READY)  ## Strip store → Siamese network, trained and judged beside other methods
 	@$(BIN)/python pipelines/train_siamese.py $(FLAGS)
+
+train-cnn: $(READY)  ## Strip store → classifier of its devices, judged beside other methods
+	@$(BIN)/python pipelines/train_cnn.py $(FLAGS)
+
+tune-siamese: $(READY)  ## Strip store → the best of many Siamese networks (tune_configs/siamese.yaml; TUNE=… another)
+	@$(BIN)/python pipelines/tune_siamese.py $(SEARCH) $(FLAGS)
+
+tune-cnn: $(READY)  ## Strip store → the best of many classifiers (tune_configs/cnn.yaml; TUNE=… another)
+	@$(BIN)/python pipelines/tune_cnn.py $(SEARCH) $(FLAGS)
+
+compare: $(READY)  ## RUNS='runs/a runs/b' → is one method better than another? (also ids of MLflow's runs)
+	@$(BIN)/python pipelines/compare.py $(RUNS) $(call quoted,OUT,out) $(ARGS)
 
 ui: $(READY)  ## MLflow's pages over all runs, on this machine (PORT=5000)
 	@$(BIN)/camid ui --port $(PORT)

@@ -27,10 +27,11 @@ from camid.commandline import one_sentence, print_lines
 from camid.config import load_config
 from camid.folder import Folder, absolute
 from camid.methods import METHODS, chosen_methods
-from camid.runtime.output import DIFFERENCES
+from camid.output_files import DIFFERENCES
 from camid.runtime.session import session
 from camid.runtime.simulation import simulate
-from camid.runtime.workflow import make_evaluation, make_store
+from camid.runtime.stores import make_store
+from camid.runtime.workflow import make_evaluation
 
 Row = dict[str, Any]
 

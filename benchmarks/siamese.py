@@ -18,10 +18,11 @@ import click
 from camid.commandline import EVALUATION, one_sentence, print_lines, print_table
 from camid.config import Config, load_config
 from camid.folder import Folder, absolute
-from camid.runtime.output import NETWORK
+from camid.output_files import SIAMESE
 from camid.runtime.session import session
 from camid.runtime.simulation import simulate
-from camid.runtime.workflow import make_evaluation, make_siamese, make_store
+from camid.runtime.stores import make_store
+from camid.runtime.workflow import make_evaluation, make_siamese
 
 ROWS = {
     "small": [],
@@ -68,7 +69,7 @@ class Questions:
             output, found = make_siamese(self._placed(config, row))
             print_table(found, title=f"{row}: {' '.join(ROWS[row])}", columns=EVALUATION)
             if row in TESTED:
-                self._numbers(row, output.folder.address(NETWORK))
+                self._numbers(row, output.folder.address(SIAMESE))
 
     def _numbers(self, row: str, network: str) -> None:
         """Judge a network with several numbers of images a side."""

@@ -16,19 +16,18 @@ from statistics import median
 
 import psutil
 
-from camid.batches import Batches
-from camid.candidates import candidates
 from camid.checkpoints import checkpoint_parts
 from camid.config import Config, load_config
 from camid.folder import Folder
+from camid.output_files import CHECKPOINT
 from camid.row_groups import RowGroups
-from camid.runtime.feed import Source, fed
-from camid.runtime.output import CHECKPOINT, NETWORK
+from camid.runtime.feed import fed
 from camid.runtime.session import session
+from camid.runtime.stores import make_store
 from camid.runtime.train import train
-from camid.runtime.workflow import make_store
 from camid.splits import named_split
 from camid.store import open_store
+from camid.tasks import PairTask
 
 SETTINGS = [
     "split=seeded",
@@ -45,19 +44,18 @@ STEPS = 30
 EXTRACTORS = ("small", "report")
 
 
-def source(config: Config) -> Source:
+def source(config: Config) -> PairTask:
     store = open_store(config.paths.store)
     split = named_split(config.split, store.images(), settings=config.splits, seed=config.seed)
-    return Source(config=config, store=config.paths.store, split=split)
+    return PairTask(config=config, store=config.paths.store, split=split)
 
 
-def feed_alone(told: Source) -> None:
+def feed_alone(told: PairTask) -> None:
     """Print pairs a second of one core, drawn and read in this process; then by the feed."""
-    store, config = open_store(told.store), told.config
-    found = candidates(store, told.split.images("train", store.images()))
+    config = told.config
     every = range(config.training.micro_batches)
-    with RowGroups(store) as row_groups:
-        drawing = Batches.training(config, found, row_groups)
+    with RowGroups(open_store(told.store)) as row_groups:
+        drawing = told.training(row_groups)
         drawing.share(0, every)
         busy = time.process_time()
         for step in range(STEPS):
@@ -82,11 +80,11 @@ def reader_mebibytes() -> float:
     return sum(p.memory_info().rss for p in family if "_Reader" in p.name()) / 2**20
 
 
-def rates(told: Source) -> tuple[float, float]:
+def rates(told: PairTask) -> tuple[float, float]:
     """Return a training's pairs a second and the share of its time that it waited: medians."""
     with tempfile.TemporaryDirectory() as place:
         output = Folder(place)
-        train(told, output, network=NETWORK)
+        train(told, output)
         rows = checkpoint_parts(output.read(CHECKPOINT))[1].history[1:]
     spans = rows[1:] or rows  # the first has the compiling
     return median(row["pairs_per_second"] for row in spans), median(row["waited"] for row in spans)

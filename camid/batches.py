@@ -1,46 +1,113 @@
-"""A training step's global batch: micro-batches of pairs, the same for any number of workers.
+"""A training step's global batch: micro-batches of pairs or patches, for any number of workers.
 
 Each micro-batch is drawn with a key of its own, so a worker's share of a step is a function of the
 configuration, the step and which of the micro-batches it is.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from camid.candidates import Candidates
+from camid.candidates import Candidates, ChunkImages
 from camid.config import Config, Pairs, Training
 from camid.pairs import Pair, Sums, drawn, side_sums
+from camid.patches import (
+    LabelledImages,
+    Patches,
+    cut_patches,
+    drawn_cuts,
+    image_cuts,
+    patch_corners,
+    spread,
+)
 from camid.row_groups import RowGroups
+from camid.strips import Position
 
 TRAINING, VALIDATION = 44, 45
 """What a draw is for: the first part of its key."""
+LISTED_PAIRS = 4
+"""Pairs that the validation's list draws together: of one quartet of sides."""
 
 
-def check_batches(training: Training) -> None:
+class Share(Protocol):
+    """Some pairs or patches of a step, or of a validation's list."""
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """One each."""
+
+    def some(self, rows: slice) -> Self:
+        """Return some of them."""
+
+    def arrays(self) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[Any]]:
+        """Return integer samples, the grey levels a unit of them, and the labels."""
+
+
+S = TypeVar("S", bound=Share)
+
+
+class Batches(Protocol):
+    """Where the batches that train come from."""
+
+    def share(self, step: int, micro_batches: Sequence[int]) -> Share:
+        """Return some micro-batches of a step, one after the other.
+
+        Raises
+        ------
+        ValueError
+            If there is too little to draw, or the store is damaged.
+        """
+
+    def check(self) -> None:
+        """See that a micro-batch can be drawn.
+
+        Raises
+        ------
+        ValueError
+            If it cannot.
+        """
+
+
+class Listed(Protocol):
+    """The list that validates, drawn once: parts that workers read apart."""
+
+    @property
+    def parts(self) -> Sequence[range]:
+        """Where each part is in the list."""
+
+    def part(self, number: int) -> Share:
+        """Return a part."""
+
+
+def check_batches(training: Training, *, multiple: int = 1) -> None:
     """See that a batch can be parted, and that every worker gets a part.
+
+    Parameters
+    ----------
+    multiple
+        Of what each part must have a multiple.
 
     Raises
     ------
     ValueError
         If it cannot.
     """
-    if training.batch_size % (2 * training.micro_batches):
+    if training.batch_size % (multiple * training.micro_batches):
+        often = "twice " if multiple == 2 else ""
+        why = ", so that half of each is positive" if multiple == 2 else ""
         raise ValueError(
-            f"training.batch_size = {training.batch_size}: no multiple of twice "
-            f"training.micro_batches = {training.micro_batches}, so that half of each is positive"
+            f"training.batch_size = {training.batch_size}: no multiple of {often}"
+            f"training.micro_batches = {training.micro_batches}{why}"
         )
     if training.num_workers > training.micro_batches:
         raise ValueError(
             f"training.num_workers = {training.num_workers}: more than the "
             f"{training.micro_batches} parts of a step; raise training.micro_batches"
-        )
-    parts = -(-training.validation_pairs // (training.batch_size // training.micro_batches))
-    if training.num_workers > parts:
-        raise ValueError(
-            f"training.validation_pairs = {training.validation_pairs}: only {parts} parts for "
-            f"{training.num_workers} workers; raise it"
         )
 
 
@@ -49,81 +116,204 @@ def share_of(rank: int, num_workers: int, *, training: Training) -> range:
     return range(rank, training.micro_batches, num_workers)
 
 
+def micro_size(training: Training) -> int:
+    """Return how many pairs or patches a micro-batch has."""
+    return training.batch_size // training.micro_batches
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Batches:
-    """Where the batches of a part of a split come from."""
+class PairBatches:
+    """Pairs of some devices that train."""
 
     candidates: Candidates
     row_groups: RowGroups
-    pairs: Pairs
-    seed: int
-    purpose: int
-    """:data:`TRAINING` or :data:`VALIDATION`."""
-    micro_size: int
-    """Pairs of a micro-batch."""
-
-    @classmethod
-    def training(cls, config: Config, candidates: Candidates, row_groups: RowGroups) -> "Batches":
-        """Return those that train."""
-        return cls._of(config, candidates, row_groups, TRAINING)
-
-    @classmethod
-    def validation(cls, config: Config, candidates: Candidates, row_groups: RowGroups) -> "Batches":
-        """Return those that validate: the list's parts are its steps, of one micro-batch each."""
-        return cls._of(config, candidates, row_groups, VALIDATION)
-
-    @classmethod
-    def _of(
-        cls, config: Config, candidates: Candidates, row_groups: RowGroups, purpose: int
-    ) -> "Batches":
-        return cls(
-            candidates=candidates,
-            row_groups=row_groups,
-            pairs=config.pairs,
-            seed=config.seed,
-            purpose=purpose,
-            micro_size=config.training.batch_size // config.training.micro_batches,
-        )
+    config: Config
 
     def share(self, step: int, micro_batches: Sequence[int]) -> Sums:
-        """Return some micro-batches of a step, one after the other.
-
-        Raises
-        ------
-        ValueError
-            If the candidates give too few pairs, or the store is damaged.
-        """
-        pairs = [pair for number in micro_batches for pair in self._drawn(step, number, self.pairs)]
-        return side_sums(pairs, self.row_groups, crop_size=self.pairs.crop_size)
+        """Return some micro-batches of a step, as :class:`Batches`."""
+        pairs = [pair for number in micro_batches for pair in self._drawn(step, number)]
+        return side_sums(pairs, self.row_groups, crop_size=self.config.pairs.crop_size)
 
     def check(self) -> None:
-        """See that the candidates give a micro-batch, of the most images a side that are asked for.
+        """See that a micro-batch can be drawn, of the most images a side that are asked for.
 
         Raises
         ------
         ValueError
-            If they do not.
+            If it cannot.
         """
-        most = [n if isinstance(n, int) else n[1] for n in self.pairs.num_images]
-        self._drawn(0, 0, replace(self.pairs, num_images=(most[0], most[1])))
+        most = [n if isinstance(n, int) else n[1] for n in self.config.pairs.num_images]
+        pairs = replace(self.config.pairs, num_images=(most[0], most[1]))
+        replace(self, config=replace(self.config, pairs=pairs))._drawn(0, 0)
 
-    def _drawn(self, step: int, number: int, settings: Pairs) -> list[Pair]:
+    def _drawn(self, step: int, number: int) -> list[Pair]:
         return drawn(
             self.candidates,
             step,
-            num_pairs=self.micro_size,
+            num_pairs=micro_size(self.config.training),
             size=self.row_groups.shape[0],
-            settings=settings,
-            seed=self.seed,
-            key=(self.purpose, number),
+            settings=self.config.pairs,
+            seed=self.config.seed,
+            key=(TRAINING, number),
         )
 
 
-def joined(parts: Sequence[Sums]) -> Sums:
-    """Return some pairs' sums as one."""
-    return Sums(
-        sums=np.concatenate([part.sums for part in parts]),
-        counts=np.concatenate([part.counts for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
-        step=parts[0].step,
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ListedPairs:
+    """The pairs of some devices that validate, whatever pairs a network is trained on.
+
+    They have the images a side, the crops and the share of same models that ``comparisons`` says.
+    A crop is as many windows, side by side, as the network's own crops go into it.
+    """
+
+    candidates: Candidates
+    row_groups: RowGroups
+    config: Config
+
+    @property
+    def size(self) -> int:
+        """Pixels a side of what is compared of a strip."""
+        return self.config.comparisons.crop_size or self.row_groups.shape[0]
+
+    @cached_property
+    def windows(self) -> list[Position]:
+        """Top and left, inside a crop, of the windows that a network sees of it.
+
+        Raises
+        ------
+        ValueError
+            If they do not fill it.
+        """
+        window = self.config.pairs.crop_size
+        if self.size % window:
+            raise ValueError(
+                f"pairs.crop_size = {window}: networks are judged on crops of {self.size} px "
+                "(comparisons.crop_size), which such crops do not fill"
+            )
+        starts = range(0, self.size, window)
+        return [(top, left) for top in starts for left in starts]
+
+    @cached_property
+    def parts(self) -> list[range]:
+        """Where each part's windows are in the list; those of a pair follow each other."""
+        count, each = self.config.training.validation_pairs, len(self.windows)
+        return [
+            range(start * each, min(count, start + LISTED_PAIRS) * each)
+            for start in range(0, count, LISTED_PAIRS)
+        ]
+
+    def part(self, number: int) -> Sums:
+        """Return the windows of a part's pairs."""
+        pairs = self._drawn(number)[: len(self.parts[number]) // len(self.windows)]
+        seen = [
+            replace(pair, crop=(pair.crop[0] + top, pair.crop[1] + left))
+            for pair in pairs
+            for top, left in self.windows
+        ]
+        return side_sums(seen, self.row_groups, crop_size=self.config.pairs.crop_size)
+
+    def check(self) -> None:
+        """See that pairs can be drawn.
+
+        Raises
+        ------
+        ValueError
+            If they cannot.
+        """
+        self._drawn(0)
+
+    def _drawn(self, number: int) -> list[Pair]:
+        compared = self.config.comparisons
+        return drawn(
+            self.candidates,
+            number,
+            num_pairs=LISTED_PAIRS,
+            size=self.row_groups.shape[0],
+            settings=Pairs(
+                num_images=compared.num_images,
+                crop_size=self.size,
+                same_model=compared.same_model,
+            ),
+            seed=self.config.seed,
+            key=(VALIDATION,),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PatchBatches:
+    """Patches of the devices that are told apart, that train, or that validate: images as parts."""
+
+    images: LabelledImages
+    row_groups: RowGroups
+    config: Config
+
+    @property
+    def size(self) -> int:
+        """Pixels a side of a patch."""
+        return self.config.patches.size or self.row_groups.shape[0]
+
+    def share(self, step: int, micro_batches: Sequence[int]) -> Patches:
+        """Return some micro-batches of a step, as :class:`Batches`."""
+        cuts = [
+            cut
+            for number in micro_batches
+            for cut in drawn_cuts(
+                self.images,
+                step,
+                num_patches=micro_size(self.config.training),
+                strip_size=self.row_groups.shape[0],
+                settings=self.config.patches,
+                seed=self.config.seed,
+                part=number,
+                purpose=TRAINING,
+            )
+        ]
+        return cut_patches(cuts, self.row_groups, size=self.size)
+
+    def check(self) -> None:
+        """See that patches can be cut.
+
+        Raises
+        ------
+        ValueError
+            If they are larger than strips.
+        """
+        patch_corners(self.row_groups.shape[0], self.size)
+
+    @cached_property
+    def parts(self) -> list[range]:
+        """Where the patches of each image are in the validation's list."""
+        counts = [sum(map(len, self._places(chunk).values())) for chunk, _, _ in self._listed]
+        ends = np.cumsum([0, *counts]).tolist()
+        return [range(start, stop) for start, stop in pairwise(ends)]
+
+    def part(self, number: int) -> Patches:
+        """Return the patches of an image of the validation's list."""
+        chunk, row, label = self._listed[number]
+        cuts = image_cuts(chunk, row, self._places(chunk), label=label)
+        return cut_patches(cuts, self.row_groups, size=self.size)
+
+    @cached_property
+    def _listed(self) -> list[tuple[ChunkImages, int, int]]:
+        return self.images.listed(
+            count=self.config.patches.validation_images, seed=self.config.seed
+        )
+
+    def _places(self, chunk: ChunkImages) -> dict[Position, list[Position]]:
+        return spread(
+            chunk.row_groups,
+            strip_size=self.row_groups.shape[0],
+            size=self.size,
+            count=self.config.patches.validation_per_image,
+            seed=self.config.seed,
+        )
+
+
+def joined(parts: Sequence[S]) -> S:
+    """Return some shares as one."""
+    first = parts[0]
+    arrays = [name.name for name in fields(first) if name.name != "step"]  # type: ignore[arg-type]
+    return replace(
+        first,  # type: ignore[type-var]
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
     )

@@ -169,8 +169,11 @@ def finish(
 ) -> str:
     """Write manifest, index and description from the chunks' files; return the content digest.
 
-    A store that is finished, and has all of it already, is left as it is.
+    A store that is finished, and has all of it already, is left as it is. What killed workers left
+    behind, of this run or of one that was killed just before it, is deleted.
     """
+    for name in stray_files(store, chunks=names):
+        store.delete(name)
     members = {chunk_name(r.device, r.chunk): r for r in records if r.chunk >= 0}
 
     def read(name: str) -> tuple[str, pa.Table]:

@@ -29,11 +29,13 @@ class Progress:
     """A row a validation, the first one before the first step."""
     is_stopped: bool = False
     """Whether validation ended it early."""
+    figure: str = "validation_auc"
+    """Of a validation: the higher, the better."""
 
     @property
     def best(self) -> dict[str, float]:
-        """The validation with the highest AUC, the first of equal ones."""
-        return max(self.history, key=lambda row: row["validation_auc"], default={})
+        """The validation with the highest figure, the first of equal ones."""
+        return max(self.history, key=lambda row: row[self.figure], default={})
 
     def is_best(self) -> bool:
         """Return whether the last validation is the best so far."""
@@ -44,7 +46,7 @@ class Progress:
         return self.is_stopped or self.step >= settings.num_steps
 
     def has_stalled(self, settings: Training) -> bool:
-        """Return whether as many validations as ``patience`` brought no better AUC."""
+        """Return whether as many validations as ``patience`` brought no better one."""
         later = len(self.history) - 1 - self.history.index(self.best) if self.history else 0
         return bool(settings.patience) and later >= settings.patience
 

@@ -11,11 +11,11 @@ from camid.config import Config, Residual
 from camid.filters import report2021
 from camid.filters.lukas import checked_wavelet
 from camid.folder import Folder
-from camid.images import LUMA, pixels
+from camid.images import LUMA, pixels, resized
 from camid.plan import Chunk
 from camid.records import OK, ImageRecord, rejected
 from camid.residuals import quantised, residual
-from camid.strips import INTENSITY_STEP, Position, cut, intensity, positions
+from camid.strips import INTENSITY_STEP, Position, cut, intensity, origin, positions
 
 UNREADABLE = "cannot be read"
 """How the reason begins for a file that another run may find readable."""
@@ -56,7 +56,10 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> list[ImageFate
     """
     form = sample_format(config)
     size, first = form.size, chunk.images[0]
-    where = positions(first.height, first.width, size=size, layout=config.strips.layout)
+    geometry = asdict(config.strips)
+    where = positions(first.height, first.width, **geometry)
+    top, left = origin(first.height, first.width, **geometry)
+    places = [(y + top, x + left) for y, x in where]
     reduced = size // INTENSITY_STEP
     samples = np.empty((len(where), len(chunk.images), size, size, CHANNELS), form.dtype)
     greys = np.empty((len(where), len(chunk.images), reduced, reduced), np.uint8)
@@ -68,8 +71,12 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> list[ImageFate
             data = _bytes(record)
             sha256 = hashlib.sha256(data).hexdigest()
             image = _pixels(data, record, max_megapixels=config.images.max_megapixels)
-            samples[:, len(kept)] = image_samples(image, where, size=size, settings=config.residual)
-            greys[:, len(kept)] = intensity(cut(image, where, size=size), LUMA)
+            if config.strips.prepare == "resize":
+                image = resized(image, size)
+            samples[:, len(kept)] = image_samples(
+                image, places, size=size, settings=config.residual
+            )
+            greys[:, len(kept)] = intensity(cut(image, places, size=size), LUMA)
             kept.append(record.image_id)
             status = OK
         except ValueError as error:

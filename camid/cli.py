@@ -1,11 +1,10 @@
 """The ``camid`` command: synthetic cameras, what a store will take, and what one holds."""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import click
 import pyarrow.compute as pc
@@ -18,7 +17,6 @@ from camid.plan import chunks_of
 from camid.records import OK, ImageRecord
 from camid.runtime.session import home
 from camid.runtime.stream import tracked
-from camid.runtime.tracking import tracking_uri
 from camid.store import Store, open_store
 from camid.verify import Problem, problems, source_problems
 
@@ -51,26 +49,19 @@ def simulate_command(folder: str, seed: int, settings: tuple[str, ...]) -> None:
 
 @main.command()
 @click.option("--port", default=5000, show_default=True)
-def ui(port: int) -> None:
-    """Open MLflow's pages over all runs, on this machine only."""
-    with one_sentence():
+@click.option("--open/--no-open", "is_opened", default=True, help="In a browser, if there is one.")
+def ui(port: int, is_opened: bool) -> None:
+    """Open MLflow's pages over all runs, on this machine only, on a view of all methods."""
+    from camid.runtime.tracking import tracking_uri
+    from camid.runtime.ui import served, view_address
+
+    with one_sentence(), ExitStack() as stack:
         uri = tracking_uri()
-        if uri.startswith("http"):
-            click.echo(f"the runs are on the server {uri}; open it in a browser")
-            return
-        if not Path(uri.removeprefix("sqlite:///")).exists():
-            raise ValueError(f"no runs yet in {uri}; run a pipeline first")
-        place = [
-            "--backend-store-uri",
-            uri,
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--workers",
-            "1",
-        ]
-        os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *place])
+        server = uri if uri.startswith("http") else stack.enter_context(served(port))
+        address = view_address(server)
+        click.echo(f"methods beside one another: {address}")
+        if is_opened and sys.stdout.isatty():
+            click.launch(address)
 
 
 @main.command()

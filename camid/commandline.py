@@ -15,9 +15,12 @@ from rich.table import Table
 
 from camid.config import Config, load_config
 from camid.folder import Folder
-from camid.report import AGAINST, REPORT
+from camid.output_files import CONFIG, REPORT, SEARCH, TRIALS_PICTURE, TRIALS_TABLE, WINNER
+from camid.report import AGAINST
 from camid.runtime.session import placed
 from camid.runtime.stages import stage_line, stage_seconds
+from camid.space import told_value
+from camid.trials import figure_words, read_trials
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -46,8 +49,22 @@ EVALUATION = {
     "study_eer": "study\nsays",
 }
 """Columns of a printed table of an evaluation; with names of ten letters it is 80 wide."""
-INTERVALS = ("eer",)
+CLOSED_SET = {
+    "method": "method",
+    "rank1": "rank-1 (95 %)",
+    "model_accuracy": "model",
+    "top5": "top-5",
+    "vote_accuracy": "by vote",
+    "patch_accuracy": "patches",
+    "eer": "EER",
+    "unknown_accepted": "unknown\naccepted",
+}
+"""Columns of a printed table of a classifier and what it is compared with."""
+INTERVAL = "95 %"
+"""What a title has whose column shows intervals."""
 WORDS = ("method", "negatives")
+SHOWN_FIELDS = 4
+"""Of a search, that its table has room for: those that mattered most."""
 
 CONVENTION = "* by one threshold, as the study's Table 1 (50+1 images) has it: EER* + AUC* = 1"
 
@@ -63,13 +80,19 @@ class Work(Protocol):
         """Do the work and print its results."""
 
 
-def pipeline(name: str, *defaults: str) -> Callable[[Work], click.Command]:
+def pipeline(name: str, *defaults: str, file: str | None = None) -> Callable[[Work], click.Command]:
     """Make a pipeline's command of a function of the resolved configuration and ``fresh``.
 
-    ``defaults`` are ``section.field=value`` where the pipeline's own differ from all others'.
-
     Mistakes of the user and of their data end with one sentence and exit code 2.
+
+    Parameters
+    ----------
+    defaults
+        ``section.field=value`` where the pipeline's own differ from all others'.
+    file
+        The configuration where none is named.
     """
+    default_file = file
 
     def command(run: Work) -> click.Command:
         @click.command(name, help=run.__doc__, context_settings={"show_default": True})
@@ -80,6 +103,7 @@ def pipeline(name: str, *defaults: str) -> Callable[[Work], click.Command]:
         @click.option("--config", "named", help="YAML file of differences; the same as FILE.")
         @click.option("--split", help="Name or YAML file of a split of devices, or 'all'.")
         @click.option("--fresh", is_flag=True, help="Start anew instead of going on.")
+        @click.option("--resume", is_flag=True, help="Go on with what --out holds, as it was told.")
         @click.option("--set", "settings", multiple=True, metavar="SECTION.FIELD=VALUE")
         @wraps(run)
         def main(
@@ -87,11 +111,17 @@ def pipeline(name: str, *defaults: str) -> Callable[[Work], click.Command]:
             named: str | None,
             settings: tuple[str, ...],
             fresh: bool,
+            resume: bool,
             **options: str | None,
         ) -> None:
             with one_sentence():
                 if file and named:
                     raise ValueError(f"two configurations named: {file} and {named}")
+                chosen = file or named or default_file
+                if resume:
+                    if file or named or fresh:
+                        raise ValueError("--resume takes the configuration from --out alone")
+                    chosen = _resumed(options["out"], pipeline=name)
                 paths = ("data", "store", "out")
                 stated = [
                     f"{f'paths.{key}' if key in paths else key}={json.dumps(value)}"
@@ -99,12 +129,21 @@ def pipeline(name: str, *defaults: str) -> Callable[[Work], click.Command]:
                     if value is not None
                 ]
                 given = [*settings, *stated]
-                config = load_config(file or named, settings=given, defaults=defaults)
+                config = load_config(chosen, settings=given, defaults=defaults)
                 run(placed(config, pipeline=name), fresh=fresh)
 
         return main
 
     return command
+
+
+def _resumed(out: str | None, *, pipeline: str) -> str:
+    """Return the address of the configuration that an output folder belongs to."""
+    config = load_config(settings=[f"paths.out={json.dumps(out or '')}"])
+    folder = Folder(placed(config, pipeline=pipeline).paths.out)
+    if not folder.exists(CONFIG):
+        raise ValueError(f"{folder.uri}: nothing to go on with; start without --resume")
+    return folder.address(CONFIG)
 
 
 @contextmanager
@@ -150,18 +189,87 @@ def print_table(
     )
     shown = {key: heading for key, heading in columns.items() if any(key in row for row in rows)}
     if {row.get("num_crops") for row in rows} == {"all"}:
-        del shown["num_crops"]
+        shown.pop("num_crops", None)
     for key, heading in shown.items():
         justify: JustifyMethod = "left" if key in WORDS else "right"
         table.add_column(heading, justify=justify, no_wrap=True)
     for row in rows:
-        table.add_row(*(_cell(row, key) for key in shown))
+        table.add_row(*(_cell(row, key, heading) for key, heading in shown.items()))
     console.print(table)
     if "single_threshold_eer" in shown:
         print_lines([CONVENTION])
 
 
-def _cell(row: Mapping[str, Any], key: str) -> str:
+def print_search(output: Folder, *, again: str, figure: str) -> None:
+    """Print a search's trials, the best first, what stopping them saved, and what mattered.
+
+    Parameters
+    ----------
+    again
+        The pipeline that trains the winner once more.
+    figure
+        Of a validation, by which trials are compared.
+    """
+    told = json.loads(output.read(SEARCH))
+    mattered: dict[str, float] = told["importances"]
+    trials = sorted(read_trials(output), key=lambda trial: -trial.best(figure).get(figure, 0.0))
+    shown = list(mattered)[:SHOWN_FIELDS]
+    table = Table(
+        title="Trials", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    best = f"best {figure_words(figure)}"
+    for heading in ("trial", "", "steps", best, *(field.rpartition(".")[2] for field in shown)):
+        justify: JustifyMethod = "right" if heading in {"steps", best} else "left"
+        table.add_column(heading, justify=justify, min_width=len(heading))
+    for trial in trials:
+        row = trial.best(figure)
+        cells = (trial.number, trial.state, trial.step, f"{row[figure]:.3f}" if row else "")
+        table.add_row(*map(str, cells), *(escape(told_value(trial.values[f])) for f in shown))
+    console.print(table)
+    minutes, saved = told["seconds"] / 60, told["seconds_saved"] / 60
+    shares = ", ".join(f"{field} {share:.0%}" for field, share in mattered.items())
+    print_lines(
+        [
+            *(f"trial {trial.number} failed: {trial.reason}" for trial in trials if trial.reason),
+            f"{told['trials']} trials, {told['stopped']} stopped early, {told['failed']} failed: "
+            f"{told['steps']:,} of {told['steps_of_all']:,} steps, "
+            f"{minutes:.0f} minutes of training instead of about {minutes + saved:.0f}",
+            f"What mattered (a forest's fit to {len(trials)} trials): {shares}",
+            f"All they drew: {output.address(TRIALS_TABLE)}    {output.address(TRIALS_PICTURE)}",
+            f"The winner again: python pipelines/{again}.py {output.address(WINNER)}",
+        ]
+    )
+
+
+def print_differences(rows: Sequence[Mapping[str, Any]], *, folder: Folder) -> None:
+    """Print differences of methods with their intervals and verdicts, and where all lies."""
+    table = Table(
+        title="Differences, paired by devices",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for heading in ("method", "than", "negatives", "", "difference (95 %)", "verdict"):
+        is_number = heading.startswith("difference")
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
+    for row in rows:
+        if row["figure"] in {"eer", "auc"} and row["negatives"] in {"all", "same-model"}:
+            table.add_row(
+                escape(row["method"]),
+                escape(row["baseline"]),
+                AGAINST.get(row["negatives"], row["negatives"]),
+                row["figure"].upper(),
+                f"{row['value']:+.3f} ({row['low']:+.2f} … {row['high']:+.2f})",
+                row["verdict"],
+            )
+    console.print(table)
+    print_lines(
+        ["undecided: the interval holds 0", f"Report: {folder.address(REPORT)}"],
+    )
+
+
+def _cell(row: Mapping[str, Any], key: str, heading: str) -> str:
     """Return a figure to four places, or to three where there are intervals to show."""
     value = row.get(key, "")
     if key == "negatives":
@@ -170,7 +278,7 @@ def _cell(row: Mapping[str, Any], key: str) -> str:
         return f"{value}"
     if "eer_low" not in row:
         return f"{value:.4f}"
-    if key in INTERVALS:
+    if INTERVAL in heading and f"{key}_low" in row:
         return f"{value:.3f} ({row[f'{key}_low']:.2f}–{row[f'{key}_high']:.2f})"
     return f"{value:.3f}"
 

@@ -20,6 +20,21 @@ from camid.folder import Folder
 
 LEVELS = ("same-device", "same-model", "same-make", "other-make", "unknown")
 """What the devices of a comparison are known to share."""
+NEGATIVE = frozenset(LEVELS[1:])
+LEVELS_OF = {
+    "all": NEGATIVE,
+    "different-model": {"same-make", "other-make"},
+    "same-model": {"same-model"},
+}
+"""Levels of the negatives that each kind of row is judged on."""
+SAME_DEVICE = "same device"
+KINDS = {
+    SAME_DEVICE: {"same-device"},
+    "other model": {"same-make", "other-make"},
+    "same model": {"same-model"},
+    "unknown model": {"unknown"},
+}
+"""Levels of each kind of comparison that figures tell apart."""
 
 VERSION = 1
 

@@ -69,6 +69,8 @@ class Paths:
     """Folder of photographs, or a table (CSV, parquet) of them."""
     store: str = ""
     """The strip store."""
+    residuals: str = ""
+    """For a classifier of pixels: the store of the same strips' residuals, for other methods."""
     out: str = ""
     """What the pipeline writes: results, figures and its resolved configuration."""
 
@@ -125,6 +127,11 @@ class Strips:
     size: Annotated[int, Field(ge=32, le=4096, multiple_of=16)] = 256
     layout: Literal["grid", "centre"] = "grid"
     """As many as fit from the top left, or one in the middle of the image."""
+    prepare: Literal["crop", "resize"] = "crop"
+    """Whether strips are cut out of an image, or all of it is made as small as one strip.
+
+    Resizing takes most of a sensor's pattern away; the study does not say which it did.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -234,12 +241,52 @@ class Siamese:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Patches:
+    """How patches are cut from a store's strips, side by side, for a classifier."""
+
+    size: Annotated[int, Field(ge=0, le=4096, multiple_of=8), AfterValidator(_zero_or_wide)] = 32
+    """Pixels a side; 0 for whole strips."""
+    per_strip: Positive = 8
+    """Patches of one step that are cut from one strip, at most."""
+    per_image: Positive = 400
+    """Patches that an image is judged by, at most; they are spread over its strips."""
+    validation_images: Positive = 256
+    """Images that validate while a network is trained, at most."""
+    validation_per_image: Positive = 64
+    """Patches of each of them, at most."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Classifier:
+    """The network of patches that tells some devices apart, and the images it learns from.
+
+    ``camid/models/classifier.py`` has its layers.
+    """
+
+    network: Literal["ghosh2021", "freire2019", "deep"] = "deep"
+    width: PositiveFloat = 1.0
+    """Factor on the numbers of channels."""
+    num_devices: Count = 15
+    """Devices that are told apart, drawn by the seed, or all there are; 0 for all."""
+    devices: tuple[str, ...] = ()
+    """Their names, where they are not drawn."""
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Share of each device's images that is tested."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share that validates; the rest trains."""
+    unknown_images: Count = 20
+    """Images of every other device that are asked too: how many of them are taken for one's?"""
+    accepted: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Share of the validation's images that are above the threshold for unknown devices."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Training:
     """How a network is trained, in steps; on one worker or on many the steps are the same."""
 
     num_steps: Positive = 2000
     batch_size: Positive = 64
-    """Pairs of a step, on all workers together."""
+    """Pairs or patches of a step, on all workers together."""
     micro_batches: Positive = 8
     """Parts of a step that are drawn apart and dealt to the workers: at least as many."""
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
@@ -259,7 +306,7 @@ class Training:
     validation_pairs: Positive = 512
     """Pairs of the validation's list, drawn once."""
     patience: Count = 0
-    """Validations without a better AUC after which training stops; 0 for no such stop."""
+    """Validations without a better one after which training stops; 0 for no such stop."""
     num_workers: Positive = 1
     min_workers: Count = 0
     """Training goes on with fewer workers, but at least so many; 0 waits for all of them."""
@@ -268,13 +315,37 @@ class Training:
     worker_cpus: Annotated[float, Field(ge=0)] = 0.0
     """Processors of a worker; 0 for as many as each can have with what reads for it."""
     feed_workers: Positive = 1
-    """Processes that draw and read pairs, on any machine of the cluster."""
+    """Processes that draw and read batches, on any machine of the cluster."""
     feed_cpus: PositiveFloat = 0.25
     """Processors that a worker takes for each of them."""
     prefetch: Positive = 4
     """Steps that each of them reads ahead."""
     max_failures: Count = 3
     """Deaths of workers that training outlives, each time from the last checkpoint."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Search:
+    """A search for the configuration that a network trains best with: trials, a training each."""
+
+    space: dict[str, dict[str, dict[str, list[Any] | None] | None]] = Field(default_factory=dict)
+    """What trials draw: a sampler of Ray Tune and its arguments, by section and field.
+
+    Such as ``{training: {learning_rate: {loguniform: [1e-4, 1e-2]}}}``; null draws nothing.
+    """
+    num_trials: Positive = 16
+    algorithm: Literal["random", "optuna"] = "random"
+    """``random`` draws each trial by the seed and its number; ``optuna`` by those before it."""
+    scheduler: Literal["asha", "none"] = "asha"
+    """``asha`` stops the worse part of the trials at ever later steps (successive halving)."""
+    grace_steps: Positive = 100
+    """Steps that every trial takes."""
+    reduction: Annotated[float, Field(gt=1)] = 3.0
+    """At each halt one trial of so many goes on, to so many times the steps."""
+    num_concurrent: Count = 0
+    """Trials at once; 0 for as many as there is place for, with a processor a worker."""
+    max_failures: Count = 2
+    """Deaths of a trial's own process that it outlives, each time from its last checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -313,7 +384,10 @@ class Evaluate:
     methods: tuple[str, ...] = ("lukas", "li", "classical")
     """Names of methods, or ``[all]``."""
     networks: tuple[str, ...] = ()
-    """Trained networks (``….keras``) that are judged beside them; paths or addresses."""
+    """Trained networks (``….keras``) that are judged beside them; paths or addresses.
+
+    Or by their names in MLflow's registry, such as ``models:/siamese@best``.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -334,7 +408,10 @@ class Config:
     enhancer: Enhancer = Enhancer()
     pairs: Pairs = Pairs()
     siamese: Siamese = Siamese()
+    patches: Patches = Patches()
+    classifier: Classifier = Classifier()
     training: Training = Training()
+    search: Search = Search()
     comparisons: Comparisons = Comparisons()
     evaluate: Evaluate = Evaluate()
     metrics: Metrics = Metrics()
@@ -384,6 +461,19 @@ def load_config(
         _checked(tree, source=file)
     _set(tree, settings)
     return _checked(tree, source="the configuration")
+
+
+def changed(config: Config, changes: Mapping[str, Any], *, source: str) -> Config:
+    """Return a configuration with what a tree of changes states.
+
+    Raises
+    ------
+    ValueError
+        For an unknown field or a value of the wrong type or range, after ``source``.
+    """
+    tree = config_tree(config)
+    _merge(tree, changes)
+    return _checked(tree, source=source)
 
 
 def config_tree(config: object) -> dict[str, Any]:

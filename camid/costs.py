@@ -21,7 +21,7 @@ from camid.chunk_files import CHANNELS
 from camid.chunking import image_samples
 from camid.config import Config, Simulate
 from camid.folder import Folder
-from camid.images import LUMA, header, pixels
+from camid.images import LUMA, header, pixels, resized
 from camid.plan import Chunk, chunk_memory, images_per_chunk
 from camid.records import ImageRecord, Kind
 from camid.simulate import phones
@@ -102,9 +102,7 @@ def bill(chunks: Iterable[ChunkShape], config: Config, costs: UnitCosts) -> Bill
     """Return what a store of some chunks costs."""
     num_images = num_chunks = num_pixels = num_strips = worker_bytes = 0
     for shape in chunks:
-        where = positions(
-            shape.height, shape.width, size=config.strips.size, layout=config.strips.layout
-        )
+        where = positions(shape.height, shape.width, **asdict(config.strips))
         num_images += shape.num_images
         num_chunks += 1
         num_pixels += shape.num_images * shape.width * shape.height
@@ -191,10 +189,11 @@ class _Sample:
 
     def __init__(self, data: bytes, config: Config) -> None:
         self.data, self.settings, self.size = data, config.residual, config.strips.size
+        self.is_resized = config.strips.prepare == "resize"
+        height, width = pixels(data).shape[:2]
         self.decode()
-        height, width = self.image.shape[:2]
         self.megapixels = height * width / 1e6
-        self.where = positions(height, width, size=self.size, layout=config.strips.layout)
+        self.where = positions(height, width, **asdict(config.strips))
         for part in (self.denoise, self.reduce, self.encode):
             part()
 
@@ -202,7 +201,8 @@ class _Sample:
         header(io.BytesIO(self.data))
 
     def decode(self) -> None:
-        self.image = pixels(self.data)
+        image = pixels(self.data)
+        self.image = resized(image, self.size) if self.is_resized else image
 
     def denoise(self) -> None:
         self.samples = image_samples(self.image, self.where, size=self.size, settings=self.settings)
@@ -292,7 +292,8 @@ def _key(config: Config) -> str:
     """Return a name for what unit costs depend on."""
     settings = config.residual
     how = [settings.filter, settings.extent, f"{settings.wavelet}:{settings.levels}"]
-    return " ".join([platform.node(), *how, f"{config.strips.size} px {config.strips.layout}"])
+    how += [f"{config.strips.size} px", config.strips.layout, config.strips.prepare]
+    return " ".join([platform.node(), *how])
 
 
 def _photograph(kind: Kind = "foreground", size: tuple[int, int] = SAMPLE_SIZE) -> bytes:

@@ -1,7 +1,7 @@
 """Comparison lists drawn from images by seed, and those of all queries and all enrolled devices."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 
 import numpy as np
@@ -200,4 +200,4 @@ def _sha256(record: ImageRecord) -> str:
 
 
 def _grid(record: ImageRecord, strips: Strips) -> frozenset[Position]:
-    return frozenset(positions(record.height, record.width, size=strips.size, layout=strips.layout))
+    return frozenset(positions(record.height, record.width, **asdict(strips)))

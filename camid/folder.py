@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -238,7 +239,7 @@ class Folder:
         """Delete the file or folder ``name``, or the folder itself; a missing one is no error."""
         filesystem, path = self._path(name)
         kind = self._info(name).type
-        with answered(self.address(name)):
+        with suppress(FileNotFoundError), answered(self.address(name)):
             match kind:
                 case pafs.FileType.Directory:
                     filesystem.delete_dir(path)

@@ -109,6 +109,12 @@ def pixels(data: bytes, *, max_megapixels: float = 250.0) -> NDArray[np.uint8]:
             raise ValueError(f"cannot be decoded: {_words(error)}") from error
 
 
+def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return an image ``(height, width, 3)`` made ``size`` pixels high and wide, bicubically."""
+    made = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(made)
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence what decoders warn of; one for a whole pool, as it is not safe to nest in threads."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from camid.calibration import cllr, cllr_min, cross_fitted
 from camid.compared import Compared
-from camid.comparisons import LEVELS, ComparisonList, overlap
+from camid.comparisons import LEVELS_OF, NEGATIVE, ComparisonList, overlap
 from camid.intervals import Estimate, resampled, resampled_rank1
 from camid.metrics import balanced_accuracy, single_threshold
 from camid.study import study_figures
@@ -17,22 +17,8 @@ Scores = NDArray[np.float64]
 Row = dict[str, Any]
 
 SAME_SIZE = "same-size"
-NEGATIVE = set(LEVELS) - {"same-device"}
-LEVELS_OF = {
-    "all": NEGATIVE,
-    "different-model": {"same-make", "other-make"},
-    "same-model": {"same-model"},
-    SAME_SIZE: NEGATIVE,
-}
+JUDGED = LEVELS_OF | {SAME_SIZE: NEGATIVE}
 """Levels of the negatives that each kind of row is judged on."""
-SAME_DEVICE = "same device"
-KINDS = {
-    SAME_DEVICE: {"same-device"},
-    "other model": {"same-make", "other-make"},
-    "same model": {"same-model"},
-    "unknown model": {"unknown"},
-}
-"""Levels of each kind of comparison that a histogram tells apart."""
 MIN_FOLDS = 3
 NUM_FOLDS = 5
 
@@ -70,7 +56,7 @@ def judged_rows(
         Which comparisons are of images of one pixel size; all, if not told.
     """
     is_one_size = is_same_size is None or bool(is_same_size.all())
-    told_apart = [n for n in LEVELS_OF if n != SAME_SIZE or not is_one_size]
+    told_apart = [n for n in JUDGED if n != SAME_SIZE or not is_one_size]
     rows: list[Row] = []
     differences: list[Row] = []
     firsts: dict[tuple[str, str], Row] = {}
@@ -99,29 +85,6 @@ def judged_rows(
     return rows, differences
 
 
-def scores_by_kind(
-    listed: ComparisonList, scores: Mapping[str, Scores]
-) -> dict[str, dict[str, Scores]]:
-    """Return each method's scores at the largest number of crops by :data:`KINDS` that there are.
-
-    They are those that rows of negatives "all" are judged on.
-    """
-    most = {method: values[:, -1] for method, values in scores.items()}
-    levels = np.array([pair.level for pair in listed.comparisons])
-    chosen = _chosen(listed, most, "all")
-    members = {kind: chosen & np.isin(levels, sorted(of)) for kind, of in KINDS.items()}
-    return {
-        method: {kind: values[these] for kind, these in members.items() if these.any()}
-        for method, values in most.items()
-    }
-
-
-def labelled(kinds: Mapping[str, Scores]) -> tuple[NDArray[np.int64], Scores]:
-    """Return labels and scores of all kinds; those of :data:`SAME_DEVICE` have label 1."""
-    labels = np.repeat([kind == SAME_DEVICE for kind in kinds], [len(v) for v in kinds.values()])
-    return labels.astype(np.int64), np.concatenate(list(kinds.values()))
-
-
 def images_a_side(listed: ComparisonList) -> str:
     """Return the numbers of images of first and second sides, such as ``4+4`` or ``8..15+1``."""
     counts = []
@@ -144,7 +107,7 @@ def _chosen(
     """
     levels = np.array([pair.level for pair in listed.comparisons])
     finite = np.all([np.isfinite(values) for values in scores.values()], axis=0)
-    negative = finite & np.isin(levels, sorted(LEVELS_OF[negatives]))
+    negative = finite & np.isin(levels, sorted(JUDGED[negatives]))
     if negatives == SAME_SIZE and is_same_size is not None:
         negative &= is_same_size
     devices = _devices(listed)
@@ -202,7 +165,7 @@ def _judged(
         for part in parts:
             row |= dict(_flat(part.estimates(method)))
         row |= single_threshold(labels, values, fpr=fpr).figures()
-        rows.append(row | _costs(compared, values, num_devices, seed=seed) | counts)
+        rows.append(row | _costs(compared, values, seed=seed) | counts)
         if method != baseline:
             for part in parts:
                 for name, found in part.differences(method, baseline=baseline).items():
@@ -218,21 +181,28 @@ def _flat(estimates: Mapping[str, Estimate]) -> Iterator[tuple[str, float]]:
         yield f"{name}_high", estimate.high
 
 
-def _costs(compared: Compared, values: Scores, num_devices: int, *, seed: int) -> Row:
+def _costs(compared: Compared, values: Scores, *, seed: int) -> Row:
     """Return the cost of calibrated scores in bits, where there are devices to calibrate with."""
     found: Row = {"cllr_min": cllr_min(compared.labels, values)}
-    num_folds = min(NUM_FOLDS, num_devices)
-    if num_folds < MIN_FOLDS:
+    llrs = calibrated(compared, values, seed=seed)
+    if llrs is None:
         return found
-    try:
-        llrs = cross_fitted(compared, values, num_folds=num_folds, seed=seed)
-    except ValueError:
-        return found  # too few devices outside two folds
     return {
         "cllr": cllr(compared.labels, llrs),
         **found,
         "accuracy": balanced_accuracy(compared.labels, llrs),
     }
+
+
+def calibrated(compared: Compared, values: Scores, *, seed: int) -> Scores | None:
+    """Return the LLR of each comparison, nats, by fits to others; None with too few devices."""
+    num_folds = min(NUM_FOLDS, compared.numbered()[0])
+    if num_folds < MIN_FOLDS:
+        return None
+    try:
+        return cross_fitted(compared, values, num_folds=num_folds, seed=seed)
+    except ValueError:
+        return None  # too few devices outside two folds
 
 
 def _matrix(

@@ -64,6 +64,10 @@ class Sums:
         """Return what makes averages of the sums, ``(pair, side)`` grey levels a unit."""
         return np.float32(self.step) / self.counts.astype(np.float32)
 
+    def arrays(self) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
+        """Return the sums, what makes grey levels of them ``(pair, side, 1, 1, 1)``, and labels."""
+        return self.sums, self.scales()[..., None, None, None], self.labels.astype(np.float32)
+
     def averages(self) -> NDArray[np.float32]:
         """Return the averaged sides ``(pair, side, height, width, channel)``, grey levels."""
         return self.sums * self.scales()[..., None, None, None]

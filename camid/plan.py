@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -104,7 +104,7 @@ def plan_digest(chunks: Sequence[Chunk]) -> str:
 
 
 def _image_bytes(height: int, width: int, *, strips: Strips) -> int:
-    count = len(positions(height, width, size=strips.size, layout=strips.layout))
+    count = len(positions(height, width, **asdict(strips)))
     return count * strips.size**2 * 3
 
 

@@ -6,7 +6,7 @@ negatives are made of the same sides, so that only the sensor tells the labels a
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
@@ -172,7 +172,7 @@ def _options(
     found = []
     for one, first in sorted(groups.items()):
         width, height, _ = one.shape
-        where = positions(height, width, size=strips.size, layout=strips.layout)
+        where = positions(height, width, **asdict(strips))
         for other, second in sorted(groups.items()):
             needed = num_second + (num_first if other == one else 0)
             enough = len(first) >= num_first and len(second) >= needed

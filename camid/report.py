@@ -1,25 +1,14 @@
 """The report: one HTML page of an output folder, whole in itself, a pure function of its files."""
 
 import base64
-import csv
-import io
-import json
-import shlex
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import yaml
 
 from camid.folder import Folder
-from camid.metrics import recognised
-
-REPORT = "report.html"
-DATA = "data.json"
-STAGES = "stages.csv"
+from camid.output_files import PICTURES
+from camid.report_facts import part_folder, report_facts
 
 FEW_DEVICES = 30
 FEW_QUERIES = 300
@@ -83,6 +72,11 @@ COLUMNS = {
         str,
         "Images that make a device's reference pattern + images that are compared with it.",
     ),
+    "num_crops": Column(
+        "Crops",
+        str,
+        "Windows of both sides that are compared, their scores averaged; all: whole strips.",
+    ),
     "negatives": Column(
         "Against",
         lambda value: AGAINST.get(value, value),
@@ -106,7 +100,25 @@ COLUMNS = {
         rate,
         "Share of photographs whose highest score is their own device's.",
     ),
-    "accuracy": Column("Accuracy", rate, "Share of photographs that are assigned rightly."),
+    "accuracy": Column(
+        "Accuracy",
+        rate,
+        "Share of photographs, or of pairs at a likelihood ratio of 1, that are assigned rightly.",
+    ),
+    "vote_accuracy": Column("Vote", rate, "The same where a photograph's patches vote."),
+    "patch_accuracy": Column("Patches", rate, "Share of single patches that are assigned rightly."),
+    "model_accuracy": Column("Model", rate, "Share of photographs whose model is told rightly."),
+    "top5": Column("Top-5", rate, "Share whose device is among the five most probable."),
+    "unknown_accepted": Column(
+        "Unknown",
+        rate,
+        "Share of photographs by other devices that are taken for one of these.",
+    ),
+    "cllr": Column(
+        "Cllr",
+        rate,
+        "Cost of the likelihood ratios in bits: 0 is perfect, 1 is what knowing nothing costs.",
+    ),
     "tpr_at_fpr_1e-2": Column(
         "TPR 1e-2",
         rate,
@@ -127,30 +139,13 @@ COLUMNS = {
 }
 """Columns of the table of results, in order; those that no row has are left out."""
 
-PICTURES = {
-    "roc": "figures/roc.png",
-    "histograms": "figures/histograms.png",
-    "matrix": "figures/matrix.png",
-    "patterns": "figures/patterns.png",
-}
-"""Figures of an output folder."""
-
-_CONDITION = ("method", "images", "crop_size", "num_crops", "negatives", "split")
-
-
-def csv_rows(output: Folder, name: str) -> list[dict[str, str]]:
-    """Return the rows of a CSV file of an output folder; none where there is no such file."""
-    if not output.exists(name):
-        return []
-    return list(csv.DictReader(io.StringIO(output.read(name).decode(), newline="")))
-
 
 def report_page(output: Folder) -> str:
     """Return the report of an output folder, an HTML page that needs no other file.
 
     It is read from ``config.yaml``, ``results.csv``, ``devices.csv``, ``scores.parquet``,
-    ``left_out.csv``, ``data.json``, ``stages.csv`` and the figures; what is missing is left out.
-    Equal files give an equal page.
+    ``left_out.csv``, ``data.json``, ``stages.csv``, tables and figures, of the folder and of those
+    of its ``SECTIONS``; what is missing is left out. Equal files give an equal page.
 
     Raises
     ------
@@ -172,73 +167,38 @@ def report_page(output: Folder) -> str:
         "share": share,
         "score": score,
         "title_of": _title,
+        "in_words": _in_words,
+        "change": _change,
     }
-    page = environment.get_template("report.html.jinja").render(_facts(output))
+    facts = report_facts(output)
+    pictures = {
+        part["name"]: {
+            name: _embedded(part_folder(output, part["name"]), file)
+            for name, file in PICTURES.items()
+        }
+        for part in facts["parts"]
+    }
+    page = environment.get_template("report.html.jinja").render(
+        facts,
+        pictures=pictures,
+        notes=NOTES,
+        columns=COLUMNS,
+        limits={"rows": MAX_ROWS, "open": OPEN_ROWS},
+        few={"devices": FEW_DEVICES, "queries": FEW_QUERIES},
+    )
     return page.encode("utf-8", "backslashreplace").decode()
 
 
-def _facts(output: Folder) -> dict[str, Any]:
-    """Return everything that the page shows."""
-    rows = [_figures(row) for row in csv_rows(output, "results.csv")]
-    if not rows:
-        raise ValueError(f"{output.uri}: no results to report; run a pipeline into it")
-    text = output.read("config.yaml").decode() if output.exists("config.yaml") else ""
-    config = yaml.safe_load(text) or {}
-    data = json.loads(output.read(DATA)) if output.exists(DATA) else {}
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    devices = csv_rows(output, "devices.csv")
-    left_out = csv_rows(output, "left_out.csv")
-    findings = [_finding(rows, method) for method in methods]
-    judged = sorted((found for found in findings if "eer" in found), key=lambda f: f["eer"])
-    return {
-        "rows": rows,
-        "methods": methods,
-        "findings": findings,
-        "best": _best(judged),
-        "notes": NOTES,
-        "roc_alt": "ROC of each method. " + ", ".join(map(_in_words, judged)) + ".",
-        "num_devices": len(devices),
-        "num_queries": sum(int(row["queries"]) for row in devices),
-        "columns": {key: column for key, column in COLUMNS.items() if any(key in r for r in rows)},
-        "has_intervals": any(key.endswith("_low") for row in rows for key in row),
-        "devices": sorted(devices, key=lambda row: (row["model"], row["device"])),
-        "mistakes": _mistakes(output, methods),
-        "left_out": left_out,
-        "reasons": Counter(row["reason"] for row in left_out).most_common(),
-        "data": data,
-        "is_simulated": bool(data.get("simulated")),
-        "simulated_text": yaml.safe_dump(data.get("simulated"), sort_keys=False),
-        "config": config,
-        "config_text": text,
-        "commands": _commands(output, config, data),
-        "stages": [(r["stage"], float(r["seconds"])) for r in csv_rows(output, STAGES)],
-        "pictures": {name: _embedded(output, file) for name, file in PICTURES.items()},
-        "few": {"devices": FEW_DEVICES, "queries": FEW_QUERIES},
-        "limits": {"rows": MAX_ROWS, "open": OPEN_ROWS},
-    }
+def _embedded(output: Folder, file: str) -> str:
+    """Return a picture as an address that holds it; empty where there is none."""
+    if not output.exists(file):
+        return ""
+    return f"data:image/png;base64,{base64.b64encode(output.read(file)).decode()}"
 
 
-def _figures(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row of results with its figures as numbers; empty ones are left out."""
-    return {
-        key: value if key in _CONDITION else float(value)
-        for key, value in row.items()
-        if value != ""
-    }
-
-
-def _finding(rows: Sequence[Mapping[str, Any]], method: str) -> dict[str, Any]:
-    """Return a method's main row, and its EER against devices of the same model."""
-    mine = [row for row in rows if row["method"] == method]
-    main = next((row for row in mine if row.get("negatives") == "all"), mine[0])
-    same = next((row for row in mine if row.get("negatives") == "same-model"), {})
-    return {"method": method, "same_model_eer": same.get("eer"), **main}
-
-
-def _best(judged: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the finding with the lowest EER, if it is lower than another's as far as is shown."""
-    shown = [f"{found['eer']:.3f}" for found in judged]
-    return judged[0] if len(shown) > 1 and shown[0] != shown[1] else None
+def _change(value: float) -> str:
+    """Return a difference to three places, with its sign."""
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _in_words(found: Mapping[str, Any]) -> str:
@@ -249,64 +209,3 @@ def _title(method: str) -> str:
     from camid.figures import TITLES  # matplotlib takes a second to import
 
     return TITLES.get(method, method)
-
-
-def _mistakes(output: Folder, methods: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return each method's images that another device's pattern claims, the clearest first."""
-    if not output.exists("scores.parquet"):
-        return {}
-    table = pq.read_table(pa.BufferReader(output.read("scores.parquet")))
-    devices = json.loads(table.schema.metadata[b"devices"])
-    own = np.array([devices.index(device) for device in table["device"].to_pylist()])
-    return {
-        method: _claimed_by_others(table, method, devices, own)
-        for method in methods
-        if method in table.column_names
-    }
-
-
-def _claimed_by_others(
-    table: pa.Table, method: str, devices: Sequence[str], own: np.ndarray[Any, Any]
-) -> list[dict[str, Any]]:
-    scores = np.stack(table[method].to_numpy(zero_copy_only=False))
-    wrong = np.flatnonzero(~recognised(own, scores) & np.isfinite(scores).any(axis=1))
-    known = np.where(np.isfinite(scores), scores, -np.inf)
-    known[np.arange(len(own)), own] = -np.inf
-    best = known.argmax(axis=1)
-    found = [
-        {
-            "image": table["image_id"][row].as_py(),
-            "device": devices[own[row]],
-            "claimed": devices[best[row]],
-            "own_score": float(scores[row, own[row]]),
-            "best_score": float(scores[row, best[row]]),
-        }
-        for row in wrong.tolist()
-    ]
-    return sorted(found, key=lambda mistake: (-mistake["best_score"], mistake["image"]))
-
-
-def _commands(
-    output: Folder, config: Mapping[str, Any], data: Mapping[str, Any]
-) -> list[tuple[str, str]]:
-    """Return what to type to repeat the run, each command with what it does."""
-    python, file = ".venv/bin/python", shlex.quote(output.address("config.yaml"))
-    if not config or not data:
-        return []
-    if data["pipeline"] == "demo":
-        return [("All of it again, in place:", f"{python} pipelines/demo.py {file} --fresh")]
-    found = []
-    if data["source"]:
-        places = shlex.join(["--data", data["source"], "--store", config["paths"]["store"]])
-        seed = f" --set seed={data['store_seed']}" if data["store_seed"] != config["seed"] else ""
-        command = f"{python} pipelines/preprocess.py {file} {places} --out runs/preprocess{seed}"
-        found.append(("The store, where it is no longer there:", command))
-    command = f"{python} pipelines/{data['pipeline']}.py {file} --fresh"
-    return [*found, ("The results, in place (--out names another folder):", command)]
-
-
-def _embedded(output: Folder, file: str) -> str:
-    """Return a picture as an address that holds it; empty where there is none."""
-    if not output.exists(file):
-        return ""
-    return f"data:image/png;base64,{base64.b64encode(output.read(file)).decode()}"

@@ -167,9 +167,8 @@ def content_digest(contents: Mapping[str, str]) -> str:
 
 def stray_files(folder: Folder, *, chunks: Sequence[str]) -> list[str]:
     """Return what killed runs and older plans left below a store: half files, and other chunks."""
-    return [
-        name for name in folder.files() if name not in set(chunks) and _LEFTOVER.fullmatch(name)
-    ]
+    own = set(chunks)
+    return [name for name in folder.files() if name not in own and _LEFTOVER.fullmatch(name)]
 
 
 def _seal(description: Mapping[str, Any]) -> str:

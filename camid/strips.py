@@ -15,21 +15,33 @@ INTENSITY_STEP = 4
 """Pixels a side that one sample of a strip's intensity stands for."""
 
 
-def positions(height: int, width: int, *, size: int = 256, layout: str = "grid") -> list[Position]:
-    """Return the ``(top, left)`` of every strip of an image, row by row.
+def positions(
+    height: int, width: int, *, size: int = 256, layout: str = "grid", prepare: str = "crop"
+) -> list[Position]:
+    """Return the ``(top, left)`` of every strip of an image, row by row, from the grid's origin.
 
-    ``grid`` gives as many strips of ``size`` pixels a side as fit from the top left; ``centre``
-    gives one in the middle of the image, at an even offset so that the colour filter array's
-    phase is kept. An image smaller than a strip has none.
+    ``grid`` gives as many strips of ``size`` pixels a side as fit; ``centre``, or an image that is
+    resized to one strip, a single one at ``(0, 0)``. An image smaller than a strip has none.
     """
-    if layout == "grid":
-        rows, columns = height // size, width // size
-        return [(row * size, column * size) for row in range(rows) for column in range(columns)]
-    if layout != "centre":
+    if layout not in {"grid", "centre"}:
         raise ValueError(f"expected the layout 'grid' or 'centre', got {layout!r}")
-    if min(height, width) < size:
-        return []
-    return [((height - size) // 4 * 2, (width - size) // 4 * 2)]
+    rows, columns = height // size, width // size
+    if layout == "centre" or prepare == "resize":
+        rows, columns = min(rows, columns, 1), min(rows, columns, 1)
+    return [(row * size, column * size) for row in range(rows) for column in range(columns)]
+
+
+def origin(
+    height: int, width: int, *, size: int = 256, layout: str = "grid", prepare: str = "crop"
+) -> Position:
+    """Return the pixel of an image at which position ``(0, 0)`` lies.
+
+    That of ``centre`` puts the strip in the middle, at an even offset so that the colour filter
+    array's phase is kept.
+    """
+    if layout == "grid" or prepare == "resize":
+        return 0, 0
+    return (height - size) // 4 * 2, (width - size) // 4 * 2
 
 
 def cut(image: NDArray[T], where: Sequence[Position], *, size: int = 256) -> NDArray[T]:

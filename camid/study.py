@@ -12,15 +12,17 @@ from dataclasses import asdict, dataclass
 class Stated:
     """What the study states of one method; rates 0…1."""
 
-    images: str
+    images: str | None = None
     """On the first side + on the second, as ``images`` of a result row."""
-    eer: float
+    eer: float | None = None
     """What the study calls EER. Of the baselines it is 1 − AUC, as their ROC has one threshold."""
-    auc: float
+    auc: float | None = None
     """Area under the ROC that the study drew."""
     rank1: float | None = None
     """Share of images whose most correlated pattern is their own device's, where it is stated."""
-    crossing: float
+    accuracy: float | None = None
+    """Share of test patches, or images, that are assigned rightly; it does not say which."""
+    crossing: float | None = None
     """Where false accepts equal false rejects on that ROC, interpolated.
 
     Of the baselines it follows from the AUC: two straight lines meet at no false accept and a
@@ -32,8 +34,9 @@ STUDY = {
     "lukas": Stated(images="50+1", eer=0.0894, auc=0.9106, rank1=0.9191, crossing=0.152),
     "li": Stated(images="50+1", eer=0.0921, auc=0.9079, rank1=0.9164, crossing=0.156),
     "siamese": Stated(images="4+4", eer=0.136, auc=0.9447, crossing=0.136),
+    "cnn": Stated(accuracy=0.501),
 }
-"""By method; the network's are means of 40 crops."""
+"""By method; the Siamese network's are means of 40 crops, the classifier's is of 15 devices."""
 
 
 def study_figures(method: str) -> dict[str, str | float]:

@@ -14,9 +14,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from camid.batches import Share
 from camid.checkpoints import Progress, checkpoint_bytes, checkpoint_parts
 from camid.config import Training
-from camid.pairs import Sums
 
 LAST_RATE = 0.01
 """What a cosine schedule leaves of the learning rate in the end."""
@@ -95,7 +95,8 @@ class Learner:
     Parameters
     ----------
     build
-        Makes the untrained network: averaged sides ``(pair, 2, size, size, 3)`` to logits.
+        Makes the untrained network: grey levels ``(row, …, size, size, 3)``, of pairs or patches,
+        to logits: one of label 1, or one a label.
     strategy
         A ``tf.distribute.Strategy``; none for one device.
     """
@@ -125,22 +126,22 @@ class Learner:
         finally:
             keras.config.set_dtype_policy(policy)
         self._step = tf.function(self._replicated(self._learn), reduce_retracing=True)
-        self._scores = tf.function(self._infer, reduce_retracing=True)
+        self._outputs = tf.function(self._infer, reduce_retracing=True)
         self._added = tf.function(self._replicated(_total), reduce_retracing=True)
 
-    def step(self, shares: Sequence[Sums]) -> float:
-        """Take one step and return the loss of the whole batch, nats a pair.
+    def step(self, shares: Sequence[Share]) -> float:
+        """Take one step and return the loss of the whole batch, nats a row.
 
         Parameters
         ----------
         shares
             One for each replica of this process; all replicas' together make the batch.
         """
-        return float(self._per_replica(self._step, [_arrays(share) for share in shares]))
+        return float(self._per_replica(self._step, [share.arrays() for share in shares]))
 
-    def scores(self, sums: Sums) -> NDArray[np.float32]:
-        """Return the logits of pairs, by this process alone."""
-        return np.asarray(self._scores(*_arrays(sums)[:2]))
+    def outputs(self, share: Share) -> NDArray[np.float32]:
+        """Return logits ``(row, output)``, by this process alone."""
+        return np.asarray(self._outputs(*share.arrays()[:2]))
 
     def added(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum of all processes' values, in each of them."""
@@ -167,24 +168,28 @@ class Learner:
 
         return run
 
-    def _learn(self, sums: Any, scales: Any, labels: Any) -> Any:
+    def _learn(self, samples: Any, scales: Any, labels: Any) -> Any:
         import tensorflow as tf
 
-        sides = _averages(sums, scales)
+        levels = _grey_levels(samples, scales)
         weights = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            logits = self.model(sides, training=True)[:, 0]
-            losses = keras.losses.binary_crossentropy(
-                labels[:, None], logits[:, None], from_logits=True
-            )
-            loss = ops.sum(losses) / self._batch_size
+            logits = self.model(levels, training=True)
+            loss = ops.sum(_losses(labels, logits)) / self._batch_size
         gradients = tape.gradient(loss, weights)
         *total, loss = _total([*gradients, loss])
         self.optimiser.apply(_clipped(total, self._clip_norm), weights)
         return loss
 
-    def _infer(self, sums: Any, scales: Any) -> Any:
-        return self.model(_averages(sums, scales), training=False)[:, 0]
+    def _infer(self, samples: Any, scales: Any) -> Any:
+        return self.model(_grey_levels(samples, scales), training=False)
+
+
+def _losses(labels: Any, logits: Any) -> Any:
+    """Return the cross-entropy of each row, of one logit or of one a label."""
+    if logits.shape[-1] == 1:
+        return keras.losses.binary_crossentropy(labels[:, None], logits, from_logits=True)
+    return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 
 def _clipped(gradients: Sequence[Any], clip_norm: float) -> Sequence[Any]:
@@ -205,12 +210,8 @@ def _total(values: Any) -> Any:
     return context.all_reduce(tf.distribute.ReduceOp.SUM, placed)
 
 
-def _arrays(sums: Sums) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
-    return sums.sums, sums.scales(), sums.labels.astype(np.float32)
-
-
-def _averages(sums: Any, scales: Any) -> Any:
-    return ops.cast(sums, "float32") * scales[:, :, None, None, None]
+def _grey_levels(samples: Any, scales: Any) -> Any:
+    return ops.cast(samples, "float32") * scales
 
 
 def checkpoint(learner: Learner, progress: Progress) -> bytes:

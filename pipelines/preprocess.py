@@ -2,7 +2,7 @@
 
 from camid.commandline import pipeline, print_lines
 from camid.config import Config
-from camid.runtime.workflow import make_recorded_store
+from camid.runtime.stores import make_recorded_store
 
 
 @pipeline("preprocess")

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from camid.config import load_config
+from camid.space import search_space
+from camid.tasks import PairTask, PatchTask
 from tests.runtime.conftest import contents
 
 ROOT = Path(__file__).parents[1]
@@ -58,15 +61,19 @@ def demo(home):
     return pipeline("demo", *SMALL, home=home)
 
 
-def test_the_demo_prints_baselines_and_a_network_and_keeps_their_rows(demo, home):
+def test_the_demo_prints_baselines_and_networks_and_keeps_their_rows(demo, home):
     assert demo.returncode == 0, demo.stderr
     assert "lukas" in demo.stdout
     assert re.search(r"^\s*li ", demo.stdout, re.MULTILINE)
     rows = json.loads((home / "runs/demo/results.json").read_text())
-    baselines = [row for row in rows if row["crop_size"] == "whole"]
+    baselines = [r for r in rows if r["crop_size"] == "whole" and r["split"] != "images"]
     assert {row["method"] for row in baselines} == {"lukas", "li"}
-    assert {row["method"] for row in rows} == {"lukas", "li", "classical", "siamese"}
+    networks = {"siamese", "cnn", "cnn-embedding"}
+    assert {row["method"] for row in rows} == {"lukas", "li", "classical"} | networks
     assert re.search(r"^\s*siamese +40 ", demo.stdout, re.MULTILINE)
+    assert re.search(r"^\s*cnn-embedding +40 ", demo.stdout, re.MULTILINE)
+    (cnn,) = [r for r in rows if (r["method"], r["negatives"]) == ("cnn", "all")]
+    assert cnn["accuracy"] == cnn["rank1"]
     assert (home / "runs/demo/siamese/siamese.keras").exists()
     assert f"Report: {home}/runs/demo/report.html" in demo.stdout
     assert re.search(r"simulate [\d.]+ s · preprocess [\d.]+ s · enrol", demo.stdout)
@@ -181,6 +188,96 @@ def test_verify_names_what_is_damaged_and_repair_makes_it_good(demo, home, tmp_p
     assert contents(store) == before
 
 
+@pytest.fixture(scope="module")
+def classified(demo, home):
+    return pipeline("train_cnn", "runs/demo/cnn/config.yaml", home=home)
+
+
+def test_a_classifier_answers_the_queries_that_methods_answer(classified, home):
+    assert classified.returncode == 0, classified.stderr
+    assert "finished:" in classified.stderr
+    assert "Which of 4 devices?" in classified.stdout
+    out = home / "runs/demo/cnn"
+    rows = json.loads((out / "results.json").read_text())
+    asked = [row for row in rows if row["split"] == "images"]
+    whole = {row["method"]: row for row in asked if row["negatives"] == "all"}
+    assert set(whole) == {"lukas", "li", "classical", "cnn"}
+    assert len({(row["num_positives"], row["num_negatives"]) for row in whole.values()}) == 1
+    assert whole["cnn"]["num_negatives"] == 3 * whole["cnn"]["num_positives"]
+    assert all(row["accuracy"] == row["rank1"] for row in whole.values())
+    figures = {"vote_accuracy", "patch_accuracy", "model_accuracy", "log_loss", "unknown_accepted"}
+    assert figures <= set(whole["cnn"])
+    compared = {row["method"] for row in rows if row["split"] != "images"}
+    assert compared == {"lukas", "li", "classical", "cnn-embedding"}
+
+
+def test_a_classifier_keeps_its_tables_and_pictures_and_nothing_it_needed_on_the_way(
+    classified, home
+):
+    out = home / "runs/demo/cnn"
+    written = {str(path.relative_to(out)) for path in out.rglob("*")}
+    pictures = {f"figures/{name}.png" for name in ("confusion", "reliability", "open_set")}
+    tables = {"history.csv", "groups.csv", "devices.csv"}
+    assert {"cnn.keras", "figures/learning.png"} | tables | pictures <= written
+    assert not {"evidence", "answers", "embedding/answers", "embedding/evidence"} & written
+
+
+def test_other_devices_are_compared_on_the_list_of_the_network_of_pairs(classified, home):
+    lists = [home / f"runs/demo/{of}/comparisons.parquet" for of in ("siamese", "cnn/embedding")]
+    assert lists[0].read_bytes() == lists[1].read_bytes()
+
+
+def test_a_classifier_s_run_has_curves_and_accuracies(classified, home):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    experiment = client.get_experiment_by_name("camid").experiment_id
+    (run,) = client.search_runs([experiment], "tags.method = 'cnn'")
+    names = {"train/loss", "validation/accuracy", "test/rank1", "test/accuracy", "test/eer"}
+    assert names <= set(run.data.metrics)
+
+
+def test_runs_are_compared_by_their_folders_and_by_their_ids(classified, home):
+    folders = [f"runs/demo/{name}" for name in ("siamese", "cnn/embedding")]
+    told = pipeline("compare", *folders, "--out", "runs/by_folder", home=home)
+    assert told.returncode == 0, told.stderr
+    assert re.search(r"^ cnn-embedding +lukas +all others +EER", told.stdout, re.MULTILINE)
+    assert "left out, as they scored the same: lukas B, li B, classical B" in told.stderr
+    books = [json.loads((home / folder / "mlflow.json").read_text()) for folder in folders]
+    ids = [book["runs"][""] for book in books]
+    again = pipeline("compare", *ids, "--out", "runs/by_id", home=home)
+    assert again.returncode == 0, again.stderr
+    rows, others = (
+        json.loads((home / f"runs/{out}/differences.json").read_text())
+        for out in ("by_folder", "by_id")
+    )
+    assert rows == others
+    assert {row["baseline"] for row in rows} == {"lukas"}
+    page = (home / "runs/by_folder/report.html").read_text()
+    assert "Is one method better than another?" in page
+    methods = [
+        book["runs"][name] for book, name in zip(books, ("siamese", "cnn-embedding"), strict=True)
+    ]
+    alone = pipeline("compare", *methods, "--out", "runs/two", home=home)
+    assert alone.returncode == 0, alone.stderr
+    told = json.loads((home / "runs/two/differences.json").read_text())
+    assert {(row["method"], row["baseline"]) for row in told} == {("cnn-embedding", "siamese")}
+
+
+def test_runs_that_cannot_be_compared_are_one_sentence(classified, home):
+    sentences = {
+        (): "no runs to compare",
+        ("runs/nowhere",): "runs/nowhere: has no scores",
+        ("runs/demo", "runs/demo/siamese"): "no comparison in common",
+        ("0" * 32,): f"{'0' * 32}: no such run in MLflow",
+    }
+    for runs, sentence in sentences.items():
+        refused = pipeline("compare", *runs, "--out", "runs/refused", home=home)
+        assert refused.returncode == 2
+        assert sentence in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+
+
 ABSENT = ("--set", "evaluate.networks=[/absent.keras]", "--out", "runs/absent")
 
 
@@ -193,8 +290,9 @@ ABSENT = ("--set", "evaluate.networks=[/absent.keras]", "--out", "runs/absent")
         ("preprocess", ["--config", "none.yaml"], "none.yaml: cannot read the configuration"),
         ("preprocess", ["--set", "residual.levels=9"], "allows at most 5 levels of 'db4'"),
         ("baselines", ["--store", "nowhere"], "no strip store there"),
-        ("train_siamese", ["--set", "pairs.crop_size=64"], "is judged on crops of the size it is"),
+        ("train_siamese", ["--set", "pairs.crop_size=48"], "is judged on crops that its own fill"),
         ("evaluate", ["--set", "evaluate.networks=[best]"], "a file that ends in .keras"),
+        ("tune_cnn", ["--set", "search.trails=3"], "did you mean 'search.num_trials'?"),
         (
             "train_siamese",
             [*ABSENT, "--store", "runs/demo/store"],
@@ -234,11 +332,43 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(home):
     assert "no Ray cluster answers at RAY_ADDRESS='127.0.0.1:1'" in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["preprocess", "baselines", "evaluate", "train_siamese", "demo"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in ROOT.glob("pipelines/[!_]*.py")))
 def test_every_pipeline_explains_itself(name, home):
     shown = pipeline(name, "--help", home=home).stdout
-    for option in ("--data", "--store", "--out", "--config", "--split", "--fresh", "--set"):
+    options = ("--data", "--store", "--out", "--config", "--split", "--fresh", "--resume", "--set")
+    if name == "compare":  # which reads what others have made
+        options = ("--than", "--out", "--set", "RUNS")
+    for option in options:
         assert option in shown
+
+
+def test_a_run_goes_on_by_what_its_folder_says_alone(demo, home):
+    again = pipeline("demo", "--resume", home=home)
+    assert (again.returncode, "finished:" in again.stderr) == (0, True)
+    assert again.stdout == demo.stdout
+    for options in (["--fresh"], ["--config", "runs/demo/config.yaml"]):
+        refused = pipeline("demo", "--resume", *options, home=home)
+        assert refused.returncode == 2
+        assert "--resume takes the configuration from --out alone" in refused.stderr
+    refused = pipeline("tune_cnn", "--resume", home=home)
+    assert refused.returncode == 2
+    assert "runs/tune_cnn: nothing to go on with; start without --resume" in refused.stderr
+
+
+@pytest.mark.parametrize("which", ["siamese", "cnn"])
+@pytest.mark.parametrize("size", ["", "-smoke"])
+def test_every_file_of_a_search_is_one(which, size):
+    file = ROOT / f"tune_configs/{which}{size}.yaml"
+    kind = {"siamese": PairTask, "cnn": PatchTask}[which]
+    config = load_config(str(file))
+    assert search_space(config, searched=kind.searched)
+    assert config.search.grace_steps <= config.training.num_steps
+    command, cost, result = file.read_text().splitlines()[:3]
+    assert command == f"# python pipelines/tune_{which}.py" + (
+        f" tune_configs/{file.name}" if size else ""
+    )
+    assert cost.startswith("# Cost: ")
+    assert result.startswith("# Result: ")
 
 
 def test_real_photographs_go_through(real_photographs, tmp_path, home):

@@ -1,9 +1,16 @@
-"""Trained networks as methods: each window's logit, averaged over windows.
+"""Trained networks as methods: each window's logit or cosine, averaged over windows.
 
 The mean over windows is the study's extended inference; of logits, so that a window that is surely
-of one device or of two counts more than one that tells nothing.
+of one device or of two counts more than one that tells nothing. A classifier of other devices
+compares by the cosine of what it makes of both sides before it decides: each image's patches on
+their own, then their mean.
 """
 
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -35,14 +42,20 @@ def network_name(address: str) -> str:
 
 
 def network_method(address: str) -> Method:
-    """Return the method that the network at a path or address makes; it is loaded when it scores.
+    """Return the method that the network at a path or address makes.
+
+    Its file is looked at for what it takes, pairs or patches; it is loaded when it scores.
 
     Raises
     ------
     ValueError
-        When it scores, if there is no such file, or it holds no network of pairs.
+        When it scores, if there is no such file, or it holds neither a network of pairs nor a
+        classifier.
     """
     network_name(address)
+    if _is_classifier(address):
+        cells = mean(Gathered(of=_Cells(address)))
+        return Method(first=cells, second=cells, evidence=_Cosines(address), score=mean_ncc)
     planes = mean(Gathered(of=_planes, num_planes=3))
     return Method(first=planes, second=planes, evidence=_Logits(address), score=mean_ncc)
 
@@ -58,13 +71,11 @@ class _Logits:
         self._address = address
 
     def __call__(self, tile: Tile) -> Sums:
-        folder, name = Folder.at(self._address)
-        if not folder.exists(name):
-            raise ValueError(f"{self._address}: no such network")
-        towers = _towers(self._address, folder.modified(name))
+        towers = _towers(self._address, _modified(self._address))
         found = np.ones((len(tile.pairs), 2))
-        for start in range(0, len(tile.pairs), WINDOWS):
-            some = slice(start, start + WINDOWS)
+        step = towers.pairs_at_once(tile.size)
+        for start in range(0, len(tile.pairs), step):
+            some = slice(start, start + step)
             found[some, 0] = towers.logits(tile, some)
         return found
 
@@ -78,16 +89,26 @@ class _Towers:
         sides, distance = network.get_layer("sides"), network.get_layer("distance")
         self._features = keras.Model(sides.output, distance.input)
         self._logit = keras.Model(distance.input, network.output)
-        self._size = network.input_shape[2]
+        self._size: int = network.input_shape[2]
+
+    def pairs_at_once(self, size: int) -> int:
+        """Return how many pairs of crops of a size have :data:`WINDOWS` windows a side."""
+        return max(1, WINDOWS // max(1, size // self._size) ** 2)
 
     def logits(self, tile: Tile, some: slice) -> NDArray[np.float32]:
-        """Return the logits of some of a tile's pairs; a window that several have is seen once."""
-        if tile.size != self._size:
+        """Return the logits of some of a tile's pairs: the mean of the windows that fill a crop.
+
+        A window that several pairs have is seen once.
+        """
+        if tile.size % self._size:
             raise ValueError(
                 f"the network is for crops of {self._size} px, and the comparison list has "
-                f"{tile.size}; set comparisons.crop_size={self._size}"
+                f"{tile.size}, which they do not fill; set comparisons.crop_size={self._size}"
             )
-        pairs, corners = tile.pairs[some], tile.corners[some]
+        starts = range(0, tile.size, self._size)
+        offsets = np.array([(y, x) for y in starts for x in starts])
+        pairs = np.repeat(tile.pairs[some], len(offsets), axis=0)
+        corners = (tile.corners[some][:, None] + offsets).reshape(-1, 2)
         features, rows = [], []
         for which, planes in enumerate((tile.first, tile.second)):
             places, row = np.unique(
@@ -100,7 +121,112 @@ class _Towers:
             features.append(np.asarray(self._features.predict_on_batch(seen), np.float32))
             rows.append(row)
         both = np.stack([side[row] for side, row in zip(features, rows, strict=True)], axis=1)
-        return np.asarray(self._logit.predict_on_batch(both.reshape(-1, *both.shape[2:])))[:, 0]
+        found = np.asarray(self._logit.predict_on_batch(both.reshape(-1, *both.shape[2:])))
+        return np.asarray(found.reshape(-1, len(offsets)).mean(axis=1))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What a classifier makes of a strip's patches before it decides ``(feature, row, column)``."""
+
+    address: str
+
+    def __call__(self, strip: Array) -> Array:
+        embedding = _embedding(self.address, _modified(self.address))
+        size = embedding.input_shape[1]
+        across = len(strip) // size
+        if not across:
+            raise ValueError(
+                f"{self.address}: takes patches of {size} px, and the store has strips of "
+                f"{len(strip)} px"
+            )
+        whole = strip[: across * size, : across * size].astype(np.float32)
+        rows = whole.reshape(across, size, across, size, -1).swapaxes(1, 2)
+        made = embedding.predict_on_batch(rows.reshape(-1, *rows.shape[2:]))
+        return np.asarray(np.moveaxis(np.reshape(made, (across, across, -1)), -1, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class _Cosines:
+    """What a classifier tells of each pair: the cosine of both windows' mean, and 1."""
+
+    address: str
+
+    def __call__(self, tile: Tile) -> Sums:
+        size = _embedding(self.address, _modified(self.address)).input_shape[1]
+        found = np.ones((len(tile.pairs), 2))
+        for number, (pair, corner) in enumerate(zip(tile.pairs, tile.corners, strict=True)):
+            window = tuple(slice(-(-at // size), (at + tile.size) // size) for at in corner)
+            if any(part.start >= part.stop for part in window):
+                raise ValueError(
+                    f"{self.address}: takes patches of {size} px, and crops of {tile.size} px hold "
+                    "none; raise comparisons.crop_size"
+                )
+            first, second = (
+                planes[side][:, *window].mean(axis=(1, 2), dtype=np.float64)
+                for planes, side in zip((tile.first, tile.second), pair, strict=True)
+            )
+            norm = np.linalg.norm(first) * np.linalg.norm(second)
+            found[number, 0] = first @ second / norm if norm else 0.0
+        return found
+
+
+def _modified(address: str) -> int:
+    """Return when a network's file was written.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    folder, name = Folder.at(address)
+    if not folder.exists(name):
+        raise ValueError(f"{address}: no such network")
+    return folder.modified(name)
+
+
+def network_samples(address: str) -> str | None:
+    """Return what a classifier's patches are of, ``int8`` residuals or ``uint8`` pixels.
+
+    None of a network of pairs, which takes both, and of a file that is missing or damaged.
+    """
+    layers = _layers(address)
+    if not _is_classifier(address) or "scaled" not in layers:
+        return None
+    return "uint8" if layers["scaled"]["offset"] else "int8"
+
+
+def _is_classifier(address: str) -> bool:
+    """Return whether a file holds a network of patches; a missing or damaged one does not."""
+    first = next(iter(_layers(address).values()), {})
+    return len(first.get("batch_shape", ())) == 4
+
+
+def _layers(address: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the configuration of a file's layers by their names; none if it holds no network."""
+    folder, name = Folder.at(address)
+    return _read_layers(address, folder.modified(name)) if folder.exists(name) else {}
+
+
+@lru_cache(maxsize=16)
+def _read_layers(address: str, modified: int) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG001
+    folder, name = Folder.at(address)
+    try:
+        with zipfile.ZipFile(io.BytesIO(folder.read(name))) as file:
+            layers = json.loads(file.read("config.json"))["config"]["layers"]
+        return {layer["config"]["name"]: layer["config"] for layer in layers}
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
+        return {}
+
+
+@lru_cache(maxsize=4)
+def _embedding(address: str, modified: int) -> Any:  # noqa: ARG001 - of another file
+    import keras
+
+    from camid.models.files import read_network
+
+    network = read_network(*Folder.at(address))
+    return keras.Model(network.input, network.get_layer("embedding").output)
 
 
 @lru_cache(maxsize=4)

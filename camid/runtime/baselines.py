@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -10,45 +10,36 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from camid.config import Config
 from camid.folder import Folder
-from camid.judging import SAME_DEVICE, labelled
-from camid.metrics import recognised, roc
+from camid.metrics import recognised
+from camid.output_files import PICTURES, SCORES, TABLE
 from camid.pattern_files import PatternFile, enrolment_digest, pattern_name, write_pattern
 from camid.records import ImageRecord, manifest_table
-from camid.report import DATA, PICTURES, REPORT, STAGES, report_page
-from camid.runtime.output import SCORES, TABLE, Output, write_csv
+from camid.runtime.output import Output
 from camid.runtime.session import session
 from camid.runtime.stages import Clock
 from camid.runtime.stream import streamed
-from camid.runtime.tracking import log_files, metrics, open_tracking, tracked_run
 from camid.scoring import METHODS, NEGATIVES, Contest, Scores, chunk_scores, figures, mean_scores
 from camid.splits import Gallery, Split, enrolled
 from camid.store import Store, open_store, write_table
-from camid.summary import data_summary
+from camid.tables import write_csv
 
 SHOWN_PATTERNS = 4
 MEMORY_PER_PIXEL = 12
 """Bytes that scoring takes for a pixel of a chunk's queries: residuals, as read and enhanced."""
-ROC_POINTS = "figures/roc.csv"
-LOGGED_FILES = (
-    *("config.yaml", "inputs.json", TABLE, SCORES, "devices.csv"),
-    *("left_out.csv", DATA, STAGES, REPORT, ROC_POINTS, *PICTURES.values()),
-)
 
 
 def run_baselines(
-    config: Config, output: Output, clock: Clock, *, split: Split, pipeline: str = "baselines"
+    config: Config, output: Output, clock: Clock, *, split: Split
 ) -> list[dict[str, Any]]:
     """Score the store at ``config.paths.store`` with both baselines and return the result rows.
 
     Images are those that the ``split`` tests.
 
-    Writes reference patterns, ``scores.parquet``, ``devices.csv``, ``left_out.csv``, figures and
-    the report to the output folder, and an MLflow run a method. Patterns that an interrupted run
-    has written are used again. The report names the ``pipeline`` that repeats it.
+    Writes reference patterns, ``scores.parquet``, ``devices.csv``, ``left_out.csv`` and figures of
+    patterns to the output folder. Patterns that an interrupted run has written are used again.
 
     Raises
     ------
@@ -63,7 +54,6 @@ def run_baselines(
     gallery = enrolled(tested, settings=config.enrolment, seed=config.seed)
     untested = split.left_out("test", images)
     gallery = replace(gallery, left_out=(*untested, *gallery.left_out))
-    open_tracking()  # a server that is gone is known before the work is done
     patterns = output.folder / "patterns"
     with session():
         with clock.stage("enrol"):
@@ -76,13 +66,6 @@ def run_baselines(
     _write_tables(output.folder, result)
     with clock.stage("figures"):
         _write_figures(output.folder, result, patterns)
-    with clock.stage("report"):
-        _write_summary(output.folder, store, split, pipeline)
-        _write_report(output.folder)
-    with clock.stage("tracking"):
-        for method in METHODS:
-            _track(method, rows, config, store, output.folder)
-    _write_report(output.folder)  # again: now it knows how long tracking took
     return rows
 
 
@@ -105,18 +88,6 @@ class BaselineScores:
             models=[models[device] for device in self.gallery.devices],
             sizes=[(record.width, record.height) for record in firsts],
         )
-
-    def comparisons(self, method: str) -> dict[str, NDArray[np.float64]]:
-        """Return the scores of a method by the kind of comparison."""
-        scores = self.scores[method]
-        impostor = self.contest.impostors("all")[self.contest.queries]
-        same_model = self.contest.impostors("same-model")[self.contest.queries]
-        kinds = {
-            SAME_DEVICE: ~impostor,
-            "other device": impostor & ~same_model,
-            "other device of the model": same_model,
-        }
-        return {kind: scores[chosen & np.isfinite(scores)] for kind, chosen in kinds.items()}
 
 
 def _enrol(store: Store, gallery: Gallery, folder: Folder) -> None:
@@ -248,62 +219,13 @@ def _write_tables(folder: Folder, result: BaselineScores) -> None:
 
 
 def _write_figures(folder: Folder, result: BaselineScores, patterns: Folder) -> None:
-    from camid.figures import histogram_figure, matrix_figure, pattern_figure, png, roc_figure
+    from camid.figures import matrix_figure, pattern_figure, png
 
-    kinds = {method: result.comparisons(method) for method in METHODS}
-    curves = {method: labelled(parts) for method, parts in kinds.items()}
     shown = {}
     for device in result.gallery.devices[:SHOWN_PATTERNS]:
         with PatternFile(patterns, device) as pattern:
             shown[device] = pattern.read(next(iter(pattern.positions)))
-    write_csv(folder, ROC_POINTS, [p for m, judged in curves.items() for p in _corners(m, *judged)])
-    folder.write(PICTURES["roc"], png(roc_figure(curves)))
-    folder.write(
-        PICTURES["histograms"], png(histogram_figure(kinds, score="normalised correlation"))
-    )
     means = {m: mean_scores(result.contest.queries, s) for m, s in result.scores.items()}
     matrix = matrix_figure(means, result.gallery.devices, models=result.contest.models)
     folder.write(PICTURES["matrix"], png(matrix))
     folder.write(PICTURES["patterns"], png(pattern_figure(shown)))
-
-
-def _write_summary(folder: Folder, store: Store, split: Split, pipeline: str) -> None:
-    """Write what the report says of the data."""
-    summary = data_summary(store, split, pipeline=pipeline)
-    folder.write(DATA, (json.dumps(summary, indent=2) + "\n").encode())
-
-
-def _write_report(folder: Folder) -> None:
-    folder.write(REPORT, report_page(folder).encode())
-
-
-def _corners(
-    method: str, labels: NDArray[np.int64], scores: NDArray[np.float64]
-) -> list[dict[str, Any]]:
-    """Return the points of a method's ROC at which it turns."""
-    curve = roc(labels, scores)
-    bends = (np.diff(curve.fpr, 2) != 0) | (np.diff(curve.tpr, 2) != 0)
-    turns = np.concatenate([[True], bends, [True]])
-    return [
-        {"method": method, "fpr": fpr, "tpr": tpr, "threshold": threshold}
-        for fpr, tpr, threshold in zip(
-            curve.fpr[turns], curve.tpr[turns], curve.thresholds[turns], strict=True
-        )
-    ]
-
-
-def _track(
-    method: str, rows: Sequence[Mapping[str, Any]], config: Config, store: Store, folder: Folder
-) -> None:
-    """Log one method's figures, the tables and the pictures as an MLflow run."""
-    mine = [row for row in rows if row["method"] == method]
-    tags = {
-        "method": method,
-        "images": str(mine[0]["images"]),
-        "store_digest": store.digest,
-        "plan_digest": str(store.description["plan_digest"]),
-    }
-    with tracked_run(method, config, tags=tags) as mlflow:
-        for row in mine:
-            mlflow.log_metrics(metrics(row))
-        log_files(mlflow, folder, [name for name in LOGGED_FILES if folder.exists(name)])

@@ -13,33 +13,20 @@ from camid.config import Config
 from camid.drawn_lists import drawn_list, gallery_list
 from camid.evidence import scores
 from camid.folder import Folder
-from camid.judging import Row, judged_rows, labelled, scores_by_kind
+from camid.judging import Row, judged_rows
 from camid.methods import chosen_methods
-from camid.methods.networks import network_name
-from camid.report import PICTURES
+from camid.methods.networks import network_samples
+from camid.output_files import DIFFERENCES, EVIDENCE, LIST, SCORES, TABLE
 from camid.runtime.gathering import gather
-from camid.runtime.output import (
-    CONFIG,
-    DIFFERENCES,
-    EVIDENCE,
-    HISTORY,
-    INPUTS,
-    LIST,
-    NETWORK,
-    SCORES,
-    TABLE,
-    Output,
-    write_csv,
-)
+from camid.runtime.output import Output
 from camid.runtime.session import session
 from camid.runtime.stages import Clock
-from camid.runtime.tracking import log_files, metrics, open_tracking, tracked_run
 from camid.splits import Split, enrolled
 from camid.store import Store, open_store, write_table
+from camid.tables import write_csv
 
-LOGGED_FILES = (CONFIG, INPUTS, TABLE, LIST, SCORES, DIFFERENCES, *PICTURES.values())
-TRAINED_FILES = (NETWORK, HISTORY, "figures/learning.png")
-"""What a run that trained a network has besides."""
+KEPT = {"int8": "residuals", "uint8": "pixels"}
+"""What samples of a store are, by their type."""
 
 
 def run_evaluation(
@@ -48,18 +35,24 @@ def run_evaluation(
     clock: Clock,
     *,
     split: Split,
-    trained: Mapping[str, str] | None = None,
+    trained: Sequence[str] = (),
+    told: Mapping[str, NDArray[np.float64]] | None = None,
+    split_name: str = "",
 ) -> list[Row]:
     """Score a comparison list of the store at ``config.paths.store``; return the result rows.
 
     The list is drawn once and kept in the output folder, or read from where the configuration
-    says. Writes list, scores, figures, differences and pictures, and an MLflow run a method. What
-    is gathered of the list is kept until then, so that a run that is stopped goes on.
+    says. Writes list, scores, figures and differences. What is gathered of the list is kept until
+    then, so that a run that is stopped goes on.
 
     Parameters
     ----------
     trained
-        Addresses of further networks, and the MLflow runs that trained them.
+        Addresses of further networks.
+    told
+        Scores of further methods, ``(comparison, number of crops)``.
+    split_name
+        What rows say of the split, if not its name.
 
     Raises
     ------
@@ -67,24 +60,22 @@ def run_evaluation(
         If there is no store of residuals, a method is not known, or there is nothing to compare.
     """
     store = open_store(config.paths.store)
-    named, networks = config.evaluate.methods, [*config.evaluate.networks, *(trained or {})]
+    named, networks = config.evaluate.methods, [*config.evaluate.networks, *trained]
     methods = chosen_methods(named, networks)
-    runs = {network_name(address): run for address, run in (trained or {}).items()}
-    open_tracking()  # a server that is gone is known before the work is done
     listed = prepared_list(config, output, split=split)
     with session(), clock.stage("score"):
         num_crops = config.comparisons.num_crops if listed.crop_size else ()
         evidence, seconds = gather(
             store, listed, output.folder, named, networks=networks, num_crops=num_crops
         )
-        told = scores(evidence, methods)
-    found = {name: told[name] for name in methods}
+        gathered = scores(evidence, methods)
+    found = {name: gathered[name] for name in methods} | dict(told or {})
     with clock.stage("judge"):
         rows, differences = judged_rows(
             listed,
             found,
             num_crops=num_crops,
-            split=config.split,
+            split=split_name or config.split,
             seed=config.seed,
             single_threshold_fpr=config.metrics.single_threshold_fpr,
             is_same_size=_same_size(listed, store),
@@ -92,14 +83,9 @@ def run_evaluation(
     if not rows:
         raise ValueError(f"{config.paths.store}: the comparison list has nothing to judge on")
     for row in rows:
-        row["seconds"] = seconds[row["method"]] / len(listed.comparisons)
+        if row["method"] in seconds:
+            row["seconds"] = seconds[row["method"]] / len(listed.comparisons)
     _write(output, listed, found, rows, differences)
-    with clock.stage("figures"):
-        _write_figures(output.folder, listed, found)
-    with clock.stage("tracking"):
-        for method in methods:
-            run = runs.get(method)
-            _track(method, rows, config, store, folder=output.folder, listed=listed, run=run)
     output.folder.delete(EVIDENCE)
     return rows
 
@@ -122,6 +108,12 @@ def prepared_list(config: Config, output: Output, *, split: Split) -> Comparison
         folder, name = Folder.at(address)
         if not folder.exists(name):
             raise ValueError(f"{address}: no such network")
+        there, needed = store.description["samples"]["dtype"], network_samples(address)
+        if needed not in {None, there}:
+            raise ValueError(
+                f"{address}: a classifier of {KEPT[needed or '']}, and {config.paths.store} holds "
+                f"{KEPT[there]}"
+            )
     if output.folder.exists(LIST):
         return read_list(output.folder, LIST)
     named = config.evaluate.comparisons
@@ -172,43 +164,3 @@ def _write(
     write_table(output.folder, SCORES, pa.table(columns).replace_schema_metadata(digest))
     write_csv(output.folder, TABLE, rows)
     output.folder.write(DIFFERENCES, (json.dumps(list(differences), indent=2) + "\n").encode())
-
-
-def _write_figures(folder: Folder, listed: ComparisonList, found: Mapping[str, Any]) -> None:
-    """Draw the scores at the largest number of crops: ROC, and histograms by kind."""
-    from camid.figures import histogram_figure, png, roc_figure
-
-    kinds = scores_by_kind(listed, found)
-    curves = {method: labelled(parts) for method, parts in kinds.items()}
-    folder.write(PICTURES["roc"], png(roc_figure(curves)))
-    folder.write(PICTURES["histograms"], png(histogram_figure(kinds)))
-
-
-def _track(
-    method: str,
-    rows: Sequence[Row],
-    config: Config,
-    store: Store,
-    *,
-    folder: Folder,
-    listed: ComparisonList,
-    run: str | None,
-) -> None:
-    """Log one method's figures at the largest number of crops, and the tables, as an MLflow run."""
-    mine = [row for row in rows if row["method"] == method]
-    most = mine[-1]["num_crops"]
-    tags = {
-        "method": method,
-        "images": str(mine[0]["images"]),
-        "crop_size": str(mine[0]["crop_size"]),
-        "num_crops": str(most),
-        "comparison_list": listed.digest,
-        "store_digest": store.digest,
-        "plan_digest": str(store.description["plan_digest"]),
-    }
-    with tracked_run(method, config, tags=tags, run=run) as mlflow:
-        for row in mine:
-            if row["num_crops"] == most:
-                mlflow.log_metrics(metrics(row))
-        names = [*LOGGED_FILES, *(TRAINED_FILES if run else ())]
-        log_files(mlflow, folder, [name for name in names if folder.exists(name)])

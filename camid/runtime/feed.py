@@ -11,31 +11,18 @@ processor from each worker.
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import cycle, islice
 from typing import Any
 
-from camid.batches import Batches
-from camid.candidates import candidates
-from camid.config import Config
-from camid.pairs import Sums
+from camid.batches import Batches, Share
 from camid.row_groups import RowGroups
-from camid.splits import Split
 from camid.store import open_store
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What pairs are drawn from."""
-
-    config: Config
-    store: str
-    split: Split
+from camid.tasks import Task
 
 
 @contextmanager
-def fed(source: Source, micro_batches: Sequence[int], steps: range) -> Iterator[Iterator[Sums]]:
+def fed(task: Task, micro_batches: Sequence[int], steps: range) -> Iterator[Iterator[Share]]:
     """Open a feed of a worker's micro-batches in steps, in order; reading begins at once.
 
     Each of ``training.feed_workers`` processes reads ``training.prefetch`` steps ahead.
@@ -47,7 +34,7 @@ def fed(source: Source, micro_batches: Sequence[int], steps: range) -> Iterator[
     """
     import ray
 
-    training = source.config.training
+    training = task.config.training
     reader = partial(
         ray.remote(_Reader).options,
         num_cpus=0,  # its worker has taken them, so that it never waits for any
@@ -55,7 +42,7 @@ def fed(source: Source, micro_batches: Sequence[int], steps: range) -> Iterator[
         max_task_retries=training.max_failures,
     )
     readers = [
-        reader(scheduling_strategy=place).remote(source, tuple(micro_batches))
+        reader(scheduling_strategy=place).remote(task, tuple(micro_batches))
         for place in islice(_places(micro_batches[0]), training.feed_workers)
     ]
     asked = (one.share.remote(step) for one, step in zip(cycle(readers), steps, strict=False))
@@ -66,17 +53,17 @@ def fed(source: Source, micro_batches: Sequence[int], steps: range) -> Iterator[
             ray.kill(one)
 
 
-def _taken(asked: Iterator[Any], ahead: deque[Any]) -> Iterator[Sums]:
+def _taken(asked: Iterator[Any], ahead: deque[Any]) -> Iterator[Share]:
     """Yield what is read, and ask for one more step for each that is taken."""
     import ray
 
     while ahead:
         try:
-            sums: Sums = ray.get(ahead.popleft())
+            share: Share = ray.get(ahead.popleft())
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
         ahead.extend(islice(asked, 1))
-        yield sums
+        yield share
 
 
 def _places(first: int) -> Iterator[Any]:
@@ -92,15 +79,13 @@ def _places(first: int) -> Iterator[Any]:
 class _Reader:
     """A process that draws and reads; runs anywhere."""
 
-    def __init__(self, source: Source, micro_batches: Sequence[int]) -> None:
-        self._source, self._micro_batches = source, micro_batches
+    def __init__(self, task: Task, micro_batches: Sequence[int]) -> None:
+        self._task, self._micro_batches = task, micro_batches
 
-    def share(self, step: int) -> Sums:
+    def share(self, step: int) -> Share:
         """Draw and read the worker's share of a step."""
         return self._batches.share(step, self._micro_batches)
 
     @cached_property
     def _batches(self) -> Batches:
-        source, store = self._source, open_store(self._source.store)
-        found = candidates(store, source.split.images("train", store.images()))
-        return Batches.training(source.config, found, RowGroups(store))
+        return self._task.training(RowGroups(open_store(self._task.store)))

@@ -16,8 +16,8 @@ from camid.comparisons import ComparisonList, read_list
 from camid.evidence import Evidence
 from camid.folder import Folder
 from camid.methods import METHODS, Method, chosen_methods
+from camid.output_files import EVIDENCE, LIST
 from camid.row_groups import RowGroups
-from camid.runtime.output import EVIDENCE, LIST
 from camid.runtime.session import tensorflow_uses
 from camid.runtime.stream import streamed
 from camid.store import Store, open_store

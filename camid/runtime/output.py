@@ -1,7 +1,5 @@
 """A pipeline's output folder: its resolved configuration, and results once it is finished."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,33 +9,14 @@ import yaml
 
 from camid.config import Config, config_tree, config_yaml, differences
 from camid.folder import Folder
-from camid.report import DATA, REPORT, STAGES
-
-CONFIG = "config.yaml"
-INPUTS = "inputs.json"
-RESULTS = "results.json"
-TABLE = "results.csv"
-SCORES = "scores.parquet"
-LIST = "comparisons.parquet"
-EVIDENCE = "evidence"
-DIFFERENCES = "differences.json"
-TRAINING = "training"
-CHECKPOINT = f"{TRAINING}/checkpoint.npz"
-NETWORK = "siamese.keras"
-HISTORY = "history.csv"
-PARTS = (
-    *(CONFIG, INPUTS, RESULTS, TABLE, SCORES, LIST, EVIDENCE, DIFFERENCES),
-    *(TRAINING, NETWORK, HISTORY),
-    *("devices.csv", "left_out.csv", DATA, STAGES, REPORT, "patterns", "figures"),
-)
-"""Everything that pipelines write into an output folder, and that ``fresh`` deletes."""
-
+from camid.output_files import CONFIG, INPUTS, PARTS, RESULTS
 
 MEANS = {
     "training": (
         *("num_workers", "min_workers", "use_gpu", "worker_cpus"),
         *("feed_workers", "feed_cpus", "prefetch", "max_failures"),
-    )
+    ),
+    "search": ("num_concurrent", "max_failures"),
 }
 """Fields that say with what a result is made; a run that was stopped goes on with others."""
 
@@ -61,16 +40,6 @@ class Output:
     def finish(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the results, last of all."""
         self.folder.write(RESULTS, (json.dumps(list(rows), indent=2) + "\n").encode())
-
-
-def write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV; what a row lacks of another's columns is empty."""
-    text = io.StringIO()
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    folder.write(name, text.getvalue().encode())
 
 
 def claimed(
@@ -159,6 +128,7 @@ def _stated(folder: Folder) -> dict[str, dict[str, Any]]:
         inputs = json.loads(folder.read(INPUTS)) if folder.exists(INPUTS) else {}
     except (yaml.YAMLError, ValueError):
         config = None
-    if not isinstance(config, dict) or set(config) != set(config_tree(Config())):
+    known = set(config_tree(Config()))
+    if not isinstance(config, dict) or not {"seed", "paths"} <= set(config) <= known:
         raise ValueError(f"{folder.uri}: its {CONFIG} is none of camid's; name another with --out")
     return {CONFIG: config, INPUTS: inputs}

@@ -37,12 +37,18 @@ def placed(config: Config, *, pipeline: str) -> Config:
     """Return the configuration with absolute paths, empty ones filled in under :func:`home`."""
     paths = config.paths
     places = Paths(
+        residuals=absolute(paths.residuals) if paths.residuals else "",
         data=absolute(paths.data) if paths.data else "",
         store=absolute(paths.store) if paths.store else (home() / "store").uri,
         out=absolute(paths.out) if paths.out else (home() / f"runs/{pipeline}").uri,
     )
     is_file = config.split.endswith((".yaml", ".yml"))
-    return replace(config, paths=places, split=absolute(config.split) if is_file else config.split)
+    split = absolute(config.split) if is_file else config.split
+    space, stores = config.search.space, (config.search.space.get("paths") or {}).get("store")
+    if stores:  # to choose from
+        found = {name: [*map(absolute, given or ())] for name, given in stores.items()}
+        space = {**space, "paths": {**(space["paths"] or {}), "store": {**found}}}
+    return replace(config, paths=places, split=split, search=replace(config.search, space=space))
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from time import perf_counter
 
 from camid.folder import Folder
-from camid.report import STAGES, csv_rows
+from camid.output_files import STAGES
+from camid.tables import csv_rows
 
 
 class Clock:

@@ -1,6 +1,8 @@
 """One pass of Ray Data over tables: a task each, results as they finish, with progress."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -23,6 +25,28 @@ console = Console(stderr=True)
 CPUS_PER_TASK = 1
 FAILURE = "camid: failure"
 """The column by which a task tells that it failed."""
+
+
+def say(*lines: str) -> None:
+    """Tell the user lines that may hold any path, beside the results."""
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep libraries from writing to stderr.
+
+    TensorFlow tells of every missing driver there when it is imported, whatever its log level.
+    """
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 class _Rate(ProgressColumn):

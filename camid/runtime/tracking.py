@@ -1,50 +1,49 @@
-"""MLflow: one run a method, with the same metric names for every method."""
+"""MLflow: how it is reached, how a run is begun and gone on with, and figures by step."""
 
 import hashlib
+import json
 import logging
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from camid.config import Config, config_tree
 from camid.folder import FULL, Folder
+from camid.output_files import TRAINING
 from camid.runtime.session import home
 
 EXPERIMENT = "camid"
-LOGGED = (
-    "eer",
-    "auc",
-    "rank1",
-    "tpr_at_fpr_1e-2",
-    "tpr_at_fpr_1e-3",
-    "single_threshold_eer",
-    "single_threshold_auc",
-    "cllr",
-    "cllr_min",
-)
 CURVE_NAMES = {
     "loss": "train/loss",
     "pairs_per_second": "train/pairs_per_second",
+    "patches_per_second": "train/patches_per_second",
     "waited": "train/waited",
     "validation_auc": "validation/auc",
     "validation_eer": "validation/eer",
+    "validation_accuracy": "validation/accuracy",
+    "validation_patch_accuracy": "validation/patch_accuracy",
+    "validation_vote_accuracy": "validation/vote_accuracy",
+    "validation_top5": "validation/top5",
 }
 """Figures of a training's rows, and what they are called in a run."""
+UNWRITTEN = f"{TRAINING}/unwritten.json"
+"""What a training's run has not of its curves, in its folder."""
 MAX_METRICS = 1000
 """In one request: MLflow's limit."""
 SQLITE = "sqlite:///"
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
-"""No word to others, and retries that do not hold a pipeline for minutes where a server is gone."""
+"""No word to others, no addresses among results, and retries that do not last for minutes."""
 
 
 def tracking_uri() -> str:
@@ -66,16 +65,6 @@ def tracking_uri() -> str:
     return f"{SQLITE}{home().local_path}/mlflow.db"
 
 
-def metrics(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return a result row's figures under the names that all methods share.
-
-    ``test/eer`` is against all negatives, ``test/same-model/eer`` against those of one kind.
-    """
-    negatives = row["negatives"]
-    prefix = "test" if negatives == "all" else f"test/{negatives}"
-    return {f"{prefix}/{name}": float(row[name]) for name in LOGGED if name in row}
-
-
 def open_tracking() -> None:
     """Choose camid's experiment on the tracking server, or make it.
 
@@ -91,7 +80,7 @@ def open_tracking() -> None:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     uri = tracking_uri()
     mlflow.set_tracking_uri(uri)
-    with _answering(), _whole(uri):
+    with answering(), _whole(uri):
         if uri.startswith(SQLITE) and mlflow.get_experiment_by_name(EXPERIMENT) is None:
             place = Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts"
             mlflow.create_experiment(EXPERIMENT, artifact_location=place.as_uri())
@@ -100,9 +89,9 @@ def open_tracking() -> None:
 
 @contextmanager
 def tracked_run(
-    method: str, config: Config, *, tags: Mapping[str, str], run: str | None = None
+    name: str, config: Config, *, tags: Mapping[str, str], run: str | None = None
 ) -> Iterator[Any]:
-    """Open an MLflow run called ``method`` and yield the ``mlflow`` module to log with.
+    """Open an MLflow run called ``name`` and yield the ``mlflow`` module to log with.
 
     The resolved configuration is logged as parameters; ``tags``, the git commit and the digest of
     the lock file as tags. With ``run``, the id of a run that :func:`begun_run` began, that is gone
@@ -116,65 +105,101 @@ def tracked_run(
     open_tracking()
     import mlflow
 
-    named = {"run_id": run} if run else {"run_name": method}
-    with _answering(), mlflow.start_run(**named, tags={**tags, **_provenance()}):
+    named = {"run_id": run} if run else {"run_name": name}
+    with answering(), mlflow.start_run(**named, tags={**tags, **_provenance()}):
         if not run:
             mlflow.log_params(_flat(config_tree(config)))
         yield mlflow
 
 
-def begun_run(method: str, config: Config) -> str:
-    """Return the id of a new run called ``method``, with the configuration as parameters.
+def begun_run(name: str, config: Config, *, tags: Mapping[str, str]) -> str:
+    """Return the id of a new run, with the configuration as parameters.
 
     Raises
     ------
     ValueError
         As :func:`tracked_run`.
     """
-    with tracked_run(method, config, tags={"method": method}) as mlflow:
+    with tracked_run(name, config, tags=tags) as mlflow:
         run = str(mlflow.active_run().info.run_id)
-    with _answering():
+    with answering():
         mlflow.MlflowClient().update_run(run, status="RUNNING")
     return run
 
 
 class Curves:
-    """Figures of a training by step, written to its run now and then: a validation's at once."""
+    """Figures of a training by step, written to its run now and then: a validation's at once.
 
-    def __init__(self, run: str) -> None:
-        self._run = run
-        self._rows: list[tuple[int, float, Mapping[str, float]]] = []
+    What a server does not take is kept in the training's folder until it does.
+    """
+
+    def __init__(self, folder: Folder, begin: Callable[[], str]) -> None:
+        """Go on with what is not written yet.
+
+        Parameters
+        ----------
+        begin
+            Returns the id of the run, which it begins where there is none.
+        """
+        self._folder, self._begin = folder, begin
+        kept = folder.read(UNWRITTEN) if folder.exists(UNWRITTEN) else b"[]"
+        self._rows: list[tuple[int, Mapping[str, float]]] = [(at, r) for at, r in json.loads(kept)]
+        self._is_kept = bool(self._rows)
 
     def add(self, row: Mapping[str, float]) -> None:
         """Add a row of figures with its ``step``; a server that is gone gets it later."""
-        self._rows.append((int(time.time() * 1000), row["step"], row))
-        if "validation_auc" in row:
-            with suppress(ValueError, OSError):
-                self.flush()
+        self._rows.append((int(time.time() * 1000), dict(row)))
+        if any(name.startswith("validation_") for name in row):
+            self.flush()
 
-    def flush(self) -> None:
-        """Write what is not written yet.
+    def flush(self) -> bool:
+        """Write what is not written yet, or keep it; return whether all is written."""
+        try:
+            log_rows(self._begin(), self._rows)
+        except (ValueError, OSError):
+            self._folder.write(UNWRITTEN, json.dumps(self._rows).encode())
+            self._is_kept = True
+            return False
+        self._rows = []
+        if self._is_kept:
+            self._folder.delete(UNWRITTEN)
+            self._is_kept = False
+        return True
 
-        Raises
-        ------
-        ValueError
-            If the server does not answer.
-        """
-        from mlflow import MlflowClient
-        from mlflow.entities import Metric
 
-        written = len(self._rows)
-        metrics = [
-            Metric(CURVE_NAMES[name], value, at, int(step))
-            for at, step, row in self._rows
-            for name, value in row.items()
-            if name in CURVE_NAMES
-        ]
-        with _answering():
-            for start in range(0, len(metrics), MAX_METRICS):
-                some = metrics[start : start + MAX_METRICS]
-                MlflowClient(tracking_uri()).log_batch(self._run, metrics=some)
-        del self._rows[:written]
+def log_rows(run: str, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+    """Write rows of a training's figures, each with when it was made, to its run.
+
+    Raises
+    ------
+    ValueError
+        If the server does not answer.
+    """
+    from mlflow.entities import Metric
+
+    metrics = [
+        Metric(CURVE_NAMES[name], value, at, int(row["step"]))
+        for at, row in rows
+        for name, value in row.items()
+        if name in CURVE_NAMES
+    ]
+    log_metrics(run, metrics)
+
+
+def log_metrics(run: str, metrics: Sequence[Any]) -> None:
+    """Write MLflow's metrics to a run, as many a request as it takes.
+
+    Raises
+    ------
+    ValueError
+        If the server does not answer.
+    """
+    from mlflow import MlflowClient
+
+    with answering():
+        for start in range(0, len(metrics), MAX_METRICS):
+            some = list(metrics[start : start + MAX_METRICS])
+            MlflowClient(tracking_uri()).log_batch(run, metrics=some)
 
 
 @contextmanager
@@ -204,7 +229,14 @@ def _whole(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
+    """Turn what MLflow raises into one sentence.
+
+    Raises
+    ------
+    ValueError
+        If it does not answer, or refuses something.
+    """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import DBAPIError
 
@@ -223,14 +255,14 @@ def _answering() -> Iterator[None]:
         raise ValueError(f"MLflow at {tracking_uri()} does not answer: {words}") from None
 
 
-def log_files(mlflow: Any, folder: Folder, names: list[str]) -> None:
+def log_files(mlflow: Any, folder: Folder, names: Sequence[str]) -> None:
     """Log files of an output folder as the run's artifacts, under their own folders."""
-    for name in names:
-        place, _, last = name.rpartition("/")
-        with tempfile.TemporaryDirectory() as temporary:
-            path = Path(temporary) / last
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in names:
+            path = Path(temporary) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(folder.read(name))
-            mlflow.log_artifact(str(path), artifact_path=place or None)
+        mlflow.log_artifacts(temporary)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,28 +5,23 @@ that folder, a new group of workers or a new run of the program, goes on from it
 """
 
 import logging
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from math import floor, inf
 from threading import Thread
 from typing import Any
 from uuid import uuid4
 
-from camid.batches import Batches, check_batches
-from camid.candidates import candidates
 from camid.checkpoints import Progress, checkpoint_parts
 from camid.config import Training
 from camid.filesystems import filesystem_of
 from camid.folder import Folder
-from camid.row_groups import RowGroups
-from camid.runtime.feed import Source
-from camid.runtime.output import CHECKPOINT, TRAINING
-from camid.runtime.stream import console, progress
-from camid.runtime.worker import TOLD_SECONDS, Row, work
-from camid.store import open_store
+from camid.output_files import CHECKPOINT, TRAINING
+from camid.runtime.stream import progress, quiet, say
+from camid.runtime.worker import TOLD_SECONDS, Row, rate_name, work
+from camid.tasks import Task
 
 RAY = f"{TRAINING}/ray"
 """What Ray keeps of a training while it runs, below the output folder."""
@@ -37,44 +32,56 @@ PATIENCE_SECONDS = 60
 
 
 def train(
-    source: Source, output: Folder, *, network: str, tell: Callable[[Row], None] = lambda _: None
+    task: Task,
+    output: Folder,
+    *,
+    tell: Callable[[Row], None] = lambda _: None,
+    began: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Train the configured network to the end, from the checkpoint that is in ``output`` or anew.
+    """Train a task's network to the end, from the checkpoint that is in ``output`` or anew.
 
-    Writes ``network``, the network of the best validation, and :data:`CHECKPOINT`.
+    Writes the network of the best validation and :data:`CHECKPOINT`.
 
     Parameters
     ----------
     tell
         Gets a row of figures about once a second (``step``, ``loss``), and one a validation
-        (``validation_auc`` and ``validation_eer`` besides).
+        (``validation_…`` besides).
+    began
+        Gets the id of the placement group that a group of workers began in.
 
     Raises
     ------
     ValueError
-        If a batch cannot be parted, Ray has too few processors, the split trains or validates on
-        nothing, or workers failed more often than ``training.max_failures``.
+        If a batch cannot be parted, Ray has too few processors, there is nothing to train or to
+        validate on, or workers failed more often than ``training.max_failures``.
     """
     import ray
     from ray.util.queue import Queue
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    training = source.config.training
-    _check(source)
+    training = task.config.training
+    task.check()
     done = _done(output)
     if done.history:
         words = "was finished" if done.is_finished(training) else "goes on"
-        _say(f"training {words} at step {done.step} of {training.num_steps}")
+        say(f"training {words} at step {done.step} of {training.num_steps}")
     if done.is_finished(training):
         return
     cpus = worker_cpus(training, [node["Resources"] for node in ray.nodes() if node["Alive"]])
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
-    steps = partial(work, source=source, output=output.uri, network=network, queue=queue)
-    fit = partial(_fit, lambda: _trainer(steps, output, training, cpus=cpus), training)
+    steps = partial(work, task=task, output=output.uri, queue=queue)
+    groups: list[str] = []
+
+    def note(group: str) -> None:
+        groups.append(group)
+        began(group)
+
+    fit = partial(_fit, lambda: _trainer(steps, output, training, cpus=cpus), training, groups)
     try:
-        _followed(fit, queue, training, done=done.step, tell=tell)
+        _followed(fit, queue, task, done=done.step, tell=tell, began=note)
     finally:
         with suppress(OSError):
             output.delete(RAY)
@@ -95,12 +102,23 @@ def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, c
     """Return Ray's trainer, which runs ``steps`` in each worker of a group."""
     import ray.train
 
-    with _silenced():
+    with quiet():
         from ray.train.tensorflow import TensorflowTrainer
+
+    class Trainer(TensorflowTrainer):  # type: ignore[misc]
+        """Without Ray's cleaner of placement groups, which can take another cluster for its own.
+
+        It looks for a Ray on the machine; where it finds one that does not know this training, it
+        removes the group that the training's workers are in, and where it finds two, it dies.
+        """
+
+        def _create_default_callbacks(self) -> list[Any]:
+            callbacks = super()._create_default_callbacks()
+            return [c for c in callbacks if type(c).__name__ != "PlacementGroupCleanerCallback"]
 
     filesystem, path = filesystem_of(output.uri)
     least, most = training.min_workers or training.num_workers, training.num_workers
-    return TensorflowTrainer(
+    return Trainer(
         steps,
         scaling_config=ray.train.ScalingConfig(
             num_workers=(least, most) if least < most else most,
@@ -115,49 +133,24 @@ def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, c
     )
 
 
-def _check(source: Source) -> None:
-    """See, before any worker is asked for, that there are pairs to train and to validate on."""
-    split, config, store = source.split, source.config, open_store(source.store)
-    check_batches(config.training)
-    images = store.images()
-    parts = {
-        "train": (split.images("train", images), Batches.training),
-        "validation": (split.images("validation", images), Batches.validation),
-    }
-    with RowGroups(store) as row_groups:
-        for part, (mine, batches) in parts.items():
-            if not mine:
-                raise ValueError(
-                    f"the split {split.name!r} leaves no device for {part}; name another with "
-                    "--split, such as seeded"
-                )
-            try:
-                batches(config, candidates(store, mine), row_groups).check()
-            except ValueError as error:
-                raise ValueError(f"{part} of the split {split.name!r}: {error}") from None
+Nodes = Sequence[Mapping[str, float]]
+"""Resources of each."""
 
 
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Keep what is imported from writing to stderr.
-
-    TensorFlow tells of every missing driver there, whatever its log level.
-    """
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
+def places(training: Training, nodes: Nodes, needed: float) -> int:
+    """Return how many workers that take so many processors have a place on nodes."""
+    cpus = [node.get("CPU", 0.0) for node in nodes]
+    cards = [node.get("GPU", 0.0) if training.use_gpu else inf for node in nodes]
+    pairs = zip(cpus, cards, strict=True)
+    return int(sum(min(floor(there / needed + 1e-9), n) for there, n in pairs))
 
 
-def worker_cpus(training: Training, nodes: Sequence[Mapping[str, float]]) -> float:
+def worker_cpus(training: Training, nodes: Nodes, *, num_trainings: int = 1) -> float:
     """Return the processors of a worker, with those of what reads for it.
 
-    That is what is set, or as much as lets all workers have the same on nodes with these
-    resources; fewer workers, if ``training.min_workers`` allows it, where not all have a place.
+    That is what is set, or as much as lets all workers of so many trainings at once have the same
+    on nodes with these resources; fewer workers, if ``training.min_workers`` allows it, where not
+    all have a place.
 
     Raises
     ------
@@ -166,19 +159,14 @@ def worker_cpus(training: Training, nodes: Sequence[Mapping[str, float]]) -> flo
     """
     least = training.min_workers or training.num_workers
     cpus = [node.get("CPU", 0.0) for node in nodes]
-    cards = [node.get("GPU", 0.0) if training.use_gpu else inf for node in nodes]
-
-    def places(needed: float) -> int:
-        pairs = zip(cpus, cards, strict=True)
-        return int(sum(min(floor(there / needed + 1e-9), n) for there, n in pairs))
-
-    if training.use_gpu and sum(cards) < least:
+    cards = sum(node.get("GPU", 0.0) for node in nodes)
+    if training.use_gpu and cards < least:
         raise ValueError(
-            f"{least} workers take a GPU each, and Ray has {sum(cards):g}; lower "
+            f"{least} workers take a GPU each, and Ray has {cards:g}; lower "
             "training.num_workers or set training.use_gpu=false"
         )
     needed = (training.worker_cpus or LEAST_CPUS) + training.feed_workers * training.feed_cpus
-    if places(needed) < least:
+    if places(training, nodes, needed) < least:
         raise ValueError(
             f"{least} workers, each with {training.feed_workers} processes that read for it, take "
             f"{needed:g} CPUs each, and Ray's nodes have {', '.join(f'{n:g}' for n in cpus)}; "
@@ -186,25 +174,29 @@ def worker_cpus(training: Training, nodes: Sequence[Mapping[str, float]]) -> flo
         )
     if training.worker_cpus:
         return needed
-    count = min(training.num_workers, places(needed))
+    count = min(num_trainings * training.num_workers, places(training, nodes, needed))
     shares = {floor(100 * there / part) / 100 for there in cpus for part in range(1, count + 1)}
-    return max((s for s in shares if s >= needed and places(s) >= count), default=needed)
+    return max(
+        (s for s in shares if s >= needed and places(training, nodes, s) >= count), default=needed
+    )
 
 
 def _followed(
     fit: Callable[[], Any],
     queue: Any,
-    training: Training,
+    task: Task,
     *,
     done: int,
     tell: Callable[[Row], None],
+    began: Callable[[str], None],
 ) -> None:
     """Run a training to its end, and show and tell what its workers say of it meanwhile."""
     ended: list[BaseException | None] = []
     thread = Thread(target=_caught, args=(fit, ended), daemon=True)
     thread.start()
+    training = task.config.training
     with progress() as display:
-        task = display.add_task("train", total=training.num_steps, completed=done, unit="steps")
+        bar = display.add_task("train", total=training.num_steps, completed=done, unit="steps")
         started, waiting_since = 0, time.monotonic()
         known: Row = {}
         while True:
@@ -212,38 +204,54 @@ def _followed(
             for row in _heard(queue):
                 if "started" in row:
                     started += 1
+                    began(row["group"])
                     if started > 1:
-                        _say(f"workers start again; training goes on from step {row['started']:g}")
-                    display.update(task, completed=row["started"])
+                        say(f"workers start again; training goes on from step {row['started']:g}")
+                    display.update(bar, completed=row["started"])
                     continue
                 tell(row)
                 known |= row
-                display.update(task, completed=row["step"], description=_described(known))
+                display.update(bar, completed=row["step"], description=_described(known, task))
             if is_over:
                 break
             if not started and time.monotonic() - waiting_since > PATIENCE_SECONDS:
-                _say(f"waiting for Ray to start {training.num_workers} workers; is it busy?")
+                say(f"waiting for Ray to start {training.num_workers} workers; is it busy?")
                 waiting_since = time.monotonic()
             thread.join(TOLD_SECONDS / 2)
     if ended[0]:
         raise ended[0]
 
 
-def _fit(trainer: Callable[[], Any], training: Training) -> None:
+def _fit(trainer: Callable[[], Any], training: Training, groups: Sequence[str]) -> None:
     """Train with one group of workers after the other, until one ends or too many have failed.
 
     What a worker finds wrong in what it is given would be wrong again, so it is not repeated.
     """
+    from ray.exceptions import RayActorError
     from ray.train import TrainingFailedError
 
     for failures in range(training.max_failures + 1):
         try:
             trainer().fit()
             return
-        except TrainingFailedError as error:
+        except (TrainingFailedError, RayActorError) as error:
             told = _as_told(error, training)
             if failures == training.max_failures or _cause(error, ValueError):
                 raise told from None
+            time.sleep(TOLD_SECONDS)  # until all groups are known
+            for group in groups:
+                remove_group(group)
+
+
+def remove_group(group: str) -> None:
+    """Remove a placement group by its id, if it is still there, with what runs in it.
+
+    Ray keeps the group of a training whose controller died until the job ends.
+    """
+    from ray import PlacementGroupID
+    from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+    remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))
 
 
 def _as_told(error: Exception, training: Training) -> Exception:
@@ -271,20 +279,17 @@ def _caught(fit: Callable[[], Any], ended: list[BaseException | None]) -> None:
         ended.append(error)
 
 
-def _heard(queue: Any) -> list[Row]:
-    rows: list[Row] = queue.get_nowait_batch(queue.qsize())
+def _heard(queue: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = queue.get_nowait_batch(queue.qsize())
     return rows
 
 
-def _described(row: Row) -> str:
+def _described(row: Row, task: Task) -> str:
     """Return what is known of a training, as its progress says it."""
+    figure = task.figure.removeprefix("validation_").replace("_", " ")
     words = {
         "loss": "loss {:.3f}",
-        "validation_auc": "AUC {:.3f}",
-        "pairs_per_second": "{:.0f} pairs/s",
+        task.figure: f"{figure} {{:.3f}}",
+        rate_name(task): f"{{:.0f}} {task.unit}/s",
     }
     return ", ".join(["train", *(word.format(row[k]) for k, word in words.items() if k in row)])
-
-
-def _say(line: str) -> None:
-    console.print(line, soft_wrap=True, markup=False, highlight=False)

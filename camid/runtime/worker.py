@@ -2,26 +2,23 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.batches import Batches, joined, share_of
-from camid.candidates import candidates
+from camid.batches import Share, joined, share_of
 from camid.checkpoints import Progress, checkpoint_parts
 from camid.config import Training
 from camid.folder import Folder
-from camid.metrics import equal_error_rate, roc_auc
-from camid.pairs import Sums
+from camid.output_files import CHECKPOINT
 from camid.row_groups import RowGroups
-from camid.runtime.feed import Source, fed
-from camid.runtime.output import CHECKPOINT
+from camid.runtime.feed import fed
 from camid.runtime.session import tensorflow_uses
 from camid.store import open_store
+from camid.tasks import Task
 
 Row = dict[str, float]
 
@@ -31,33 +28,33 @@ HANG_SECONDS = 600
 """How long a worker waits for another in a sum before it takes it for dead."""
 CURE = "lower training.learning_rate or training.clip_norm, and train anew with --fresh"
 """Of a training that diverges."""
-VALIDATION_BATCH = 64
-"""Pairs that are scored at once."""
+SCORED_SAMPLES = 6 * 2**20
+"""Samples that are scored at once: 64 pairs of 128 px, or 2048 patches of 32 px."""
 
 
-def work(*, source: Source, output: str, network: str, queue: Any) -> None:
+def work(*, task: Task, output: str, queue: Any) -> None:
     """Train as one worker of a group, from the checkpoint in ``output`` if there is one.
 
     Runs on a worker of Ray Train; every worker of the group calls it. The first of them writes
-    ``network`` and the checkpoint, and puts rows of figures into ``queue``.
+    the network and the checkpoint, and puts rows of figures into ``queue``.
     """
     import ray.train
 
     context = ray.train.get_context()
     rank, num_workers = context.get_world_rank(), context.get_world_size()
-    config, folder = source.config, Folder(output)
+    config, folder = task.config, Folder(output)
     data = folder.read(CHECKPOINT) if folder.exists(CHECKPOINT) else b""
-    done = checkpoint_parts(data)[1] if data else Progress()
+    done = checkpoint_parts(data)[1] if data else Progress(figure=task.figure)
     tell: Callable[[Row], None] = (lambda _: None) if rank else queue.put_nowait
-    tell({"started": done.step})
+    if not rank:
+        queue.put_nowait({"started": done.step, "group": _group()})
     mine = share_of(rank, num_workers, training=config.training)
     steps = range(done.step, config.training.num_steps)
-    with fed(source, mine, steps) as feed:  # reads while TensorFlow is loaded
-        from camid.models.siamese import siamese
+    with fed(task, mine, steps) as feed:  # reads while TensorFlow is loaded
         from camid.training import Learner, restore
 
         learner = Learner(
-            partial(siamese, config.siamese, size=config.pairs.crop_size),
+            task.build,
             config.training,
             seed=config.seed,
             strategy=_strategy(
@@ -67,17 +64,23 @@ def work(*, source: Source, output: str, network: str, queue: Any) -> None:
         if data:
             restore(learner, data)
         _agree(learner, done)
-        validation, places = _validation(source, rank, num_workers)
+        validation = _validation(task, rank, num_workers)
         _Worker(
             learner=learner,
-            source=source,
+            task=task,
             output=folder,
-            network=network,
             rank=rank,
             validation=validation,
-            places=places,
             tell=tell,
         ).run(done, feed)
+
+
+def _group() -> str:
+    """Return the id of the placement group that this worker is in; empty if it is in none."""
+    from ray.util import get_current_placement_group
+
+    group = get_current_placement_group()
+    return group.id.hex() if group else ""
 
 
 @dataclass(kw_only=True)
@@ -85,21 +88,17 @@ class _Worker:
     """One worker of a training: what it needs to take steps and to validate."""
 
     learner: Any
-    source: Source
+    task: Task
     output: Folder
-    network: str
     rank: int
-    validation: Sums
-    """The worker's share of the validation's list."""
-    places: NDArray[np.int64]
-    """Where its pairs are in the list."""
+    validation: "Validation"
     tell: Callable[[Row], None]
 
     @property
     def training(self) -> Training:
-        return self.source.config.training
+        return self.task.config.training
 
-    def run(self, done: Progress, feed: Iterator[Sums]) -> None:
+    def run(self, done: Progress, feed: Iterator[Share]) -> None:
         """Take all steps that are left, with a validation and a checkpoint after each span."""
         if not done.history:
             self.validate(done, {})
@@ -108,7 +107,7 @@ class _Worker:
                 return
             self.validate(done, self.steps(span, feed))
 
-    def steps(self, span: range, feed: Iterator[Sums]) -> Row:
+    def steps(self, span: range, feed: Iterator[Share]) -> Row:
         """Take the steps of a span; return its mean loss and how fast it was."""
         losses: list[float] = []
         started = told = time.perf_counter()
@@ -123,13 +122,13 @@ class _Worker:
             now = time.perf_counter()
             if now - told > TOLD_SECONDS:
                 rate = (step + 1 - first) * self.training.batch_size / (now - told)
-                self.tell({"step": step + 1, "loss": losses[-1], "pairs_per_second": rate})
+                self.tell({"step": step + 1, "loss": losses[-1], rate_name(self.task): rate})
                 told, first = now, step + 1
         seconds = time.perf_counter() - started
         return {
             "step": span.stop,
             "loss": float(np.mean(losses)),
-            "pairs_per_second": len(span) * self.training.batch_size / seconds,
+            rate_name(self.task): len(span) * self.training.batch_size / seconds,
             "waited": waited / seconds,
         }
 
@@ -137,15 +136,11 @@ class _Worker:
         """Score the validation's list, each worker its share, and keep what is worth it."""
         import ray.train
 
-        scores, labels = self.scores()
-        if not np.isfinite(scores).all():
-            raise ValueError(f"scores are not finite after step {row.get('step', 0):g}; {CURE}")
-        row = {
-            "step": 0,
-            **row,
-            "validation_auc": roc_auc(labels, scores),
-            "validation_eer": equal_error_rate(labels, scores),
-        }
+        outputs, labels = self.outputs()
+        if not np.isfinite(outputs).all():
+            raise ValueError(f"logits are not finite after step {row.get('step', 0):g}; {CURE}")
+        figures = self.task.figures(outputs, labels, self.validation.parts)
+        row = {"step": 0, **row, **figures}
         done.step = int(row["step"])
         done.history.append(row)
         done.is_stopped = done.has_stalled(self.training)
@@ -154,15 +149,17 @@ class _Worker:
         self.tell(row)
         ray.train.report(row)
 
-    def scores(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return all scores and labels of the validation's list; the same in every worker."""
-        every = np.zeros((2, self.training.validation_pairs))
-        for start in range(0, len(self.places), VALIDATION_BATCH):
-            some = slice(start, start + VALIDATION_BATCH)
-            every[0, self.places[some]] = self.learner.scores(self.validation.some(some))
-        every[1, self.places] = self.validation.labels
-        scores, labels = self.learner.added(every)
-        return scores, labels
+    def outputs(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return all logits and labels of the validation's list; the same in every worker."""
+        mine, places = self.validation.mine, self.validation.places
+        every = np.zeros((self.validation.parts[-1].stop, self.task.num_outputs + 1))
+        size = max(1, SCORED_SAMPLES // mine.arrays()[0][0].size)
+        for start in range(0, len(places), size):
+            some = slice(start, start + size)
+            every[places[some], :-1] = self.learner.outputs(mine.some(some))
+        every[places, -1] = mine.labels
+        added = self.learner.added(every)
+        return added[:, :-1], added[:, -1]
 
     def keep(self, done: Progress) -> None:
         """Write the network if it is the best so far, then the checkpoint."""
@@ -170,7 +167,7 @@ class _Worker:
         from camid.training import checkpoint
 
         if done.is_best():
-            self.output.write(self.network, network_bytes(self.learner.model))
+            self.output.write(self.task.network, network_bytes(self.learner.model))
         self.output.write(CHECKPOINT, checkpoint(self.learner, done))
 
 
@@ -199,20 +196,34 @@ def _strategy(num_workers: int, num_here: int, *, use_gpu: bool) -> Any:
     )
 
 
-def _validation(source: Source, rank: int, num_workers: int) -> tuple[Sums, NDArray[np.int64]]:
-    """Return a worker's share of the validation's list, and where its pairs are in it."""
-    config, store = source.config, open_store(source.store)
-    size = config.training.batch_size // config.training.micro_batches
-    count = config.training.validation_pairs
-    parts, places = [], []
-    with RowGroups(store) as row_groups:
-        found = candidates(store, source.split.images("validation", store.images()))
-        drawing = Batches.validation(config, found, row_groups)
-        for number in range(rank, -(-count // size), num_workers):
-            place = np.arange(number * size, min(count, (number + 1) * size))
-            parts.append(drawing.share(number, [0]).some(slice(len(place))))
-            places.append(place)
-    return joined(parts), np.concatenate(places)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Validation:
+    """A worker's share of the validation's list."""
+
+    mine: Share
+    places: NDArray[np.int64]
+    """Where its rows are in the list."""
+    parts: Sequence[range]
+    """Where all parts are in the list."""
+
+
+def _validation(task: Task, rank: int, num_workers: int) -> Validation:
+    """Return a worker's share of the validation's list."""
+    with RowGroups(open_store(task.store)) as row_groups:
+        listed = task.validation(row_groups)
+        numbers = range(rank, len(listed.parts), num_workers)
+        return Validation(
+            mine=joined([listed.part(number) for number in numbers]),
+            places=np.concatenate(
+                [np.arange(len(listed.parts[n])) + listed.parts[n].start for n in numbers]
+            ),
+            parts=listed.parts,
+        )
+
+
+def rate_name(task: Task) -> str:
+    """Return what rows call the speed of a training."""
+    return f"{task.unit}_per_second"
 
 
 def _spans(step: int, training: Training) -> Iterator[range]:

@@ -1,4 +1,5 @@
-"""Splits: which devices and scenes train, validate and test; and which images enrol a device.
+"""Splits: which devices and scenes train, validate and test; and which images enrol a device,
+or train, validate and test a classifier of devices.
 
 Named splits are YAML files beside this module: ``validation`` and ``test`` list devices, every
 other device trains. ``seeded`` deals devices, and the scenes they share, by the seed.
@@ -6,6 +7,16 @@ other device trains. ``seeded`` deals devices, and the scenes they share, by the
 
 from camid.splits.enrolment import Gallery, enrolled
 from camid.splits.images import LeftOut
+from camid.splits.known import Known, known_devices
 from camid.splits.named import Part, Split, named_split
 
-__all__ = ["Gallery", "LeftOut", "Part", "Split", "enrolled", "named_split"]
+__all__ = [
+    "Gallery",
+    "Known",
+    "LeftOut",
+    "Part",
+    "Split",
+    "enrolled",
+    "known_devices",
+    "named_split",
+]

@@ -63,8 +63,7 @@ def enrolled(images: Sequence[ImageRecord], *, settings: Enrolment, seed: int) -
         wanted = getattr(settings, setting)
         check_provenances(wanted, images, setting=f"enrolment.{setting}")
     roles = _Roles(settings)
-    outside: list[LeftOut] = []
-    kept = _kept(images, roles, outside)
+    kept, outside = comparable(images, settings)
     chosen = _chosen(kept, roles, settings=settings, seed=seed)
     scenes = {record.scene for part in chosen.values() for record in part if record.scene}
     queries: dict[str, Images] = {}
@@ -101,10 +100,14 @@ class _Roles:
         return not wanted or record.provenance in wanted
 
 
-def _kept(
-    images: Sequence[ImageRecord], roles: _Roles, outside: list[LeftOut]
-) -> dict[str, list[ImageRecord]]:
-    """Return the images of each device that can be compared, by id; devices in order."""
+def comparable(
+    images: Sequence[ImageRecord], settings: Enrolment
+) -> tuple[dict[str, list[ImageRecord]], list[LeftOut]]:
+    """Return the images of each device that can be compared, by id, and which are left out.
+
+    Of copies the first stays, and of a device those of the size and angle of most.
+    """
+    roles, outside = _Roles(settings), list[LeftOut]()
     by_device: dict[str, list[ImageRecord]] = defaultdict(list)
     first_of: dict[str, ImageRecord] = {}
     for record in sorted(images, key=lambda record: record.image_id):
@@ -120,7 +123,7 @@ def _kept(
             kept[device] = alike
         else:
             outside += [left_out(r, "the device's only image of its size") for r in alike]
-    return kept
+    return kept, outside
 
 
 def _alike(images: list[ImageRecord], roles: _Roles, outside: list[LeftOut]) -> list[ImageRecord]:
@@ -164,18 +167,18 @@ def _chosen(
     for record in every:
         if record.scene in shared:
             shared[record.scene].append(record)
-    enrolling = _half(shared, roles, rng=_rng(seed, "scenes that devices share"))
+    enrolling = _half(shared, roles, rng=seeded_rng(seed, "scenes that devices share"))
     chosen = {}
     for device, images in kept.items():
-        rng = _rng(seed, device)
+        rng = seeded_rng(seed, device)
         ids = _background(images, roles, settings=settings, rng=rng)
         if not ids:
             groups = defaultdict(list)
             for record in images:
                 if record.scene not in shared:
-                    groups[_group(record)].append(record)
+                    groups[group_of(record)].append(record)
             half = _half(groups, roles, rng=rng) | {f"scene {scene}" for scene in enrolling}
-            ids = {r.image_id for r in images if roles.enrols(r) and _group(r) in half}
+            ids = {r.image_id for r in images if roles.enrols(r) and group_of(r) in half}
         chosen[device] = tuple(record for record in images if record.image_id in ids)
     return chosen
 
@@ -193,7 +196,7 @@ def _background(
     return {background[i] for i in rng.permutation(len(background))[:count]}
 
 
-def _group(record: ImageRecord) -> str:
+def group_of(record: ImageRecord) -> str:
     """Return the name of what stays together: a scene, or an image of no known scene."""
     return f"scene {record.scene}" if record.scene else f"image {record.image_id}"
 
@@ -225,6 +228,7 @@ def _queries(
     return tuple(asking)
 
 
-def _rng(seed: int, what: str) -> np.random.Generator:
+def seeded_rng(seed: int, what: str) -> np.random.Generator:
+    """Return the generator of what one choice draws."""
     key = hashlib.sha256(what.encode()).digest()[:8]
     return np.random.default_rng([seed, int.from_bytes(key)])

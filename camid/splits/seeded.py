@@ -30,7 +30,7 @@ def dealt_devices(models: Mapping[str, str], *, settings: Splits, seed: int) -> 
         Make and model of every device; empty where it is not known.
     """
     devices = sorted(models)
-    sizes = _sizes(len(devices), _shares(settings))
+    sizes = sizes_of(len(devices), _shares(settings))
     for part in (1, 2):  # what the test lacks, validation gives, then training
         given = min(sizes[part], max(0, FEWEST_TESTED - sizes[0]))
         sizes[0], sizes[part] = sizes[0] + given, sizes[part] - given
@@ -57,7 +57,7 @@ def dealt_scenes(
     if not scenes or sum(peopled) < 2:
         return {}
     shares = [share * has for share, has in zip(_shares(settings), peopled, strict=True)]
-    ends = np.cumsum([0, *_sizes(len(scenes), shares)])
+    ends = np.cumsum([0, *sizes_of(len(scenes), shares)])
     order = _rng(seed, "scenes").permutation(len(scenes))
     return {
         part: tuple(sorted(scenes[i] for i in order[ends[k] : ends[k + 1]]))
@@ -70,7 +70,7 @@ def _shares(settings: Splits) -> list[float]:
     return [settings.test, settings.validation, max(0.0, 1 - settings.test - settings.validation)]
 
 
-def _sizes(count: int, shares: Sequence[float]) -> list[int]:
+def sizes_of(count: int, shares: Sequence[float]) -> list[int]:
     """Return whole numbers of sum ``count`` in the proportion of the shares; all first if none."""
     total = sum(shares) or 1.0
     ends = [round(count * sum(shares[:k]) / total) for k in range(1, len(shares))]

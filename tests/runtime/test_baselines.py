@@ -114,7 +114,7 @@ def test_the_report_tells_of_every_method_the_data_and_the_time(scored):
     page = " ".join((root / "out/report.html").read_text().split())
     for method in ("lukas", "li"):
         assert f"{row(rows, method)['auc']:.4f}" in page
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/png;base64,") == 6
     assert "Simulated phones, not photographs" in page
     assert "6 simulated phones" in page
     for stage in ("Enrol", "Score", "Figures", "Tracking"):
@@ -124,8 +124,14 @@ def test_the_report_tells_of_every_method_the_data_and_the_time(scored):
 def test_mlflow_lines_the_methods_up(scored):
     config, root, rows = scored
     mlflow.set_tracking_uri(f"sqlite:///{root}/home/mlflow.db")
-    runs = {r.info.run_name: r for r in mlflow.search_runs(["1"], output_format="list")}
+    client = mlflow.MlflowClient()
+    every = mlflow.search_runs(["1"], output_format="list")
+    runs = {r.info.run_name: r for r in every if r.data.tags["what"] == "method"}
     assert set(runs) == {"lukas", "li"}
+    (whole,) = [run for run in every if run.data.tags["what"] == "comparison"]
+    held = {file.path for file in client.list_artifacts(whole.info.run_id)}
+    assert {"config.yaml", "results.csv", "scores.parquet", "devices.csv", "figures"} <= held
+    assert {"report.html", "report.json", "data.json", "stages.csv", "by_models.csv"} <= held
     assert set(runs["lukas"].data.metrics) == set(runs["li"].data.metrics)
     for method, run in runs.items():
         found = row(rows, method)
@@ -135,9 +141,11 @@ def test_mlflow_lines_the_methods_up(scored):
         )
         assert run.data.params["residual.sigma"] == "5.0"
         assert run.data.tags["store_digest"] == open_store(config.paths.store).digest
-        names = {f.path for f in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
-        assert {"config.yaml", "results.csv", "scores.parquet", "devices.csv", "figures"} <= names
-        assert {"report.html", "data.json", "stages.csv"} <= names
+        assert run.data.tags["mlflow.parentRunId"] == whole.info.run_id
+        (store,) = [held.dataset for held in run.inputs.dataset_inputs]
+        assert open_store(config.paths.store).digest.startswith(store.digest)
+        names = {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert {"figures", "roc.csv", "results.csv"} <= names
         assert json.loads((root / "out/inputs.json").read_text())["devices"] == [
             *("100", "101", "102", "103", "104", "105")
         ]
@@ -204,7 +212,7 @@ def test_photographs_without_exif_have_no_model_to_share(made, tmp_path, home):
     assert (tmp_path / "out/figures/roc.png").exists()
 
 
-def test_sizes_without_a_shared_position_leave_pairs_out(made, tmp_path, home):
+def test_centred_strips_of_images_of_any_size_are_compared(made, tmp_path, home):
     from PIL import Image
 
     shutil.copytree(made.root / "photographs", tmp_path / "photographs")
@@ -213,7 +221,7 @@ def test_sizes_without_a_shared_position_leave_pairs_out(made, tmp_path, home):
         image.crop((0, 0, 480, 256)).save(path, quality=98, exif=image.getexif())
     _, rows = make_baselines(Place(tmp_path).config("strips.layout=centre"))
     found = row(rows, "lukas")
-    assert (found["num_positives"], found["num_negatives"]) == (25, 25 * 4)
+    assert (found["num_positives"], found["num_negatives"]) == (30, 30 * 5)
 
 
 def test_new_photographs_make_finished_results_old(made, tmp_path, home):

@@ -13,12 +13,12 @@ from camid.comparisons import read_list, write_list
 from camid.evidence import scores
 from camid.folder import Folder
 from camid.methods import METHODS
-from camid.report import csv_rows
+from camid.output_files import DIFFERENCES, EVIDENCE, LIST, SCORES, TABLE
 from camid.runtime.gathering import gather
-from camid.runtime.output import DIFFERENCES, EVIDENCE, LIST, SCORES, TABLE
 from camid.runtime.workflow import make_baselines, make_evaluation
 from camid.store import open_store
 from camid.study import study_figures
+from camid.tables import csv_rows
 
 from .conftest import Place
 
@@ -68,15 +68,22 @@ def test_a_method_of_the_study_stands_beside_what_the_study_states(drawn):
 
 def test_scores_are_drawn_and_mlflow_has_the_pictures_and_our_figures(drawn):
     output, _ = drawn
-    pictures = {"figures/roc.png", "figures/histograms.png"}
-    assert {name for name in output.folder.files() if "figures/" in name} == pictures
+    pictures = {"figures/roc.png", "figures/det.png", "figures/histograms.png"}
+    pictures |= {"figures/tippett.png"} & {*output.folder.files()}
+    drawn_files = {name for name in output.folder.files() if name.endswith(".png")}
+    assert drawn_files == pictures
     assert all(output.folder.read(name).startswith(b"\x89PNG") for name in pictures)
     mlflow.set_tracking_uri(f"sqlite:///{Path(output.folder.uri).parent}/home/mlflow.db")
     runs = mlflow.search_runs(["1"], output_format="list")
+    (whole,) = [run for run in runs if run.data.tags["what"] == "comparison"]
+    files = mlflow.MlflowClient().list_artifacts(whole.info.run_id, "figures")
+    assert {file.path for file in files if file.path.endswith(".png")} == pictures
+    runs = [run for run in runs if run.data.tags["what"] == "method"]
     assert {run.info.run_name for run in runs} == set(METHODS)
     for run in runs:
-        files = mlflow.MlflowClient().list_artifacts(run.info.run_id, "figures")
-        assert {file.path for file in files} == pictures
+        assert run.data.tags["comparison_list"] == read_list(output.folder, LIST).digest
+        points = mlflow.MlflowClient().get_metric_history(run.info.run_id, "test/eer")
+        assert [point.step for point in points] == [1, 4]
         assert run.data.metrics["test/single_threshold_eer"] <= 0.5
         assert not any("study" in name for name in run.data.metrics)
 

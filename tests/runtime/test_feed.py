@@ -6,12 +6,12 @@ import numpy as np
 import psutil
 import pytest
 
-from camid.batches import Batches, share_of
-from camid.candidates import candidates
+from camid.batches import share_of
 from camid.row_groups import RowGroups
-from camid.runtime.feed import Source, fed
+from camid.runtime.feed import fed
 from camid.splits import named_split
 from camid.store import open_store
+from camid.tasks import PairTask
 
 SETTINGS = (
     *("split=seeded", "splits.test=0.34", "splits.validation=0.34"),
@@ -25,15 +25,13 @@ def source(made):
     config = made.config(*SETTINGS)
     store = open_store(config.paths.store)
     split = named_split("seeded", store.images(), settings=config.splits, seed=config.seed)
-    return Source(config=config, store=config.paths.store, split=split)
+    return PairTask(config=config, store=config.paths.store, split=split)
 
 
 def plain(source, step, micro_batches):
     """Return a share of a step as a loop without Ray draws and reads it."""
-    store = open_store(source.store)
-    found = candidates(store, source.split.images("train", store.images()))
-    with RowGroups(store) as row_groups:
-        return Batches.training(source.config, found, row_groups).share(step, micro_batches)
+    with RowGroups(open_store(source.store)) as row_groups:
+        return source.training(row_groups).share(step, micro_batches)
 
 
 def same(one, other):

@@ -8,12 +8,12 @@ import pytest
 from camid.checkpoints import Progress, checkpoint_parts
 from camid.config import Training
 from camid.folder import Folder
-from camid.runtime.feed import Source
-from camid.runtime.output import CHECKPOINT, NETWORK
+from camid.output_files import CHECKPOINT, CNN, SIAMESE
 from camid.runtime.train import train, worker_cpus
 from camid.runtime.worker import _Worker
 from camid.splits import named_split
 from camid.store import open_store
+from camid.tasks import PairTask, PatchTask
 
 SETTINGS = (
     *("split=seeded", "splits.test=0.34", "splits.validation=0.34"),
@@ -27,7 +27,7 @@ def source(made, *settings):
     config = made.config(*SETTINGS, *settings)
     store = open_store(config.paths.store)
     split = named_split(config.split, store.images(), settings=config.splits, seed=config.seed)
-    return Source(config=config, store=config.paths.store, split=split)
+    return PairTask(config=config, store=config.paths.store, split=split)
 
 
 def history(folder):
@@ -38,7 +38,7 @@ def trained(made, folder, *settings):
     """Train into a folder; return the rows that were told and the history."""
     told = []
     folder.make()
-    train(source(made, *settings), folder, network=NETWORK, tell=told.append)
+    train(source(made, *settings), folder, tell=told.append)
     return told, history(folder)
 
 
@@ -62,7 +62,7 @@ def test_a_training_takes_all_its_steps_and_tells_of_each_validation(whole):
     assert all(0 <= row["validation_auc"] <= 1 for row in rows)
     assert all(row["pairs_per_second"] > 0 and 0 <= row["waited"] <= 1 for row in rows[1:])
     assert [row for row in told if "validation_auc" in row] == rows
-    assert sorted(folder.files()) == [NETWORK, CHECKPOINT]
+    assert sorted(folder.files()) == [SIAMESE, CHECKPOINT]
 
 
 @pytest.mark.usefixtures("ray_here")
@@ -81,28 +81,73 @@ def test_two_workers_and_then_one_follow_the_curves_of_one_that_was_not_stopped(
     assert "training was finished at step 8 of 8" in " ".join(capfd.readouterr().err.split())
 
 
+PATCHES = (
+    *("training.num_workers=2", "training.batch_size=32", "training.num_steps=8"),
+    *("patches.size=32", "patches.validation_per_image=8", "classifier.num_devices=3"),
+)
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_classifier_goes_through_the_same_loop_with_any_number_of_workers(made, tmp_path):
+    histories = []
+    for workers in (1, 2):
+        task = classifying(made, *PATCHES, f"training.num_workers={workers}")
+        folder, told = Folder(str(tmp_path / str(workers))), []
+        folder.make()
+        train(task, folder, tell=told.append)
+        assert sorted(folder.files()) == [CNN, CHECKPOINT]
+        assert {"patches_per_second", "validation_patch_accuracy"} <= set(told[-1])
+        histories.append(history(folder))
+    for figure, within in (("loss", 1e-3), ("validation_patch_accuracy", 0.05)):
+        one, two = (curve(rows, figure) for rows in histories)
+        assert one.keys() == two.keys()  # by rounding a patch or two are taken for another's
+        np.testing.assert_allclose(list(one.values()), list(two.values()), atol=within)
+
+
+def classifying(made, *settings):
+    of = source(made, "split=all", *settings)
+    return PatchTask(config=of.config, store=of.store, split=of.split)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (["patches.size=512"], "patches.size = 512: larger than the store's strips of 256 px"),
+        (["training.batch_size=30"], "30: no multiple of training.micro_batches = 4"),
+        (
+            ["patches.validation_images=1", "training.num_workers=2"],
+            "patches.validation_images = 1: only 1 parts for 2 workers; raise it",
+        ),
+        (["classifier.devices=[nobody]"], "classifier.devices: 'nobody' has no images for"),
+    ],
+)
+def test_a_classifier_that_cannot_be_trained_is_one_sentence(made, settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        classifying(made, *settings).check()
+
+
 @pytest.mark.usefixtures("ray_here")
 def test_a_split_that_trains_on_nothing_is_one_sentence(made, tmp_path):
     told = source(made, "split=all")
     with pytest.raises(ValueError, match="the split 'all' leaves no device for train"):
-        train(told, Folder(str(tmp_path)), network=NETWORK)
+        train(told, Folder(str(tmp_path)))
 
 
 @pytest.mark.usefixtures("ray_here")
 def test_too_few_images_are_one_sentence_before_a_worker_starts(made, tmp_path):
     told = source(made, "pairs.num_images=[[1,13],4]")
     with pytest.raises(ValueError, match=r"train of the split 'seeded': .* pairs of 13\+4 images"):
-        train(told, Folder(str(tmp_path)), network=NETWORK)
+        train(told, Folder(str(tmp_path)))
 
 
 @pytest.mark.usefixtures("ray_here")
 def test_too_few_processors_are_one_sentence_at_once(made, tmp_path):
     told = source(made, "training.num_workers=4", "training.worker_cpus=1.0")
     with pytest.raises(ValueError, match=r"take 1.25 CPUs each, and Ray's nodes have 2; lower"):
-        train(told, Folder(str(tmp_path)), network=NETWORK)
+        train(told, Folder(str(tmp_path)))
     cards = source(made, "training.use_gpu=true")
     with pytest.raises(ValueError, match="1 workers take a GPU each, and Ray has 0"):
-        train(cards, Folder(str(tmp_path)), network=NETWORK)
+        train(cards, Folder(str(tmp_path)))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
@@ -144,12 +189,10 @@ def test_what_would_be_wrong_again_is_one_sentence_and_not_repeated(made, tmp_pa
 def test_a_training_that_was_stopped_early_takes_no_further_step(made, tmp_path):
     worker = _Worker(
         learner=None,
-        source=source(made, "training.num_steps=8"),
+        task=source(made, "training.num_steps=8"),
         output=Folder(str(tmp_path)),
-        network=NETWORK,
         rank=0,
         validation=None,
-        places=np.arange(0),
         tell=print,
     )
     done = Progress(step=4, history=[{"step": 0}, {"step": 4}], is_stopped=True)

@@ -22,6 +22,10 @@ def test_the_demo_is_as_hard_as_real_photographs(tmp_path):
         assert rows[method, "all"]["num_devices"] >= 6
     network = few["siamese", "all"]  # the last of its rows: at the most crops
     assert network["auc_low"] > 0.5
+    classifier = rows["cnn", "all"]
+    assert classifier["accuracy"] >= 3 * classifier["chance"]
+    assert classifier["accuracy"] > classifier["patch_accuracy"]
+    assert ("cnn-embedding", "all") in few
     split = json.loads((out / "data.json").read_text())["split"]
     assert not {*split["test"]} & {*split["train"], *split["validation"]}
     assert "<h1" in (out / "report.html").read_text()

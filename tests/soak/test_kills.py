@@ -24,7 +24,7 @@ SIZE = [
     *("--set", "simulate.num_devices=8", "--set", "simulate.num_foreground=8"),
     *("--set", "chunks.max_images=4"),
 ]
-RUNS = {"driver": 7, "worker": 3, "raylet": 6, "everything": 7}
+RUNS = {"driver": 5, "worker": 2, "raylet": 4, "everything": 5}
 """How many runs lose what."""
 
 
@@ -82,7 +82,9 @@ def test_kill_9_at_any_moment_shows_nothing_half_and_ends_with_the_same_bytes(
         killed += is_hit
         seconds *= 1 if is_hit else 0.8  # the machine is faster now than when it was undisturbed
         code = process.wait()
-        assert victim != "worker" or code == 0, log(store).read_text()
+        if victim == "worker":  # whom the run outlives, and whose half file it deletes
+            assert code == 0, log(store).read_text()
+            assert contents(store) == whole
         if check(store, whole) or len(names(store)) > len(whole) / 2:
             settle(home)
             shutil.rmtree(store)  # so that there is work for the next

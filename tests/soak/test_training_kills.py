@@ -38,11 +38,11 @@ def home(tmp_path_factory) -> Path:
 
 
 def started(
-    home: Path, out: Path, *options: str, address: str = "local"
+    home: Path, out: Path, *options: str, address: str = "local", name: str = "train_siamese"
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
-            *(sys.executable, str(ROOT / "pipelines/train_siamese.py"), *SETTINGS),
+            *(sys.executable, str(ROOT / f"pipelines/{name}.py"), *SETTINGS),
             *("--out", str(out), *options),
         ],
         cwd=home,
@@ -73,10 +73,12 @@ def wait_until(
         time.sleep(0.05)
 
 
-def trainers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+def trainers(
+    process: subprocess.Popen[bytes], name: str = "RayTrainWorker"
+) -> list[psutil.Process]:
     """Return a run's workers of Ray Train; they are children of its raylet."""
     root = psutil.Process(process.pid)
-    return [p for p in root.children(recursive=True) if "RayTrainWorker" in " ".join(p.cmdline())]
+    return [p for p in root.children(recursive=True) if name in " ".join(p.cmdline())]
 
 
 def is_of_the_driver(node: Any) -> bool:
@@ -86,25 +88,63 @@ def is_of_the_driver(node: Any) -> bool:
     return any("_QueueActor" in " ".join(process.cmdline()) for process in family)
 
 
-def check_whole(out: Path) -> None:
+def check_whole(out: Path, *networks: str) -> None:
     """See that every step was taken once, and validated as often as it should be."""
     steps = [row["step"] for row in progress(out).history]
     assert steps == list(range(0, STEPS + 1, EVERY))
     rows = json.loads((out / "results.json").read_text())
-    assert {row["method"] for row in rows} == {"lukas", "li", "classical", "siamese"}
+    assert {row["method"] for row in rows} == {
+        "lukas",
+        "li",
+        "classical",
+        *(networks or ["siamese"]),
+    }
 
 
-def test_a_killed_worker_is_replaced_and_no_step_is_lost(home, tmp_path):
+def test_killed_workers_and_a_killed_controller_are_replaced_and_no_step_is_lost(home, tmp_path):
     out = tmp_path / "worker"
     process = started(home, out)
-    for step in (EVERY, 4 * EVERY):
+    for step, name in ((EVERY, "RayTrainWorker"), (4 * EVERY, "TrainController")):
         wait_until(process, out, step=step)
-        victims = trainers(process)
+        victims = trainers(process, name)
         assert victims
         victims[-1].kill()
     assert process.wait(SECONDS) == 0, words(out)
     assert "workers start again; training goes on from step" in words(out)
     check_whole(out)
+
+
+def test_a_classifier_s_killed_worker_is_replaced_and_its_driver_goes_on_asking(home, tmp_path):
+    out = tmp_path / "classifier"
+    options = ("--split", "all", "--set", "comparisons.num_images=[1,1]")
+    process = started(home, out, *options, name="train_cnn")
+    wait_until(process, out, step=EVERY)
+    trainers(process)[-1].kill()
+    wait_until(process, out, step=STEPS)
+    wait_for_answers(process, out)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = answers(out)
+    again = started(home, out, *options, name="train_cnn")
+    assert again.wait(SECONDS) == 0, words(out)
+    assert "workers start again; training goes on from step" in words(out)
+    assert f"training was finished at step {STEPS} of {STEPS}" in words(out)
+    assert kept
+    assert not answers(out)
+    check_whole(out, "cnn")  # no other devices are left to compare
+
+
+def answers(out: Path) -> set[str]:
+    """Return the parts of a classifier's answers that are kept."""
+    return {str(path) for path in out.glob("answers/device=*/*.npz")}
+
+
+def wait_for_answers(process: subprocess.Popen[bytes], out: Path) -> None:
+    ends = time.monotonic() + SECONDS
+    while not answers(out):
+        assert process.poll() is None, words(out)
+        assert time.monotonic() < ends, words(out)
+        time.sleep(0.01)
 
 
 def test_training_goes_on_with_the_workers_that_a_lost_node_leaves(two_nodes, home, tmp_path):

@@ -8,20 +8,33 @@ from functools import partial
 
 import numpy as np
 
-from camid.config import Siamese, Training
+from camid.batches import Share
+from camid.config import Classifier, Siamese, Training
+from camid.models.classifier import classifier
 from camid.models.siamese import siamese
 from camid.pairs import Sums
+from camid.patches import Patches
 from camid.training import Learner
 
-BATCH, SIZE, NUM_STEPS = 8, 32, 5
+BATCH, SIZE, NUM_STEPS, NUM_DEVICES = 8, 32, 5, 4
 PLAIN = {"batch_size": BATCH, "warmup_steps": 0, "schedule": "constant"}
 CASES = {
     "small": (
-        Siamese(extractor="small"),
+        partial(siamese, Siamese(extractor="small"), size=SIZE),
         Training(optimiser="sgd", learning_rate=0.1, clip_norm=0.0, **PLAIN),
     ),
     "report": (
-        Siamese(extractor="report", width=0.1),
+        partial(siamese, Siamese(extractor="report", width=0.1), size=SIZE),
+        Training(optimiser="sgd", learning_rate=0.1, clip_norm=0.1, **PLAIN),
+    ),
+    "deep": (
+        partial(
+            classifier,
+            Classifier(network="deep", width=0.25),
+            size=SIZE,
+            num_devices=NUM_DEVICES,
+            is_residual=True,
+        ),
         Training(optimiser="sgd", learning_rate=0.1, clip_norm=0.1, **PLAIN),
     ),
 }
@@ -40,19 +53,33 @@ def pairs(num_pairs: int = BATCH, *, size: int = SIZE, seed: int = 1) -> Sums:
     return Sums(sums=sums.astype(np.int16), counts=counts, labels=labels, step=0.125)
 
 
+def patches(num_patches: int = BATCH, *, seed: int = 1) -> Patches:
+    """Return patches of noise, each with a little of its device's."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(num_patches) % NUM_DEVICES).astype(np.int32)
+    own = rng.integers(-20, 21, (NUM_DEVICES, SIZE, SIZE, 3))
+    samples = own[labels] + rng.integers(-60, 61, (num_patches, SIZE, SIZE, 3))
+    return Patches(samples=samples.astype(np.int8), labels=labels, step=0.125)
+
+
+def batch(case: str) -> Share:
+    """Return what a case learns from."""
+    return patches() if case == "deep" else pairs()
+
+
 def learner(case: str, strategy: object = None) -> Learner:
     """Return an untrained network of a case."""
-    network, training = CASES[case]
-    return Learner(partial(siamese, network, size=SIZE), training, seed=1, strategy=strategy)
+    build, training = CASES[case]
+    return Learner(build, training, seed=1, strategy=strategy)
 
 
-def followed(of: Learner) -> dict[str, list[float]]:
+def followed(of: Learner, case: str) -> dict[str, list[float]]:
     """Return the losses of some steps on one batch, dealt to all replicas, and how they end."""
-    share = BATCH // of.num_replicas
-    parts = [pairs().some(slice(i * share, (i + 1) * share)) for i in range(of.num_replicas)]
+    share, whole = BATCH // of.num_replicas, batch(case)
+    parts = [whole.some(slice(i * share, (i + 1) * share)) for i in range(of.num_replicas)]
     losses = [of.step(parts) for _ in range(NUM_STEPS)]
     state = [float(np.linalg.norm(variable)) for variable in of.optimiser.variables]
-    return {"losses": losses, "logits": of.scores(pairs()).tolist(), "state": state}
+    return {"losses": losses, "logits": of.outputs(whole).ravel().tolist(), "state": state}
 
 
 def main() -> None:
@@ -64,7 +91,7 @@ def main() -> None:
     tf.config.set_logical_device_configuration(processor, halves)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     learners = {case: learner(case, strategy) for case in CASES}
-    told: dict[str, object] = {case: followed(of) for case, of in learners.items()}
+    told: dict[str, object] = {case: followed(of, case) for case, of in learners.items()}
     any_one = learners["small"]
     told["num_replicas"] = any_one.num_replicas
     told["added"] = any_one.added(VALUES).tolist()

@@ -1,13 +1,14 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camid.batches import TRAINING, VALIDATION, Batches, check_batches, joined, share_of
+from camid.batches import TRAINING, ListedPairs, PairBatches, check_batches, joined, share_of
 from camid.candidates import candidates
 from camid.chunk_files import chunk_name
-from camid.config import Config, Pairs, Splits, Training
+from camid.config import Comparisons, Config, Pairs, Splits, Training
 from camid.folder import Folder
 from camid.pairs import drawn, side_sums
 from camid.row_groups import RowGroups
@@ -36,7 +37,21 @@ def split(store):
 @pytest.fixture(scope="module")
 def batches(store):
     with RowGroups(store) as row_groups:
-        yield Batches.training(CONFIG, candidates(store, store.images()), row_groups)
+        yield pair_batches(candidates(store, store.images()), row_groups)
+
+
+def pair_batches(found, row_groups):
+    return PairBatches(candidates=found, row_groups=row_groups, config=CONFIG)
+
+
+def pair_list(batches, **changes):
+    """Return what validates of the same candidates, with sections of the configuration changed."""
+    config = replace(CONFIG, comparisons=Comparisons(crop_size=16, num_images=(3, 2)))
+    return ListedPairs(
+        candidates=batches.candidates,
+        row_groups=batches.row_groups,
+        config=replace(config, **changes),
+    )
 
 
 def contents(sums):
@@ -91,10 +106,44 @@ def test_a_micro_batch_is_drawn_with_its_purpose_and_number(batches, step):
 
 
 def test_what_validates_is_drawn_apart_from_what_trains(batches):
-    validation = replace(batches, purpose=VALIDATION)
-    steps = [(of, step) for of in (batches, validation) for step in range(6)]
-    every = [of.share(step, [n]).sums for of, step in steps for n in range(NUM_PARTS)]
-    assert len({sums.tobytes() for sums in every}) == len(steps) * NUM_PARTS
+    same = replace(CONFIG.pairs, num_images=(3, 2))
+    trains = replace(batches, config=replace(CONFIG, pairs=same))
+    listed = pair_list(batches)
+    every = [trains.share(step, [n]).sums for step in range(6) for n in range(NUM_PARTS)]
+    every += [listed.part(number).sums for number in range(6)]
+    assert len({sums.tobytes() for sums in every}) == len(every)
+
+
+def test_what_validates_is_the_same_however_a_network_is_trained(batches):
+    listed = pair_list(batches)
+    other = pair_list(
+        batches,
+        pairs=Pairs(
+            crop_size=16,
+            num_images=((1, 8), 1),
+            negatives="any-position",
+            same_model=1,
+            per_row_group=1,
+        ),
+        training=Training(batch_size=6, micro_batches=3),
+    )
+    for number in (0, 1, 7):
+        assert contents(listed.part(number)) == contents(other.part(number))
+        assert set(listed.part(number).counts.flat) == {3, 2}
+
+
+def test_windows_of_smaller_crops_fill_the_crops_that_are_judged(batches):
+    wide = Comparisons(crop_size=32, num_images=(3, 2))
+    whole = pair_list(batches, comparisons=wide, pairs=Pairs(crop_size=32))
+    small = pair_list(batches, comparisons=wide, pairs=Pairs(crop_size=16))
+    one, four = whole.part(2), small.part(2)
+    assert len(small.parts) == len(whole.parts)
+    assert len(four.labels) == 4 * len(one.labels)
+    quarters = four.sums.reshape(-1, 2, 2, *four.sums.shape[1:])  # pair, row, column, side …
+    rows = np.concatenate([quarters[:, :, 0], quarters[:, :, 1]], axis=-2)
+    np.testing.assert_array_equal(np.concatenate([rows[:, 0], rows[:, 1]], axis=-3), one.sums)
+    with pytest.raises(ValueError, match="crop_size = 24: networks are judged on crops of 32 px"):
+        pair_list(batches, comparisons=wide, pairs=Pairs(crop_size=24)).windows  # noqa: B018
 
 
 @given(st.integers(0, PART * NUM_PARTS))
@@ -133,8 +182,7 @@ def test_a_batch_of_a_part_of_a_split_is_read_without_the_others_files(
     with RowGroups(store) as whole, RowGroups(alone) as row_groups:
         for step in range(10):
             expected, found = (
-                Batches.training(CONFIG, own, of).share(step, range(NUM_PARTS))
-                for of in (whole, row_groups)
+                pair_batches(own, of).share(step, range(NUM_PARTS)) for of in (whole, row_groups)
             )
             assert contents(found) == contents(expected)
 
@@ -148,14 +196,18 @@ def test_a_batch_that_can_be_parted_passes(micro_batches, pairs, data):
             batch_size=batch_size,
             micro_batches=micro_batches,
             num_workers=num_workers,
-            validation_pairs=batch_size,
-        )
+        ),
+        multiple=2,
     )
 
 
-def test_every_worker_validates_something():
-    with pytest.raises(ValueError, match="only 2 parts for 4 workers; raise it"):
-        check_batches(Training(num_workers=4, validation_pairs=16))
+@pytest.mark.parametrize("count", [1, PART, 3 * PART - 1, 5 * PART])
+def test_a_list_s_parts_are_all_of_it_and_every_part_is_of_its_length(batches, count):
+    training = replace(CONFIG.training, validation_pairs=count)
+    listed = pair_list(batches, training=training)
+    assert [n for part in listed.parts for n in part] == list(range(count))
+    for number, part in enumerate(listed.parts):
+        assert len(listed.part(number).labels) == len(part)
 
 
 @pytest.mark.parametrize(
@@ -173,4 +225,4 @@ def test_every_worker_validates_something():
 )
 def test_a_batch_that_gives_some_worker_no_part_is_refused(training, sentence):
     with pytest.raises(ValueError, match=sentence):
-        check_batches(Training(**training))
+        check_batches(Training(**training), multiple=2)

@@ -64,9 +64,10 @@ def test_every_field_has_a_default_and_a_plain_value():
     def leaves(section):
         for field in fields(section):
             value = getattr(section, field.name)
-            yield from leaves(value) if is_dataclass(value) else [value]
+            yield from leaves(value) if is_dataclass(value) else [(field.name, type(value))]
 
-    assert {type(leaf) for leaf in leaves(Config())} <= {int, float, str, bool, tuple}
+    plain = {int, float, str, bool, tuple}
+    assert {name for name, kind in leaves(Config()) if kind not in plain} == {"space"}
 
 
 @pytest.mark.parametrize(

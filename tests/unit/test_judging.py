@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from camid.comparisons import Comparison, ComparisonList, Crop, ListedSide
-from camid.judging import images_a_side, judged_rows, labelled, scores_by_kind
+from camid.judging import images_a_side, judged_rows
 from camid.metrics import equal_error_rate, recognition_rate, roc_auc, single_threshold
 from camid.study import study_figures
 
@@ -118,23 +118,6 @@ def test_what_the_study_states_stands_where_all_negatives_count(listed, scores):
     others = [row for key, row in rows.items() if key != ("lukas", "all")]
     assert others
     assert not any(name.startswith("study") for row in others for name in row)
-
-
-def test_scores_by_kind_are_those_that_are_judged(listed, scores):
-    few_and_many = {method: np.hstack([values - 9, values]) for method, values in scores.items()}
-    few_and_many["worse"][0] = np.nan
-    rows, _ = judged_rows(listed, few_and_many, num_crops=(1, 4), **STATED)
-    for method, kinds in scores_by_kind(listed, few_and_many).items():
-        assert list(kinds) == ["same device", "other model", "same model"]
-        labels, values = labelled(kinds)
-        (row,) = [
-            row
-            for row in rows
-            if (row["method"], row["num_crops"], row["negatives"]) == (method, 4, "all")
-        ]
-        assert row["eer"] == pytest.approx(equal_error_rate(labels, values))
-        assert (labels.sum(), (1 - labels).sum()) == (row["num_positives"], row["num_negatives"])
-        assert len(kinds["same model"]) == NUM_DEVICES * NUM_QUERIES
 
 
 def test_a_difference_has_a_verdict_with_its_interval(listed, scores):

@@ -1,18 +1,20 @@
 """A trained network as a method, held against its logits on averages made one pair at a time."""
 
+from dataclasses import replace
 from functools import reduce
 
 import keras
 import numpy as np
 import pytest
 
-from camid.comparisons import ComparisonList
-from camid.config import Comparisons, Siamese, Strips
+from camid.comparisons import Crop
+from camid.config import Classifier, Comparisons, Siamese, Strips
 from camid.drawn_lists import drawn_list
 from camid.evidence import Evidence, scores
 from camid.folder import Folder
 from camid.methods import METHODS, chosen_methods, networks
-from camid.methods.networks import network_method, network_name
+from camid.methods.networks import network_method, network_name, network_samples
+from camid.models.classifier import classifier
 from camid.models.files import network_bytes
 from camid.models.siamese import siamese
 from camid.row_groups import RowGroups
@@ -136,31 +138,32 @@ def test_a_network_is_not_read_before_it_scores(store, listed, tmp_path):
         gathered(listed, store, f"{tmp_path}/absent.keras")
 
 
-def test_crops_of_another_size_are_refused(store, listed, written):
+def test_crops_that_a_network_s_own_do_not_fill_are_refused(store, listed, written):
     address = written(built(size=24))
     sentence = (
-        "the network is for crops of 24 px, and the comparison list has 16; "
-        "set comparisons.crop_size=24"
+        "the network is for crops of 24 px, and the comparison list has 16, which they do not "
+        "fill; set comparisons.crop_size=24"
     )
     with pytest.raises(ValueError, match=sentence):
         gathered(listed, store, address)
 
 
-def test_whole_strips_are_scored_by_a_network_of_their_size(store, listed, written):
-    pairs = tuple(
-        type(pair)(
-            first=pair.first, second=pair.second, label=pair.label, level=pair.level, crops=()
-        )
-        for pair in listed.comparisons
-    )
-    whole = ComparisonList(
-        seed=1, crop_size=0, strip_size=SIZE, sides=listed.sides, comparisons=pairs
-    )
-    with pytest.raises(ValueError, match="for crops of 16 px, and the comparison list has 32"):
-        gathered(whole, store, written(built(), "of crops.keras"), num_crops=())
-    found = gathered(whole, store, written(built(size=SIZE), "of strips.keras"), num_crops=())
-    assert found.shape == (len(pairs), 1)
-    assert np.isfinite(found).all()
+def with_windows(listed, corners, size):
+    """Return a list of windows of a size, at these corners of all strips that a list looks at."""
+    strips = [dict.fromkeys(crop[:2] for crop in pair.crops) for pair in listed.comparisons]
+    pairs = [
+        replace(pair, crops=tuple(Crop(*place, *corner) for place in places for corner in corners))
+        for pair, places in zip(listed.comparisons, strips, strict=True)
+    ]
+    return replace(listed, crop_size=size, comparisons=tuple(pairs))
+
+
+def test_larger_crops_get_the_mean_of_the_windows_that_fill_them(store, listed, written):
+    network = built()
+    whole = with_windows(listed, [(0, 0)], SIZE)
+    quarters = with_windows(listed, [(y, x) for y in (0, CROP) for x in (0, CROP)], CROP)
+    found = gathered(whole, store, written(network), num_crops=(1,))
+    np.testing.assert_allclose(found, plain(store, quarters, network, (4,)), atol=1e-4)
 
 
 def test_a_network_of_anything_else_is_refused(store, listed, written):
@@ -180,7 +183,13 @@ def test_a_network_of_anything_else_is_refused(store, listed, written):
 )
 def test_a_network_is_called_as_its_file(address, name):
     assert network_name(address) == name
-    assert list(chosen_methods([], [address])) == [name]
+
+
+def test_a_network_is_a_method_of_its_name():
+    assert list(chosen_methods([], ["siamese.keras", "/results/my first.keras"])) == [
+        "siamese",
+        "my first",
+    ]
 
 
 @pytest.mark.parametrize("address", ["network.h5", "runs/3", ".keras", "runs/.keras", "keras", ""])
@@ -214,3 +223,67 @@ def test_an_unknown_method_is_refused_with_those_that_there_are():
     sentence = "^no method 'luka'; there are lukas, li, .*classical, or all$"
     with pytest.raises(ValueError, match=sentence):
         chosen_methods(["lukas", "luka"], ["a.keras"])
+
+
+def classifier_of_noise(seed=1):
+    keras.utils.set_random_seed(seed)
+    settings = Classifier(network="freire2019", width=0.1)
+    return classifier(settings, size=8, num_devices=3, is_residual=True)
+
+
+def plain_cosines(store, listed, network):
+    """Return the mean cosine of each comparison's crops, an image and a patch at a time."""
+    embedding = keras.Model(network.input, network.get_layer("embedding").output)
+    of = {image.sha256: image for image in store.images()}
+    found = []
+    for pair in listed.comparisons:
+        cosines = []
+        for crop in pair.crops:
+            starts = [range(-(-at // 8) * 8, at + CROP - 7, 8) for at in (crop.y, crop.x)]
+            means = []
+            for side in (pair.first, pair.second):
+                patches = [
+                    strip(of[name], crop[:2])[y : y + 8, x : x + 8] * np.float32(0.125)
+                    for name in listed.sides[side].images
+                    for y in starts[0]
+                    for x in starts[1]
+                ]
+                means.append(np.asarray(embedding(np.stack(patches))).mean(axis=0))
+            norms = np.linalg.norm(means[0]) * np.linalg.norm(means[1])
+            cosines.append(means[0] @ means[1] / norms)
+        found.append(np.mean(cosines))
+    return np.array(found)
+
+
+def test_a_classifier_compares_by_the_cosine_of_its_embedding(store, listed, written):
+    network = classifier_of_noise()
+    found = gathered(listed, store, written(network))
+    np.testing.assert_allclose(found[:, -1], plain_cosines(store, listed, network), rtol=1e-4)
+    assert (np.abs(found) <= 1).all()
+
+
+def test_a_classifier_of_larger_patches_than_the_crops_is_refused(store, listed, written):
+    keras.utils.set_random_seed(1)
+    large = classifier(Classifier(width=0.1), size=24, num_devices=3, is_residual=True)
+    with pytest.raises(ValueError, match="takes patches of 24 px, and crops of 16 px hold none"):
+        gathered(listed, store, written(large))
+    larger = classifier(Classifier(width=0.1), size=48, num_devices=3, is_residual=True)
+    with pytest.raises(ValueError, match="takes patches of 48 px, and the store has strips of 32"):
+        gathered(listed, store, written(larger, "larger.keras"))
+
+
+def test_what_a_classifier_s_patches_are_of_is_known_from_its_file(written):
+    keras.utils.set_random_seed(1)
+    pixels = classifier(Classifier(width=0.1), size=32, num_devices=3, is_residual=False)
+    assert network_samples(written(pixels, "pixels.keras")) == "uint8"
+    assert network_samples(written(classifier_of_noise(), "residuals.keras")) == "int8"
+    assert network_samples(written(built(), "pairs.keras")) is None
+    assert network_samples("/absent.keras") is None
+
+
+def test_a_damaged_file_is_no_classifier_and_is_named_when_it_scores(store, listed, tmp_path):
+    (tmp_path / "half.keras").write_bytes(network_bytes(classifier_of_noise())[:500])
+    address = f"{tmp_path}/half.keras"
+    assert network_samples(address) is None
+    with pytest.raises(ValueError, match="half.keras: not a network, or damaged"):
+        gathered(listed, store, address)

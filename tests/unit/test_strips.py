@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camid.strips import assembled, cut, intensity, positions
+from camid.strips import assembled, cut, intensity, origin, positions
 
 
 @given(st.integers(0, 400), st.integers(0, 400), st.sampled_from([32, 64, 96]))
@@ -19,14 +19,28 @@ def test_grid_strips_cover_from_the_top_left_without_overlap(height, width, size
 
 @given(st.integers(64, 400), st.integers(64, 400))
 def test_the_centre_strip_keeps_the_phase_of_the_colour_filter(height, width):
-    ((top, left),) = positions(height, width, size=64, layout="centre")
+    assert positions(height, width, size=64, layout="centre") == [(0, 0)]
+    top, left = origin(height, width, size=64, layout="centre")
     assert top % 2 == left % 2 == 0
     assert 0 <= height - 64 - 2 * top < 4
     assert 0 <= width - 64 - 2 * left < 4
 
 
-def test_a_small_image_has_no_strip():
-    assert positions(63, 100, size=64) == positions(63, 100, size=64, layout="centre") == []
+@given(st.integers(64, 400), st.integers(64, 400), st.sampled_from(["grid", "centre"]))
+def test_of_an_image_that_is_resized_all_is_one_strip(height, width, layout):
+    geometry = {"size": 64, "layout": layout, "prepare": "resize"}
+    assert positions(height, width, **geometry) == [origin(height, width, **geometry)] == [(0, 0)]
+
+
+@pytest.mark.parametrize(
+    "geometry", [{}, {"layout": "centre"}, {"prepare": "resize"}], ids=["grid", "centre", "resize"]
+)
+def test_a_small_image_has_no_strip(geometry):
+    assert positions(63, 100, size=64, **geometry) == []
+    assert positions(100, 63, size=64, **geometry) == []
+
+
+def test_an_unknown_layout_is_named():
     with pytest.raises(ValueError, match="expected the layout 'grid' or 'centre', got 'hexagon'"):
         positions(100, 100, layout="hexagon")
 

@@ -77,7 +77,7 @@ def two_replicas():
 
 @pytest.mark.parametrize("case", CASES)
 def test_two_replicas_with_half_a_batch_each_learn_what_one_learns_of_the_whole(case, two_replicas):
-    found, alone = two_replicas[case], followed(learner(case))
+    found, alone = two_replicas[case], followed(learner(case), case)
     np.testing.assert_allclose(found["losses"], alone["losses"], rtol=1e-3)
     np.testing.assert_allclose(found["logits"], alone["logits"], rtol=1e-2, atol=1e-3)
     np.testing.assert_allclose(found["state"], alone["state"], rtol=1e-2, atol=1e-5)
@@ -106,10 +106,10 @@ def test_a_step_s_loss_is_the_share_s_cross_entropy_before_it_over_the_whole_bat
 def test_scores_are_the_logits_of_averages_and_change_nothing():
     one, batch = fresh(), pairs(5, size=SIZE)
     before = weights(one)
-    found = one.scores(batch)
+    found = one.outputs(batch)[:, 0]
     plain = np.asarray(one.model(batch.averages(), training=False))[:, 0]
     np.testing.assert_allclose(found, plain, rtol=1e-4)
-    np.testing.assert_allclose(one.scores(batch.some(slice(2, 4))), found[2:4], rtol=1e-4)
+    np.testing.assert_allclose(one.outputs(batch.some(slice(2, 4)))[:, 0], found[2:4], rtol=1e-4)
     assert found.dtype == np.float32
     for was, now in zip(before, weights(one), strict=True):
         np.testing.assert_array_equal(now, was)
@@ -229,7 +229,7 @@ def test_half_precision_learns_with_whole_weights_and_leaves_other_networks_whol
     losses = [one.step([batch]) for _ in range(20)]
     assert losses[-1] < losses[0] / 2
     assert {weight.dtype for weight in weights(one)} == {np.dtype(np.float32)}
-    assert one.scores(batch).dtype == np.float32
+    assert one.outputs(batch).dtype == np.float32
     distance = one.model.get_layer("distance")
     assert (
         distance.compute_dtype == one.model.get_layer("distance_scale").compute_dtype == "float32"
