@@ -164,7 +164,7 @@ def report_memory(place: Place, megapixels: int, few: int) -> None:
         with ray_of(2):
             preprocess(config, fresh=True)
             peaks.append(peak_of_workers() / 2**20)
-        planned = max(chunk.memory(config.strips) for chunk in chunks_of(catalogued(config)))
+        planned = chunks_of(catalogued(config)).memory(config.strips)
         shutil.rmtree(config.paths.store)
     print(
         f"{megapixels} megapixels: {few} photographs {peaks[0]:.0f} MiB a worker at most, "

@@ -10,13 +10,13 @@ from functools import partial
 
 import numpy as np
 
-from camid.candidates import chunk_grids
 from camid.comparisons import ComparisonList
 from camid.evidence import Evidence, Ledger, windows_at
 from camid.listed_sides import Key, Sides, check_strips, gathered_by
 from camid.methods.method import Array, Estimator, Method
 from camid.row_groups import RowGroups
 from camid.store import Store
+from camid.store_index import chunk_grids
 from camid.strips import Position, assembled
 
 MAX_SAMPLES = 2**26

@@ -1,6 +1,6 @@
 """A store in the making: whose it is, which chunks are there, and how it is finished."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,13 @@ from typing import Any
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from camid.chunk_files import ChunkFile, ImageFate, chunk_name
+from camid.chunk_files import ChunkFile, ImageFate
 from camid.chunking import UNREADABLE
 from camid.config import differences
 from camid.folder import Folder, in_threads
-from camid.plan import Chunk
-from camid.records import ImageRecord, manifest_table, rejected
+from camid.image_table import ImageTable
+from camid.plan import Plan
+from camid.records import ImageRecord, chunk_name, rejected
 from camid.store import (
     DESCRIPTION,
     FILES,
@@ -26,8 +27,9 @@ from camid.store import (
     read_description,
     stray_files,
     write_description,
-    write_table,
+    write_tables,
 )
+from camid.store_index import Indexed, index_table, num_row_groups
 
 LOCK = ".lock"
 
@@ -120,15 +122,16 @@ def damaged_chunks(store: Folder) -> set[str]:
 
 
 def found_chunks(
-    store: Folder, chunks: Mapping[str, Chunk], *, facts: Mapping[str, Any]
-) -> dict[str, FoundChunk]:
-    """Return what is there of planned chunks: files that open whole."""
+    store: Folder, plan: Plan, *, facts: Mapping[str, Any]
+) -> Iterator[tuple[int, FoundChunk]]:
+    """Yield what is there of planned chunks, files that open whole, with their numbers."""
 
-    def found(name: str) -> FoundChunk | None:
+    def found(number: int) -> FoundChunk | None:
+        name = plan.names[number]
         try:
             with ChunkFile(store, name) as file:
                 fates = file.fates
-                is_planned = file.digest == chunks[name].digest and file.format == facts
+                is_planned = file.digest == plan[number].digest and file.format == facts
         except ValueError:
             return None  # half a file is made again
         modified = store.modified(name)
@@ -136,8 +139,10 @@ def found_chunks(
         return FoundChunk(fates=fates, modified=modified, is_current=current)
 
     present = set(store.files())
-    names = [name for name in chunks if name in present]
-    return {n: f for n, f in zip(names, in_threads(found, names), strict=True) if f}
+    numbers = [number for number, name in enumerate(plan.names) if name in present]
+    for number, one in zip(numbers, in_threads(found, numbers), strict=True):
+        if one:
+            yield number, one
 
 
 def begin(
@@ -163,7 +168,7 @@ def begin(
 
 def finish(
     store: Folder,
-    records: Sequence[ImageRecord],
+    records: Iterable[ImageRecord],
     names: Sequence[str],
     description: Mapping[str, Any],
 ) -> str:
@@ -174,32 +179,33 @@ def finish(
     """
     for name in stray_files(store, chunks=names):
         store.delete(name)
-    members = {chunk_name(r.device, r.chunk): r for r in records if r.chunk >= 0}
+    manifest = ImageTable.of(records).by_id()
+    chunks = manifest.counted("device", "chunk")
+    members = {chunk_name(device, number): (device, number) for device, number in chunks}
 
-    def read(name: str) -> tuple[str, pa.Table]:
+    def read(name: str) -> tuple[str, Indexed]:
         with ChunkFile(store, name) as file:
-            member = members[name]
-            return file.content, file.index(device=member.device, chunk=member.chunk)
+            return file.content, Indexed(*members[name], file.num_images, file.positions)
 
-    contents, indexes = zip(*in_threads(read, names), strict=True)
+    contents, indexed = zip(*in_threads(read, names), strict=True)
     digest = content_digest(dict(zip(names, contents, strict=True)))
-    manifest, index = manifest_table(records), pa.concat_tables(indexes)
+    index = index_table(indexed)
     if _has(store, digest, manifest, index):
         return digest
-    files = {MANIFEST: write_table(store, MANIFEST, manifest)}
-    files[INDEX] = write_table(store, INDEX, index)
-    counts = {"num_chunks": len(names), "num_row_groups": index.num_rows}
+    files = {MANIFEST: write_tables(store, MANIFEST, manifest.plain())}
+    files[INDEX] = write_tables(store, INDEX, [index])
+    counts = {"num_chunks": len(names), "num_row_groups": num_row_groups(index)}
     write_description(store, {**description, **counts, "files": files, "content_digest": digest})
     return digest
 
 
-def _has(store: Folder, digest: str, manifest: pa.Table, index: pa.Table) -> bool:
+def _has(store: Folder, digest: str, manifest: ImageTable, index: pa.Table) -> bool:
     """Return whether a store is finished with all of this."""
     if not is_finished(store):
         return False
     old = Store(store)
     try:
-        same = bool(old.manifest == manifest and old.index == index)
+        same = old.index.equals(index, check_metadata=True) and old.manifest.equals(manifest)
     except ValueError:
         return False  # damaged
     return same and old.digest == digest

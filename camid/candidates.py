@@ -5,18 +5,21 @@ negative pairs are made of the same four sides, and the devices' sides are of th
 images where they can be, so that only the sensor tells the labels apart.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import pyarrow as pa
 
+from camid.image_table import ImageTable
+from camid.kinship import siblings
 from camid.records import ImageRecord
 from camid.splits.images import device_models
 from camid.store import Store
+from camid.store_index import Grid, chunk_grids
 from camid.strips import Position
 
 T = TypeVar("T")
@@ -24,6 +27,8 @@ Rows = tuple[int, ...]
 Numbers = tuple[int, int]
 """Images of a first side and of a second."""
 
+MAX_HELD = 4096
+"""Devices whose chunks are held; a hundred bytes an image."""
 TRIES = 1000
 """Draws that may fail before there is said to be nothing to draw."""
 
@@ -37,9 +42,17 @@ class ChunkImages:
     kind: str
     shape: tuple[int, int, int]
     """Width, height and angle."""
-    images: Mapping[int, ImageRecord]
-    """By row: a chunk's images are in the order of their ids."""
-    row_groups: Mapping[Position, int]
+    rows: Rows
+    """Of the images in the chunk's row groups."""
+    images: ImageTable
+    """Their records, in this order."""
+    scenes: Sequence[str]
+    """Theirs."""
+    row_groups: Grid
+
+    def image(self, row: int) -> ImageRecord:
+        """Return the record of an image that may be drawn."""
+        return self.images[self.rows.index(row)]
 
     def shared(self, other: "ChunkImages") -> list[Position]:
         """Return the positions that both have, in order."""
@@ -56,7 +69,7 @@ class SideImages(NamedTuple):
 
     def sha256(self) -> tuple[str, ...]:
         """Return the images' digests."""
-        return tuple(self.chunk.images[row].sha256 for row in self.rows)
+        return tuple(self.chunk.image(row).sha256 for row in self.rows)
 
 
 class Quartet(NamedTuple):
@@ -74,12 +87,13 @@ class Quartet(NamedTuple):
 class Candidates:
     """Images that may be drawn, by device and chunk."""
 
+    images: ImageTable
     chunks: Mapping[str, tuple[ChunkImages, ...]]
 
     @property
     def num_images(self) -> int:
         """Images that may be drawn."""
-        return sum(len(chunk.images) for chunks in self.chunks.values() for chunk in chunks)
+        return len(self.images)
 
     @cached_property
     def devices(self) -> tuple[str, ...]:
@@ -89,8 +103,7 @@ class Candidates:
     @cached_property
     def models(self) -> dict[str, str]:
         """Make and model of each device, empty where it is not known."""
-        every = (chunk for chunks in self.chunks.values() for chunk in chunks)
-        return device_models(record for chunk in every for record in chunk.images.values())
+        return device_models(self.images)
 
     def quartet(
         self, rng: np.random.Generator, *, num_images: Numbers, same_model: float
@@ -108,8 +121,9 @@ class Candidates:
         for _ in range(TRIES if len(self.devices) > 1 else 0):
             device = _one(rng, self.devices)
             is_sibling = rng.random() < same_model
-            others = (is_sibling and self._siblings[device]) or self.devices
-            other = _one(rng, [name for name in others if name != device])
+            siblings = self._siblings.get(self.models[device], ()) if is_sibling else ()
+            others = siblings if len(siblings) > 1 else self.devices
+            other = _other(rng, others, device)
             mine = self._chunks(rng, device, num_images)
             theirs = mine and self._chunks(rng, other, num_images, like=mine)
             found = mine and theirs and _quartet(rng, mine, theirs, num_images)
@@ -132,25 +146,71 @@ class Candidates:
     ) -> tuple[ChunkImages, ChunkImages] | None:
         """Return chunks for both sides of a device, of the kinds of others if it has such."""
         num_first, num_second = num_images
-        firsts = [chunk for chunk in self.chunks[device] if len(chunk.images) >= num_first]
+        firsts = [chunk for chunk in self.chunks[device] if len(chunk.rows) >= num_first]
         if not firsts:
             return None
         first = _one(rng, _alike(firsts, like and like[0]))
         seconds = [
             chunk
             for chunk in self.chunks[device]
-            if chunk is not first and chunk.shape == first.shape and len(chunk.images) >= num_second
+            if chunk is not first and chunk.shape == first.shape and len(chunk.rows) >= num_second
         ]
         if seconds:
             return first, _one(rng, _alike(seconds, like and like[1]))
-        return (first, first) if len(first.images) >= num_first + num_second else None
+        return (first, first) if len(first.rows) >= num_first + num_second else None
 
     @cached_property
     def _siblings(self) -> dict[str, list[str]]:
-        return {
-            device: [d for d in self.devices if d != device and model and self.models[d] == model]
-            for device, model in self.models.items()
-        }
+        return siblings(self.models, self.devices)
+
+
+class _Chunks(Mapping[str, tuple[ChunkImages, ...]]):
+    """The chunks of each device, made when they are looked at; those looked at last are kept."""
+
+    def __init__(self, store: Store, images: ImageTable) -> None:
+        self._images = store.images()
+        self._grids = chunk_grids(store.index)
+        self._keys, order, ends = self._images.groups("device", "chunk")
+        rows = np.arange(len(order)) - np.repeat(ends[:-1], np.diff(ends))
+        is_wanted = self._images.among(images)[order]
+        self._order, self._rows = order[is_wanted], rows[is_wanted].astype(np.int32)
+        self._ends = np.concatenate([[0], np.cumsum(is_wanted)])[ends]
+        kept = np.diff(self._ends)
+        self._places: dict[str, list[int]] = defaultdict(list)
+        for place in np.flatnonzero(kept).tolist():
+            self._places[self._keys[place][0]].append(place)
+        self._made = lru_cache(MAX_HELD)(self._device)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __getitem__(self, device: str) -> tuple[ChunkImages, ...]:
+        return self._made(device)
+
+    def _device(self, device: str) -> tuple[ChunkImages, ...]:
+        if device not in self._places:
+            raise KeyError(device)
+        return tuple(map(self._chunk, self._places[device]))
+
+    def _chunk(self, place: int) -> ChunkImages:
+        device, chunk = self._keys[place]
+        part = slice(self._ends[place], self._ends[place + 1])
+        images = self._images.taken(self._order[part])
+        codes, scenes = images.texts("scene")
+        first = images[0]
+        return ChunkImages(
+            device=device,
+            chunk=chunk,
+            kind=first.kind,
+            shape=(first.width, first.height, first.angle),
+            rows=tuple(self._rows[part].tolist()),
+            images=images,
+            scenes=[scenes[code] for code in codes.tolist()],
+            row_groups=self._grids[device, chunk],
+        )
 
 
 def candidates(store: Store, images: Iterable[ImageRecord]) -> Candidates:
@@ -158,55 +218,8 @@ def candidates(store: Store, images: Iterable[ImageRecord]) -> Candidates:
 
     Of several copies of an image (equal sha256) one can be drawn.
     """
-    members: dict[tuple[str, int], list[ImageRecord]] = defaultdict(list)
-    for record in sorted(store.images(), key=lambda record: record.image_id):
-        members[record.device, record.chunk].append(record)
-    seen: set[str] = set()
-    wanted: set[str] = set()
-    for record in sorted(images, key=lambda record: record.image_id):
-        if record.sha256 not in seen:
-            wanted.add(record.image_id)
-        seen.add(record.sha256)
-    grids = chunk_grids(store.index)
-    chunks: dict[str, list[ChunkImages]] = defaultdict(list)
-    for device, chunk in sorted(members):
-        every = members[device, chunk]
-        kept = {row: record for row, record in enumerate(every) if record.image_id in wanted}
-        if kept:
-            first = every[0]
-            chunks[device].append(
-                ChunkImages(
-                    device=device,
-                    chunk=chunk,
-                    kind=first.kind,
-                    shape=(first.width, first.height, first.angle),
-                    images=kept,
-                    row_groups=grids[device, chunk],
-                )
-            )
-    return Candidates(chunks={device: tuple(found) for device, found in chunks.items()})
-
-
-def chunk_grids(index: pa.Table) -> dict[tuple[str, int], Mapping[Position, int]]:
-    """Return the row group of each position, for every chunk of an index; equal ones are shared."""
-    devices = index["device"].combine_chunks().dictionary_encode()
-    names = devices.dictionary.to_pylist()
-    codes = devices.indices.to_numpy()
-    numbers, groups, tops, lefts = (
-        index[name].to_numpy() for name in ("chunk", "row_group", "top", "left")
-    )
-    order = np.lexsort((groups, numbers, codes))
-    keys = np.stack([codes, numbers])[:, order]
-    starts = np.flatnonzero(np.r_[True, (keys[:, 1:] != keys[:, :-1]).any(axis=0)][: len(order)])
-    places = np.stack([tops, lefts, groups], axis=1)[order]
-    shared: dict[bytes, Mapping[Position, int]] = {}
-    found: dict[tuple[str, int], Mapping[Position, int]] = {}
-    for part, start in zip(np.split(places, starts[1:]), starts.tolist(), strict=True):
-        data = part.tobytes()
-        if data not in shared:
-            shared[data] = {(top, left): group for top, left, group in part.tolist()}
-        found[names[keys[0, start]], int(keys[1, start])] = shared[data]
-    return found
+    wanted = ImageTable.of(images).without_copies()
+    return Candidates(images=wanted, chunks=_Chunks(store, wanted))
 
 
 def _quartet(
@@ -216,17 +229,20 @@ def _quartet(
     num_images: Numbers,
 ) -> Quartet | None:
     """Return images of both sides of two devices, if there are enough without a shared scene."""
-    first = [
-        _drawn(rng, chunk, list(chunk.images), num_images[0]) for chunk in (mine[0], theirs[0])
-    ]
-    scenes = {side.chunk.images[row].scene for side in first for row in side.rows} - {""}
+    first = [_drawn(rng, chunk, chunk.rows, num_images[0]) for chunk in (mine[0], theirs[0])]
+    scenes = {
+        scene
+        for side in first
+        for row, scene in zip(side.chunk.rows, side.chunk.scenes, strict=True)
+        if scene and row in side.rows
+    }
     second = []
     for chunk, other in zip((mine[1], theirs[1]), first, strict=True):
         taken = set(other.rows) if other.chunk is chunk else set()
         free = [
             row
-            for row, image in chunk.images.items()
-            if row not in taken and image.scene not in scenes
+            for row, scene in zip(chunk.rows, chunk.scenes, strict=True)
+            if row not in taken and scene not in scenes
         ]
         if len(free) < num_images[1]:
             return None
@@ -244,6 +260,13 @@ def _drawn(
 def _alike(chunks: Sequence[ChunkImages], like: ChunkImages | None) -> Sequence[ChunkImages]:
     """Return the chunks with images of the kind of another's, or all if there are none."""
     return (like and [chunk for chunk in chunks if chunk.kind == like.kind]) or chunks
+
+
+def _other(rng: np.random.Generator, devices: Sequence[str], device: str) -> str:
+    """Return one of some devices that are in order, but not this one."""
+    place = bisect_left(devices, device)
+    number = int(rng.integers(len(devices) - 1))
+    return devices[number + (number >= place)]
 
 
 def _one(rng: np.random.Generator, of: Sequence[T]) -> T:

@@ -1,8 +1,8 @@
 """Photographs that are gone, or are no longer those that a store was made of."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 
 from camid.folder import Folder, in_threads
 from camid.records import ImageRecord
@@ -17,20 +17,19 @@ It may have been written while the chunk was made, and clocks of two machines di
 """
 
 
-def changes(
-    records: Sequence[ImageRecord], *, made: Mapping[str, int] | None = None
-) -> Iterator[str]:
+def changes(records: Iterable[ImageRecord], *, made: Iterable[int] | None = None) -> Iterator[str]:
     """Yield for each record ``""``, or what happened to its photograph since it was read.
 
     A photograph is hashed and compared with the record's ``sha256``; one that was last touched well
-    before ``made[image_id]``, nanoseconds since 1970, is taken for unchanged.
+    before it was ``made``, nanoseconds since 1970, is taken for unchanged.
     """
-    return in_threads(partial(_change, made=made or {}), records)
+    return in_threads(_change, zip(records, repeat(0) if made is None else made, strict=False))
 
 
-def _change(record: ImageRecord, *, made: Mapping[str, int]) -> str:
+def _change(read: tuple[ImageRecord, int]) -> str:
+    record, made = read
     folder, name = Folder.at(record.path)
-    latest = made.get(record.image_id, 0) - SLACK_SECONDS * 10**9
+    latest = made - SLACK_SECONDS * 10**9
     try:
         if latest > 0 and folder.changed(name) < latest:
             return ""

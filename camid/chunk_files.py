@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from camid.filesystems import answered
 from camid.folder import Folder
 from camid.pages import Offsets, page_offsets
-from camid.records import INDEX_SCHEMA, OK, device_name
+from camid.records import OK
 from camid.residuals import restored
 from camid.strips import INTENSITY_STEP, Position
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 CHANNELS = 3
 
 _FORMAT = b"camid.format"
@@ -107,11 +107,6 @@ class ImageFate:
     image_id: str
     sha256: str
     status: str
-
-
-def chunk_name(device: str, number: int) -> str:
-    """Return the name of a chunk's file below the store's folder."""
-    return f"{device_name(device)}/chunk-{number:05d}.parquet"
 
 
 def write_chunk(
@@ -256,27 +251,16 @@ class ChunkFile:
         self._stream.seek(every[-1] if every else size)
         with answered(self._address):
             indexes = self._stream.read()
-        num_images = sum(fate.status == OK for fate in self.fates)
         try:
             places = list(zip(starts, ends, strict=True))
-            return page_offsets(indexes, places, num_rows=num_images), len(indexes)
+            return page_offsets(indexes, places, num_rows=self.num_images), len(indexes)
         except ValueError as error:
             raise ValueError(f"{self._address}: {error}") from None
 
-    def index(self, *, device: str, chunk: int) -> pa.Table:
-        """Return a row for every row group, as ``camid.records.INDEX_SCHEMA`` has them."""
-        places = np.array(self._facts["positions"], np.int32).reshape(-1, 2)
-        count = len(places)
-        num_images = sum(fate.status == OK for fate in self.fates)
-        columns = [
-            pa.array([device] * count, pa.string()),
-            np.full(count, chunk, np.int32),
-            np.arange(count, dtype=np.int32),
-            places[:, 0],
-            places[:, 1],
-            np.full(count, num_images, np.int32),
-        ]
-        return pa.table(columns, schema=INDEX_SCHEMA)
+    @property
+    def num_images(self) -> int:
+        """Images whose strips the chunk holds."""
+        return sum(fate.status == OK for fate in self.fates)
 
     def is_intact(self) -> bool:
         """Return whether every byte of the file is as it was written, reading all of it.

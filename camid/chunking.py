@@ -6,14 +6,14 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.chunk_files import CHANNELS, ImageFate, SampleFormat, StripBatch, chunk_name, write_chunk
+from camid.chunk_files import CHANNELS, ImageFate, SampleFormat, StripBatch, write_chunk
 from camid.config import Config, Residual
 from camid.filters import report2021
 from camid.filters.lukas import checked_wavelet
 from camid.folder import Folder
 from camid.images import LUMA, pixels, resized
 from camid.plan import Chunk
-from camid.records import OK, ImageRecord, rejected
+from camid.records import OK, ImageRecord, chunk_name, rejected
 from camid.residuals import quantised, residual
 from camid.strips import INTENSITY_STEP, Position, cut, intensity, origin, positions
 

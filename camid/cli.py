@@ -9,15 +9,15 @@ from dataclasses import replace
 import click
 import pyarrow.compute as pc
 
-from camid.chunk_files import chunk_name
 from camid.commandline import one_sentence, print_facts, print_lines
 from camid.config import load_config
 from camid.folder import Folder, absolute
 from camid.plan import chunks_of
-from camid.records import OK, ImageRecord
+from camid.records import OK, ImageRecord, chunk_name
 from camid.runtime.session import home
 from camid.runtime.stream import tracked
 from camid.store import Store, open_store
+from camid.store_index import num_strips
 from camid.verify import Problem, problems, source_problems
 
 DAMAGED = 1
@@ -140,21 +140,21 @@ def info(uri: str) -> None:
     with one_sentence():
         found = open_store(uri)
         images = found.images()
-        names = {chunk_name(image.device, image.chunk) for image in images}
+        names = [chunk_name(device, number) for device, number in images.counted("device", "chunk")]
         shape = found.description["samples"]
-        rejected = found.manifest.num_rows - len(images)
-        sizes = Counter(f"{i.width}x{i.height}" for i in images)
+        rejected = len(found.manifest) - len(images)
+        sizes = Counter({f"{w}x{h}": n for (w, h), n in images.counted("width", "height").items()})
         print_facts(
             {
                 "store": found.folder.uri,
                 "photographs": found.description["settings"]["data"],
-                "devices": len({image.device for image in images}),
+                "devices": len(images.counted("device")),
                 "images": f"{len(images)} {OK}, {rejected} rejected (manifest.parquet says why)",
-                "kinds": ", ".join(f"{n} {k}" for k, n in Counter(i.kind for i in images).items()),
+                "kinds": ", ".join(f"{n} {k}" for (k,), n in images.counted("kind").items()),
                 "pixel sizes": ", ".join(f"{n} of {size}" for size, n in sizes.most_common(5)),
                 "chunks": found.description["num_chunks"],
                 "row groups": found.description["num_row_groups"],
-                "strips": sum(found.index["num_images"].to_pylist()),
+                "strips": num_strips(found.index),
                 "bytes": f"{sum(found.folder.size(name) for name in names):,}",
                 "samples": f"{shape['dtype']} {tuple(shape['shape'])}, step {shape['step']:g}",
                 "filter": ", ".join(f"{k}={v}" for k, v in shape["filter"].items()),
@@ -192,10 +192,8 @@ def verify(uri: str, sources: bool, mend: bool) -> None:
 
 def _changed_sources(found: Store) -> list[Problem]:
     """Return the chunks whose photographs are gone or changed, and name these."""
-    records = found.manifest.filter(pc.not_equal(found.manifest["sha256"], ""))
-    checks = tracked(
-        source_problems(found), description="photographs", unit="files", total=records.num_rows
-    )
+    read = pc.sum(pc.not_equal(found.manifest.column("sha256"), "")).as_py() or 0
+    checks = tracked(source_problems(found), description="photographs", unit="files", total=read)
     changed = [problem for problem in checks if problem]
     for problem in changed:
         click.echo(problem, err=True)

@@ -22,7 +22,7 @@ from camid.chunking import image_samples
 from camid.config import Config, Simulate
 from camid.folder import Folder
 from camid.images import LUMA, header, pixels, resized
-from camid.plan import Chunk, chunk_memory, images_per_chunk
+from camid.plan import Plan, chunk_memory, images_per_chunk
 from camid.records import ImageRecord, Kind
 from camid.simulate import phones
 from camid.strips import cut, intensity, positions
@@ -121,11 +121,10 @@ def bill(chunks: Iterable[ChunkShape], config: Config, costs: UnitCosts) -> Bill
     )
 
 
-def chunk_shapes(chunks: Iterable[Chunk]) -> Iterator[ChunkShape]:
+def chunk_shapes(plan: Plan) -> Iterator[ChunkShape]:
     """Yield the shapes of planned chunks."""
-    for chunk in chunks:
-        first = chunk.images[0]
-        yield ChunkShape(len(chunk.images), first.height, first.width)
+    for shape in plan.shapes.tolist():
+        yield ChunkShape(*shape)
 
 
 def equal_shapes(

@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from camid.comparisons import Comparison, ComparisonList, Crop, ListedSide
 from camid.config import Comparisons, Strips
+from camid.image_table import ImageTable
 from camid.kinship import kinship
 from camid.quartets import quartets
 from camid.records import ImageRecord
@@ -181,12 +183,13 @@ class _Windows:
         return every[is_cell], every[~is_cell]
 
 
-def _without_copies(images: Iterable[ImageRecord]) -> list[ImageRecord]:
+def _without_copies(images: Iterable[ImageRecord]) -> ImageTable:
     """Return images in the order of their ids, of copies the first."""
-    found: dict[str, ImageRecord] = {}
-    for record in sorted(images, key=lambda record: record.image_id):
-        found.setdefault(_sha256(record), record)
-    return list(found.values())
+    table = ImageTable.of(images)
+    unread = np.asarray(pc.equal(table.column("sha256"), ""))
+    for record in table.where(unread)[:1]:
+        _sha256(record)  # raises
+    return table.without_copies()
 
 
 def _side(images: Sequence[ImageRecord]) -> ListedSide:

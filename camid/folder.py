@@ -4,10 +4,11 @@ import errno
 import io
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote, unquote
@@ -31,11 +32,12 @@ NUM_THREADS = 8
 BATCH = 1024
 
 
-def in_threads(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Yield ``work`` of every item, in order; threads wait for storage together."""
+    todo = iter(items)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        for start in range(0, len(items), BATCH):
-            yield from pool.map(work, items[start : start + BATCH])
+        while some := list(islice(todo, BATCH)):
+            yield from pool.map(work, some)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Kinship: whether two devices are of one model or make, as most of their images state it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from camid.image_table import ImageTable
 from camid.records import ImageRecord
-from camid.splits.images import device_models, majority
+from camid.splits.images import commonest, device_models
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -16,10 +17,6 @@ class Kinship:
     """Make and model of each device."""
     makes: Mapping[str, str]
     """In lower case."""
-
-    def siblings(self, device: str, others: Iterable[str]) -> list[str]:
-        """Return those of some devices that are known to be of a device's model."""
-        return [other for other in others if self.level(device, other) == "same-model"]
 
     def level(self, one: str, other: str) -> str:
         """Return what two devices share, one of :data:`camid.comparisons.LEVELS`."""
@@ -34,10 +31,19 @@ class Kinship:
 
 def kinship(images: Iterable[ImageRecord]) -> Kinship:
     """Return what is known of the devices of some images."""
-    records = list(images)
-    stated: dict[str, list[str]] = defaultdict(list)
-    for record in records:
-        if make := record.make.strip():
-            stated[record.device].append(make.lower())
-    models = device_models(records)
-    return Kinship(models=models, makes={d: majority(stated[d] or [""]) for d in models})
+    table = ImageTable.of(images)
+    stated: dict[str, Counter[str]] = defaultdict(Counter)
+    for (device, make), count in table.counted("device", "make").items():
+        if name := make.strip():
+            stated[device][name.lower()] += count
+    models = device_models(table)
+    return Kinship(models=models, makes={d: commonest(stated[d] or {"": 1}) for d in models})
+
+
+def siblings(models: Mapping[str, str], devices: Iterable[str]) -> dict[str, list[str]]:
+    """Return those of some devices that are known to be of each model, in their order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for device in devices:
+        if models[device]:
+            found[models[device]].append(device)
+    return found

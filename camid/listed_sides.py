@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.candidates import chunk_grids
 from camid.comparisons import ComparisonList
 from camid.methods.method import Array, Estimator, Gathered, Method
 from camid.row_groups import Address, RowGroups, Strip, Wanted
 from camid.store import Store
+from camid.store_index import chunk_grids
 from camid.strips import Position
 
 

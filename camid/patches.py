@@ -114,7 +114,7 @@ class LabelledImages:
         for device in self.devices:
             kinds: dict[str, list[tuple[ChunkImages, int]]] = defaultdict(list)
             for chunk in candidates.chunks[device]:
-                kinds[chunk.kind] += [(chunk, row) for row in chunk.images]
+                kinds[chunk.kind] += [(chunk, row) for row in chunk.rows]
             self.by_kind.append([kinds[kind] for kind in sorted(kinds)])
 
     def listed(self, *, count: int, seed: int) -> list[tuple[ChunkImages, int, int]]:

@@ -3,19 +3,26 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from camid.config import Chunks, Strips
-from camid.records import OK, ImageRecord
+from camid.image_table import ImageTable
+from camid.records import OK, ImageRecord, chunk_name
 from camid.strips import positions
 
 BYTES_PER_SAMPLE = 7
 """Of an image in work: a byte of pixels, four of residual, two quantised, of each colour."""
 BYTES_PER_WORKER = 350 * 2**20
 """Of a worker process before it has an image, libraries included."""
+
+GROUPED = ("device", "kind", "width", "height", "orientation", "angle")
+"""What all images of a chunk have in common."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +32,6 @@ class Chunk:
     device: str
     number: int
     images: tuple[ImageRecord, ...]
-
-    def memory(self, strips: Strips) -> int:
-        """Return the memory, bytes, of a worker that makes the chunk."""
-        first = self.images[0]
-        return chunk_memory(len(self.images), first.height, first.width, strips=strips)
 
     @property
     def digest(self) -> str:
@@ -41,46 +43,78 @@ class Chunk:
 
 
 def planned(
-    records: Sequence[ImageRecord], *, strips: Strips, chunks: Chunks, seed: int
-) -> list[ImageRecord]:
+    records: Iterable[ImageRecord], *, strips: Strips, chunks: Chunks, seed: int
+) -> ImageTable:
     """Return the records with the chunk of every image that is ``ok``, −1 for all others.
 
     Images are grouped by device, kind, pixel size, orientation and angle, put in a seeded order
     and dealt to chunks. A group's order depends on the seed and on its own images alone.
     """
-    groups: dict[tuple[str, str, int, int, int, int], list[ImageRecord]] = defaultdict(list)
-    for record in records:
-        if record.status == OK:
-            size = (record.width, record.height, record.orientation, record.angle)
-            groups[record.device, record.kind, *size].append(record)
-    chunk_of: dict[str, int] = {}
+    images = ImageTable.of(records)
+    ordered = images.by_id()
+    is_kept = ordered.has("status", lambda status: status == OK)
+    groups = ordered.where(is_kept).groups(*GROUPED)
+    dealt = np.empty(len(groups.order), np.int32)
     next_number: dict[str, int] = defaultdict(int)
-    for key in sorted(groups):
+    for number, key in enumerate(groups.keys):
         device, _, width, height, _, _ = key
-        ordered = sorted(groups[key], key=lambda record: record.image_id)
+        members = groups.rows(number)
         rng = np.random.default_rng([seed, int(_digest(key)[:16], 16)])
-        order = rng.permutation(len(ordered))
         share = images_per_chunk(height, width, strips=strips, chunks=chunks)
-        for rank, index in enumerate(order):
-            chunk_of[ordered[index].image_id] = next_number[device] + rank // share
-        next_number[device] += -(-len(ordered) // share)
-    return [replace(record, chunk=chunk_of.get(record.image_id, -1)) for record in records]
+        dealt[rng.permutation(members)] = next_number[device] + np.arange(len(members)) // share
+        next_number[device] += -(-len(members) // share)
+    chunk = np.full(len(images), -1, np.int32)
+    chunk[is_kept] = dealt
+    return images.replaced(chunk=chunk[images.ranks()])
 
 
-def chunks_of(records: Sequence[ImageRecord]) -> list[Chunk]:
+class Plan(Sequence[Chunk]):
+    """The chunks of planned records, by device and number; each is made when it is looked at."""
+
+    def __init__(self, records: ImageTable) -> None:
+        """Sort the records to their chunks."""
+        self.records = records
+        by_id = np.argsort(records.ranks())
+        kept = by_id[records.numbers("chunk")[by_id] >= 0]
+        groups = records.taken(kept).groups("device", "chunk")
+        self._keys, self._order, self._ends = groups.keys, kept[groups.order], groups.ends
+        first = records.taken(self._order[self._ends[:-1]])
+        sizes = (np.diff(self._ends), first.numbers("height"), first.numbers("width"))
+        self.shapes: NDArray[np.int64] = np.stack(sizes, axis=1).astype(np.int64)
+        """Images of each chunk, and their height and width: ``(chunk, 3)``."""
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @overload
+    def __getitem__(self, at: int) -> Chunk: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Chunk]: ...
+    def __getitem__(self, at: int | slice) -> Chunk | Sequence[Chunk]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(len(self))[at]]
+        device, number = self._keys[at]
+        images = tuple(self.records.taken(self.rows(range(len(self))[at])))
+        return Chunk(device=device, number=number, images=images)
+
+    def rows(self, at: int) -> NDArray[np.int64]:
+        """Return the places of a chunk's images among the records, in the order of their ids."""
+        return self._order[self._ends[at] : self._ends[at + 1]]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The chunks' files, in order."""
+        return [chunk_name(device, number) for device, number in self._keys]
+
+    def memory(self, strips: Strips) -> int:
+        """Return the memory, bytes, of the worker that makes the largest chunk."""
+        shapes = np.unique(self.shapes, axis=0).tolist()
+        return max(chunk_memory(*shape, strips=strips) for shape in shapes)
+
+
+def chunks_of(records: Iterable[ImageRecord]) -> Plan:
     """Return the chunks that planned records make, by device and number, images by id."""
-    members: dict[tuple[str, int], list[ImageRecord]] = defaultdict(list)
-    for record in records:
-        if record.chunk >= 0:
-            members[record.device, record.chunk].append(record)
-    return [
-        Chunk(
-            device=device,
-            number=number,
-            images=tuple(sorted(members[device, number], key=lambda record: record.image_id)),
-        )
-        for device, number in sorted(members)
-    ]
+    return Plan(ImageTable.of(records))
 
 
 def images_per_chunk(height: int, width: int, *, strips: Strips, chunks: Chunks) -> int:
@@ -98,7 +132,7 @@ def chunk_memory(num_images: int, height: int, width: int, *, strips: Strips) ->
     return samples + BYTES_PER_SAMPLE * 3 * height * width + BYTES_PER_WORKER
 
 
-def plan_digest(chunks: Sequence[Chunk]) -> str:
+def plan_digest(chunks: Iterable[Chunk]) -> str:
     """Return the digest that stores share whose chunks hold the same images."""
     return _digest([chunk.digest for chunk in chunks])
 

@@ -5,15 +5,16 @@ negatives are made of the same sides, so that only the sensor tells the labels a
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from camid.config import Comparisons, Strips
-from camid.kinship import Kinship
+from camid.image_table import ImageTable
+from camid.kinship import Kinship, siblings
 from camid.records import ImageRecord
 from camid.strips import Position, positions
 
@@ -52,11 +53,14 @@ class Quartets:
         """The devices that can be drawn."""
         return tuple(self.options)
 
+    def siblings(self, device: str) -> list[str]:
+        """Return other such devices that are known to be of a device's model."""
+        alike = self._alike.get(self.kinship.models[device], ())
+        return [other for other in alike if other != device]
+
     @cached_property
-    def siblings(self) -> dict[str, list[str]]:
-        """Other such devices of the same model, of each device that has any."""
-        found = {one: self.kinship.siblings(one, self.devices) for one in self.devices}
-        return {device: siblings for device, siblings in found.items() if siblings}
+    def _alike(self) -> dict[str, list[str]]:
+        return siblings(self.kinship.models, self.devices)
 
     def drawn(self, rng: np.random.Generator) -> Quartet:
         """Return a quartet of different images, and no scene on a first side and on a second.
@@ -87,9 +91,10 @@ class Quartets:
     def _devices(self, rng: np.random.Generator) -> tuple[str, str]:
         device = _one(rng, self.devices)
         is_sibling = rng.random() < self.settings.same_model
-        if is_sibling and device in self.siblings:
-            return device, _one(rng, self.siblings[device])
-        near = {device, *self.siblings.get(device, ())}
+        siblings = self.siblings(device)
+        if is_sibling and siblings:
+            return device, _one(rng, siblings)
+        near = {device, *siblings}
         far = [other for other in self.devices if other not in near]
         return device, _one(rng, far or [other for other in self.devices if other != device])
 
@@ -111,7 +116,7 @@ class Quartets:
 
 
 def quartets(
-    records: Sequence[ImageRecord], *, kinship: Kinship, settings: Comparisons, strips: Strips
+    records: ImageTable, *, kinship: Kinship, settings: Comparisons, strips: Strips
 ) -> Quartets:
     """Return what can be drawn of images, which are in order and have no copies.
 
@@ -120,12 +125,14 @@ def quartets(
     ValueError
         If fewer than two devices have enough images.
     """
-    groups: dict[str, dict[_Alike, list[ImageRecord]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        groups[record.device][_alike(record)].append(record)
+    found = records.groups("device", "kind", "width", "height", "angle")
+    groups: dict[str, dict[_Alike, ImageTable]] = defaultdict(dict)
+    for number, (device, kind, width, height, angle) in enumerate(found.keys):
+        alike = _Alike(kind, (width, height, angle))
+        groups[device][alike] = records.taken(found.rows(number))
+    grid = cache(lambda height, width: positions(height, width, **asdict(strips)))
     options = {
-        device: _options(alike, settings=settings, strips=strips)
-        for device, alike in sorted(groups.items())
+        device: _options(alike, settings=settings, grid=grid) for device, alike in groups.items()
     }
     options = {device: found for device, found in options.items() if found}
     if len(options) < 2:
@@ -151,33 +158,34 @@ class _Option(NamedTuple):
 
     first: Images
     second: Images
+    kinds: tuple[str, str]
+    """Of both."""
+    shape: tuple[int, int, int]
     positions: Sequence[Position]
 
     def likeness(self, other: "_Option") -> tuple[int, bool]:
         """Return how many sides have the kind of another's, and whether the shape is the same."""
-        mine, theirs = ([_alike(o.first[0]), _alike(o.second[0])] for o in (self, other))
-        kinds = sum(one.kind == its.kind for one, its in zip(mine, theirs, strict=True))
-        return kinds, mine[0].shape == theirs[0].shape
-
-
-def _alike(record: ImageRecord) -> _Alike:
-    return _Alike(record.kind, (record.width, record.height, record.angle))
+        kinds = sum(one == its for one, its in zip(self.kinds, other.kinds, strict=True))
+        return kinds, self.shape == other.shape
 
 
 def _options(
-    groups: Mapping[_Alike, Images], *, settings: Comparisons, strips: Strips
+    groups: Mapping[_Alike, Images],
+    *,
+    settings: Comparisons,
+    grid: Callable[[int, int], Sequence[Position]],
 ) -> list[_Option]:
     """Return the options of one device."""
     num_first, num_second = settings.num_images
     found = []
-    for one, first in sorted(groups.items()):
+    for one, first in groups.items():
         width, height, _ = one.shape
-        where = positions(height, width, **asdict(strips))
-        for other, second in sorted(groups.items()):
+        where = grid(height, width)
+        for other, second in groups.items():
             needed = num_second + (num_first if other == one else 0)
             enough = len(first) >= num_first and len(second) >= needed
             if where and enough and other.shape == one.shape:
-                found.append(_Option(first, second, where))
+                found.append(_Option(first, second, (one.kind, other.kind), one.shape, where))
     return found
 
 

@@ -23,12 +23,17 @@ def device_name(device: str) -> str:
     return f"device={name}"
 
 
+def chunk_name(device: str, number: int) -> str:
+    """Return the name of a chunk's file below the store's folder."""
+    return f"{device_name(device)}/chunk-{number:05d}.parquet"
+
+
 def rejected(reason: str) -> str:
     """Return the manifest status of a file that is left out for ``reason``."""
     return f"rejected: {' '.join(reason.split())}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ImageRecord:
     """One file that was found: a row of the manifest.
 
@@ -77,17 +82,6 @@ MANIFEST_SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("chunk", pa.int32()),
         ("status", pa.string()),
-    ]
-)
-
-INDEX_SCHEMA = pa.schema(
-    [
-        ("device", pa.string()),
-        ("chunk", pa.int32()),
-        ("row_group", pa.int32()),
-        ("top", pa.int32()),
-        ("left", pa.int32()),
-        ("num_images", pa.int32()),
     ]
 )
 

@@ -13,10 +13,11 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.chunk_files import ChunkFile, chunk_name
+from camid.chunk_files import ChunkFile
 from camid.filesystems import answered, filesystem_of
 from camid.folder import Folder
 from camid.pages import Offsets, page_value
+from camid.records import chunk_name
 from camid.store import Store
 from camid.strips import INTENSITY_STEP
 

@@ -1,24 +1,27 @@
 """The strip store: a folder of chunks' files, with a manifest, an index and a description.
 
-``manifest.parquet`` has a row for every file that was found, ``index.parquet`` one for every row
-group, and ``store.json`` says what made the store and what it contains.
+``manifest.parquet`` has a row for every file that was found, ``index.parquet`` one for every
+chunk, and ``store.json`` says what made the store and what it contains.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from camid.chunk_files import SCHEMA_VERSION, ChunkFile, chunk_name
+from camid.chunk_files import SCHEMA_VERSION, ChunkFile
 from camid.folder import TEMPORARY, Folder, absolute
-from camid.records import INDEX_SCHEMA, MANIFEST_SCHEMA, OK, ImageRecord
+from camid.image_table import ImageTable
+from camid.records import chunk_name
+from camid.store_index import read_index
+
+T = TypeVar("T")
 
 DESCRIPTION = "store.json"
 MANIFEST = "manifest.parquet"
@@ -47,46 +50,44 @@ class Store:
         return read_description(self.folder)
 
     @cached_property
-    def manifest(self) -> pa.Table:
-        """A row for every file that was found (``camid.records.MANIFEST_SCHEMA``).
+    def manifest(self) -> ImageTable:
+        """A record of every file that was found.
 
         Raises
         ------
         ValueError
             If its file is missing or not as it was written.
         """
-        return self._table(MANIFEST, MANIFEST_SCHEMA)
+        return self._read(MANIFEST, ImageTable.read)
 
     @cached_property
     def index(self) -> pa.Table:
-        """A row for every row group (``camid.records.INDEX_SCHEMA``).
+        """A row for every chunk, and the grids that they name (:mod:`camid.store_index`).
 
         Raises
         ------
         ValueError
             If its file is missing or not as it was written.
         """
-        return self._table(INDEX, INDEX_SCHEMA)
+        return self._read(INDEX, read_index)
 
-    def _table(self, name: str, schema: pa.Schema) -> pa.Table:
+    def _read(self, name: str, read: Callable[[bytes], T]) -> T:
         try:
             data = self.folder.read(name)
         except FileNotFoundError:
             raise ValueError(f"{self.folder.uri}/{name}: missing; {MEND}") from None
         if hashlib.sha256(data).hexdigest() != self.description["files"][name]:
             raise ValueError(f"{self.folder.uri}/{name}: not as it was written; {MEND}")
-        # Not read_table: its threads may still begin when a program ends early, which aborts it.
-        return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False).cast(schema)
+        return read(data)
 
     @property
     def digest(self) -> str:
         """Digest of the content of all chunks."""
         return str(self.description["content_digest"])
 
-    def images(self) -> list[ImageRecord]:
+    def images(self) -> ImageTable:
         """Return the records of all images whose strips are in the store, by id."""
-        kept = self.manifest.filter(pc.equal(self.manifest["status"], OK))
-        return [ImageRecord(**row) for row in kept.to_pylist()]
+        return self.manifest.ok
 
     def chunk(self, device: str, number: int) -> ChunkFile:
         """Open one chunk's file.
@@ -150,13 +151,26 @@ def write_description(folder: Folder, description: Mapping[str, Any]) -> None:
     folder.write(DESCRIPTION, (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def write_table(folder: Folder, name: str, table: pa.Table) -> str:
-    """Write a table as parquet, with equal bytes for equal rows; return the bytes' digest."""
+def write_tables(folder: Folder, name: str, tables: Iterable[pa.Table]) -> str:
+    """Write tables as parquet, a row group each; return the digest of the bytes.
+
+    Equal tables give equal bytes.
+    """
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    todo = iter(tables)
+    first = next(todo)
+    with pq.ParquetWriter(sink, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for table in todo:
+            writer.write_table(table)
     data = sink.getvalue().to_pybytes()
     folder.write(name, data)
     return hashlib.sha256(data).hexdigest()
+
+
+def write_table(folder: Folder, name: str, table: pa.Table) -> str:
+    """Write one table, as :func:`write_tables`."""
+    return write_tables(folder, name, [table])
 
 
 def content_digest(contents: Mapping[str, str]) -> str:

@@ -3,11 +3,11 @@
 import platform
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from camid.records import OK, ImageRecord, rejected
+from camid.image_table import ImageTable
+from camid.records import OK, rejected
 from camid.splits import Split
 from camid.store import Store
 
@@ -43,14 +43,14 @@ def data_summary(store: Store, split: Split, *, pipeline: str) -> dict[str, Any]
         "store_seed": settings["seed"],
         "store_digest": store.digest,
         "plan_digest": store.description["plan_digest"],
-        "num_files": store.manifest.num_rows,
+        "num_files": len(store.manifest),
         "num_images": len(images),
-        "num_devices": len({record.device for record in images}),
+        "num_devices": len(images.counted("device")),
         "rejected": _rejections(store),
-        "kinds": _counted(record.kind for record in images),
-        "provenances": _counted(record.provenance for record in images),
-        "models": _parts(images, of=lambda r: f"{r.make} {r.model}".strip()),
-        "sizes": _parts(images, of=lambda r: f"{r.width}×{r.height}"),
+        "kinds": _counted(images, "kind"),
+        "provenances": _counted(images, "provenance"),
+        "models": _parts(images, "make", "model", joined=" "),
+        "sizes": _parts(images, "width", "height", joined="×"),
         "split": {
             "name": split.name,
             "train": list(split.train),
@@ -66,10 +66,9 @@ def data_summary(store: Store, split: Split, *, pipeline: str) -> dict[str, Any]
 def _rejections(store: Store) -> list[dict[str, Any]]:
     """Return every reason for which files were rejected, the commonest first."""
     names: dict[str, list[str]] = defaultdict(list)
-    for row in store.manifest.select(["image_id", "status"]).to_pylist():
-        if row["status"] != OK:
-            reason = row["status"].removeprefix(rejected(""))
-            names[_SIZE.sub("the image", reason)].append(row["image_id"])
+    for record in store.manifest.where(store.manifest.has("status", lambda s: s != OK)):
+        reason = record.status.removeprefix(rejected(""))
+        names[_SIZE.sub("the image", reason)].append(record.image_id)
     ordered = sorted(names.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
         {"reason": reason, "files": len(files), "examples": sorted(files)[:MAX_EXAMPLES]}
@@ -77,20 +76,21 @@ def _rejections(store: Store) -> list[dict[str, Any]]:
     ]
 
 
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(values).items()))
+def _counted(images: ImageTable, name: str) -> dict[str, int]:
+    return {str(value): count for (value,), count in sorted(images.counted(name).items())}
 
 
-def _parts(
-    images: Iterable[ImageRecord], *, of: Callable[[ImageRecord], str]
-) -> list[dict[str, Any]]:
-    """Return devices and the number of images for each value of ``of``, in order."""
-    members: dict[str, list[ImageRecord]] = defaultdict(list)
-    for record in images:
-        members[of(record)].append(record)
+def _parts(images: ImageTable, *names: str, joined: str) -> list[dict[str, Any]]:
+    """Return devices and the number of images for each combination of values, in order."""
+    devices: dict[str, set[str]] = defaultdict(set)
+    counts: Counter[str] = Counter()
+    for (*values, device), count in images.counted(*names, "device").items():
+        name = joined.join(map(str, values)).strip()
+        devices[name].add(device)
+        counts[name] += count
     return [
-        {"name": name, "devices": sorted({r.device for r in found}), "images": len(found)}
-        for name, found in sorted(members.items())
+        {"name": name, "devices": sorted(devices[name]), "images": counts[name]}
+        for name in sorted(counts)
     ]
 
 

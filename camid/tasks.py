@@ -71,7 +71,7 @@ class Task(ABC):
         return cls.network.removesuffix(".keras")
 
     @abstractmethod
-    def images(self, part: Part) -> list[ImageRecord]:
+    def images(self, part: Part) -> Sequence[ImageRecord]:
         """Return the images of a part."""
 
     @abstractmethod
@@ -135,7 +135,7 @@ class PairTask(Task):
     multiple = 2
     searched = ("pairs", "siamese", *TRAINED)
 
-    def images(self, part: Part) -> list[ImageRecord]:
+    def images(self, part: Part) -> Sequence[ImageRecord]:
         """Return the images of a part's devices."""
         return self.split.images(part, self._opened.images())
 

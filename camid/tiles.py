@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import partial
 
-from camid.candidates import chunk_grids
 from camid.comparisons import ComparisonList
 from camid.evidence import Evidence, Ledger, Window, windows_at
 from camid.listed_sides import Sides, check_strips, gathered_by
 from camid.methods.method import Method
 from camid.row_groups import RowGroups
 from camid.store import Store
+from camid.store_index import chunk_grids
 from camid.strips import Position
 
 MAX_SAMPLES = 2**26

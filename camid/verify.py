@@ -1,15 +1,18 @@
 """Checks of a finished store: every chunk read back against what the manifest and index say."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow.compute as pc
+
 from camid.changes import changes
-from camid.chunk_files import ChunkFile, chunk_name
+from camid.chunk_files import ChunkFile
 from camid.folder import TEMPORARY
-from camid.records import ImageRecord
+from camid.plan import Plan, chunks_of
+from camid.records import chunk_name
 from camid.store import DESCRIPTION, INDEX, MANIFEST, Store, content_digest, stray_files
-from camid.strips import Position
+from camid.store_index import Grid, chunk_grids
 
 
 @dataclass(frozen=True)
@@ -60,21 +63,11 @@ def source_problems(store: Store) -> Iterator[Problem | None]:
     ValueError
         If the manifest is damaged.
     """
-    records = [record for record in read_records(store) if record.sha256]
+    read = np.asarray(pc.not_equal(store.manifest.column("sha256"), ""))
+    records = store.manifest.where(read)
     for record, change in zip(records, changes(records), strict=True):
         name = chunk_name(record.device, record.chunk)
         yield Problem(name, f"{record.path}: {change}") if change else None
-
-
-def read_records(store: Store) -> list[ImageRecord]:
-    """Return the manifest's record of every file that was found.
-
-    Raises
-    ------
-    ValueError
-        If the manifest is damaged.
-    """
-    return [ImageRecord(**row) for row in store.manifest.to_pylist()]
 
 
 class _Listing:
@@ -84,10 +77,12 @@ class _Listing:
         self._store = store
         self.damaged: list[Problem] = []
         """Manifest or index, if it cannot be read."""
-        self._members: dict[str, list[ImageRecord]] | None = None
-        self._places: dict[str, list[Position]] | None = None
+        self._plan: Plan | None = None
+        self._numbers: dict[str, int] = {}
+        self._places: dict[str, Grid] | None = None
         try:
-            self._members = _members(store)
+            self._plan = chunks_of(store.manifest)
+            self._numbers = {name: number for number, name in enumerate(self._plan.names)}
         except ValueError as error:
             self.damaged.append(Problem(MANIFEST, str(error)))
         try:
@@ -96,7 +91,7 @@ class _Listing:
             self.damaged.append(Problem(INDEX, str(error)))
         files = stray_files(store.folder, chunks=())
         present = [name for name in files if not name.endswith(TEMPORARY)]
-        self.chunks = sorted(self._members or self._places or present)
+        self.chunks = sorted(self._numbers or self._places or present)
         """The names of all chunks: the manifest's, else the index's, else those in the folder."""
 
     def check(self, chunk: ChunkFile) -> None:
@@ -112,26 +107,15 @@ class _Listing:
             raise ValueError(f"{name}: its bytes have changed since it was written")
         if chunk.format != self._store.description["samples"]:
             raise ValueError(f"{name}: made with other settings than the store's")
-        if self._members is not None:
-            expected = {r.image_id: (r.sha256, r.status) for r in self._members[chunk.name]}
+        if self._plan is not None:
+            images = self._plan[self._numbers[chunk.name]].images
+            expected = {r.image_id: (r.sha256, r.status) for r in images}
             if {fate.image_id: (fate.sha256, fate.status) for fate in chunk.fates} != expected:
                 raise ValueError(f"{name}: its images are not those that the manifest lists for it")
-        if self._places is not None and chunk.positions != self._places.get(chunk.name, []):
+        if self._places is not None and chunk.positions != [*self._places.get(chunk.name, ())]:
             raise ValueError(f"{name}: its positions are not those that the index lists")
 
 
-def _members(store: Store) -> dict[str, list[ImageRecord]]:
-    """Return the manifest's records of each chunk's images."""
-    found = defaultdict(list)
-    for record in read_records(store):
-        if record.chunk >= 0:
-            found[chunk_name(record.device, record.chunk)].append(record)
-    return dict(found)
-
-
-def _places(store: Store) -> dict[str, list[Position]]:
+def _places(store: Store) -> dict[str, Grid]:
     """Return the index's positions of each chunk."""
-    found = defaultdict(list)
-    for row in store.index.to_pylist():
-        found[chunk_name(row["device"], row["chunk"])].append((row["top"], row["left"]))
-    return dict(found)
+    return {chunk_name(*chunk): grid for chunk, grid in chunk_grids(store.index).items()}

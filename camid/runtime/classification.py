@@ -17,7 +17,7 @@ from camid.folder import Folder
 from camid.identification import Asked
 from camid.output_files import ANSWERS
 from camid.patches import cut_patches, image_cuts, spread
-from camid.records import ImageRecord, manifest_table
+from camid.records import ImageRecord, chunk_name, manifest_table
 from camid.row_groups import RowGroups
 from camid.runtime.session import tensorflow_uses
 from camid.runtime.stream import streamed
@@ -106,7 +106,7 @@ def _classify(
         for position, corners in places.items():
             cuts = [
                 cut
-                for number, row in enumerate(chunk.images)
+                for number, row in enumerate(chunk.rows)
                 for cut in image_cuts(chunk, row, {position: corners}, label=number)
             ]
             patches = cut_patches(cuts, row_groups, size=size)
@@ -114,7 +114,7 @@ def _classify(
             images.append(patches.labels)
     told = Answers.of(np.concatenate(logits), np.concatenate(images))
     file = io.BytesIO()
-    names = np.array([record.image_id for record in chunk.images.values()])
+    names = np.array(chunk.images.column("image_id").to_pylist())
     np.savez(file, allow_pickle=False, images=names, totals=told.totals, votes=told.votes)
     folder.write(_part(chunk.device, chunk.chunk), file.getvalue())
     return table.select(["image_id"])
@@ -130,7 +130,6 @@ def _outputs(model: Any, patches: Any) -> NDArray[np.float32]:
 
 
 def _part(device: str, chunk: int) -> str:
-    from camid.chunk_files import chunk_name
 
     return f"{ANSWERS}/{chunk_name(device, chunk).removesuffix('.parquet')}.npz"
 

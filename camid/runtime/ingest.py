@@ -1,15 +1,17 @@
 """Preprocessing: photographs become a strip store, chunk by chunk, on Ray Data."""
 
 import time
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from camid.building import (
-    FoundChunk,
     begin,
     check_place,
     check_settings,
@@ -20,20 +22,21 @@ from camid.building import (
     only_run,
 )
 from camid.changes import changes
-from camid.chunk_files import ImageFate, chunk_name
+from camid.chunk_files import ImageFate
 from camid.chunking import make_chunk, sample_format, smallest_side
 from camid.config import Config, config_tree
+from camid.fates import Fates
 from camid.folder import Folder
-from camid.plan import Chunk, chunks_of, plan_digest, planned
-from camid.records import OK, ImageRecord, manifest_table
+from camid.image_table import ImageTable
+from camid.plan import Plan, chunks_of, plan_digest, planned
+from camid.records import OK, ImageRecord, chunk_name, manifest_table
 from camid.runtime.session import num_cpus, session
 from camid.runtime.simulation import simulated_with
 from camid.runtime.stream import streamed, tracked
 from camid.sources import find_files, read_headers
 
-FATE_SCHEMA = pa.schema(
-    [("image_id", pa.string()), ("sha256", pa.string()), ("status", pa.string())]
-)
+FATE_SCHEMA = pa.schema([(name, pa.string()) for name in ("name", "image_id", "sha256", "status")])
+"""What a task tells of each image, and the name of the chunk that it is in."""
 SETTINGS = ("seed", "images", "strips", "residual", "chunks")
 """Sections of the configuration that a store's bytes depend on."""
 
@@ -112,50 +115,55 @@ def preprocess(
         if not fresh:
             check_settings(store, settings)
         records = catalogued(config, only=only)
-        chunks = chunks_of(records)
-        if not chunks:
+        plan = chunks_of(records)
+        if not plan:
             raise _nothing_usable(config, records)
         if fresh:
             clear(store)
         damaged = {*damaged, *damaged_chunks(store)}
-        names = {chunk_name(chunk.device, chunk.number): chunk for chunk in chunks}
-        found = found_chunks(store, names, facts=facts)
-        ready = {n: f.fates for n, f in found.items() if f.is_current and n not in damaged}
-        for name in _outdated({n: names[n] for n in ready}, found):
-            del ready[name]
-        missing = [chunk for name, chunk in names.items() if name not in ready]
+        fates, ready = Fates(plan), np.zeros(len(plan), np.int64)
+        for number, found in found_chunks(store, plan, facts=facts):
+            if found.is_current and plan.names[number] not in damaged:
+                fates.note(number, found.fates)
+                ready[number] = found.modified
+            else:
+                fates.note_earlier(found.fates)
+        for number in _outdated(fates, ready):
+            fates.forget(number)
+            ready[number] = 0
+        missing = np.flatnonzero(ready == 0).tolist()
         description = {
             "settings": settings,
             "samples": facts,
-            "plan_digest": plan_digest(chunks),
+            "plan_digest": plan_digest(plan),
             "simulated": simulated_with(config.paths.data),
         }
-        stray = begin(store, names, description, damaged=damaged, is_due=bool(missing))
-        fates = {fate.image_id: fate for fates in ready.values() for fate in fates}
+        stray = begin(store, plan.names, description, damaged=damaged, is_due=bool(missing))
         started = time.monotonic()
-        made = _made(missing, config=config, done=len(fates))
+        _make_missing(missing, fates, config=config)
         seconds = time.monotonic() - started
-        final = [_judged(record, fates | made) for record in records]
-        if not any(record.status == OK for record in final):
+        final = fates.records()
+        kept = final.ok
+        if not len(kept):
             raise _nothing_usable(config, final)
-        digest = finish(store, final, list(names), description)
-    kept = [record for record in final if record.status == OK]
-    num_read = sum(len(chunk.images) for chunk in missing)
+        digest = finish(store, final, plan.names, description)
+    num_read = int(plan.shapes[missing, 0].sum())
+    statuses = final.counted("status").most_common()
     return Ingested(
         num_files=len(final),
         num_images=len(kept),
-        num_devices=len({record.device for record in kept}),
-        num_chunks=len(chunks),
+        num_devices=len(kept.counted("device")),
+        num_chunks=len(plan),
         num_chunks_made=len(missing),
         num_stray=len(stray),
-        rejected=dict(Counter(r.status for r in final if r.status != OK).most_common()),
-        changed=_changed(made, found),
+        rejected={status: count for (status,), count in statuses if status != OK},
+        changed=fates.changed(),
         images_per_second=num_read / seconds if num_read else 0.0,
         content_digest=digest,
     )
 
 
-def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> list[ImageRecord]:
+def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> ImageTable:
     """Return a record of every file at ``config.paths.data``, headers read, chunks planned.
 
     ``only`` are the images that there shall be, and no others.
@@ -172,8 +180,8 @@ def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> 
         wanted = {record.image_id for record in only}
         files = [file for file in files if file.image_id in wanted]
     headers = read_headers(files, min_side=min_side, max_megapixels=config.images.max_megapixels)
-    records = list(tracked(headers, description="headers", unit="files", total=len(files)))
-    usable = {record.image_id for record in records if record.status == OK}
+    records = ImageTable.of(tracked(headers, description="headers", unit="files", total=len(files)))
+    usable = set(records.ok.column("image_id").to_pylist()) if only is not None else set()
     if lost := [r.path for r in only or () if r.sha256 and r.image_id not in usable]:
         raise ValueError(
             f"{config.paths.store}: {len(lost)} photographs that it was made of are gone or cannot "
@@ -182,29 +190,20 @@ def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> 
     return planned(records, strips=config.strips, chunks=config.chunks, seed=config.seed)
 
 
-def _outdated(chunks: Mapping[str, Chunk], found: Mapping[str, FoundChunk]) -> set[str]:
-    """Return the names of chunks that hold images whose photographs have changed since."""
-    records, names, made = [], [], {}
-    for name, chunk in chunks.items():
-        digests = {fate.image_id: fate.sha256 for fate in found[name].fates}
-        for image in chunk.images:
-            records.append(replace(image, sha256=digests[image.image_id]))
-            names.append(name)
-            made[image.image_id] = found[name].modified
+def _outdated(fates: Fates, ready: NDArray[np.int64]) -> list[int]:
+    """Return the numbers of ready chunks that hold images whose photographs have changed since."""
+    numbers = np.flatnonzero(ready).tolist()
+    of = np.repeat(numbers, fates.plan.shapes[numbers, 0]).tolist()
     checked = tracked(
-        changes(records, made=made), description="changes", unit="files", total=len(records)
+        changes(chain.from_iterable(map(fates.images, numbers)), made=ready[of].tolist()),
+        description="changes",
+        unit="files",
+        total=len(of),
     )
-    return {name for name, change in zip(names, checked, strict=True) if change}
+    return sorted({number for number, change in zip(of, checked, strict=True) if change})
 
 
-def _changed(made: Mapping[str, ImageFate], found: Mapping[str, FoundChunk]) -> list[str]:
-    """Return the images that have other bytes now than when an earlier run read them."""
-    before = {fate.image_id: fate.sha256 for file in found.values() for fate in file.fates}
-    pairs = ((name, before.get(name), fate.sha256) for name, fate in made.items())
-    return sorted(name for name, old, new in pairs if old and new and old != new)
-
-
-def _nothing_usable(config: Config, records: Sequence[ImageRecord]) -> ValueError:
+def _nothing_usable(config: Config, records: ImageTable) -> ValueError:
     example = records[0]
     return ValueError(
         f"{config.paths.data}: none of {len(records)} files can be used; "
@@ -212,49 +211,53 @@ def _nothing_usable(config: Config, records: Sequence[ImageRecord]) -> ValueErro
     )
 
 
-def _made(chunks: Sequence[Chunk], *, config: Config, done: int) -> dict[str, ImageFate]:
-    """Make chunks on Ray, and return what became of their images."""
-    if not chunks:
-        return {}
-    work = partial(_make, config=config)
+def _make_missing(missing: Sequence[int], fates: Fates, *, config: Config) -> None:
+    """Make chunks on Ray, and note what became of their images."""
+    if not missing:
+        return
+    plan = fates.plan
+    numbers = {plan.names[number]: number for number in missing}
     with session():
         results = streamed(
-            [manifest_table(images) for images in _tasks(chunks, num_cpus=num_cpus())],
-            work,
+            _tasks(plan, missing, num_cpus=num_cpus()),
+            partial(_make, config=config),
             description="preprocess",
             unit="images",
-            done=done,
-            memory=max(chunk.memory(config.strips) for chunk in chunks),
+            done=fates.num_known,
+            total=fates.num_known + int(plan.shapes[missing, 0].sum()),
+            memory=plan.memory(config.strips),
         )
-        fates = [ImageFate(**row) for result in results for row in result.to_pylist()]
-    return {fate.image_id: fate for fate in fates}
+        for result in results:
+            made: dict[str, list[ImageFate]] = defaultdict(list)
+            for row in result.to_pylist():
+                made[row.pop("name")].append(ImageFate(**row))
+            for name, found in made.items():
+                fates.note(numbers[name], found)
 
 
-def _tasks(chunks: Sequence[Chunk], *, num_cpus: int) -> Iterator[list[ImageRecord]]:
+def _tasks(plan: Plan, missing: Sequence[int], *, num_cpus: int) -> Iterator[pa.Table]:
     """Yield the images of each task: a chunk, or several small ones one after the other.
 
     Ray takes its time between two tasks, whatever they do; but all processors shall have some.
     """
-    total = sum(image.width * image.height for chunk in chunks for image in chunk.images)
-    enough = min(PIXELS_PER_TASK, total / num_cpus / TASKS_PER_CPU)
+    pixels = plan.shapes.prod(axis=1)
+    enough = min(PIXELS_PER_TASK, pixels[missing].sum() / num_cpus / TASKS_PER_CPU)
     images: list[ImageRecord] = []
-    for chunk in chunks:
-        images += chunk.images
-        if sum(image.width * image.height for image in images) >= enough:
-            yield images
-            images = []
+    work = 0
+    for number in missing:
+        images += plan[number].images
+        work += int(pixels[number])
+        if work >= enough:
+            yield manifest_table(images)
+            images, work = [], 0
     if images:
-        yield images
+        yield manifest_table(images)
 
 
 def _make(table: pa.Table, *, config: Config) -> pa.Table:
     """Make the chunks whose images ``table`` lists; runs on a worker."""
-    fates: list[ImageFate] = []
+    fates: list[dict[str, str]] = []
     for chunk in chunks_of([ImageRecord(**row) for row in table.to_pylist()]):
-        fates += make_chunk(chunk, store=Folder(config.paths.store), config=config)
-    return pa.Table.from_pylist([vars(fate) for fate in fates], schema=FATE_SCHEMA)
-
-
-def _judged(record: ImageRecord, fates: dict[str, ImageFate]) -> ImageRecord:
-    fate = fates.get(record.image_id)
-    return replace(record, sha256=fate.sha256, status=fate.status) if fate else record
+        made = make_chunk(chunk, store=Folder(config.paths.store), config=config)
+        fates += [{"name": chunk_name(chunk.device, chunk.number)} | vars(fate) for fate in made]
+    return pa.Table.from_pylist(fates, schema=FATE_SCHEMA)

@@ -7,7 +7,7 @@ from camid.config import Config
 from camid.folder import Folder
 from camid.runtime.ingest import SETTINGS, preprocess
 from camid.store import FILES, MANIFEST, Store
-from camid.verify import Problem, read_records
+from camid.verify import Problem
 
 
 def repair(store: Store, damaged: Collection[Problem]) -> list[str]:
@@ -22,7 +22,7 @@ def repair(store: Store, damaged: Collection[Problem]) -> list[str]:
         If photographs that the store was made of are gone or cannot be read any more.
     """
     names = {problem.name for problem in damaged}
-    only = None if MANIFEST in names else read_records(store)
+    only = None if MANIFEST in names else store.manifest
     config = stored_config(store)
     if not Folder(config.paths.data).exists():
         raise ValueError(

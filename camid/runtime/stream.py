@@ -1,9 +1,10 @@
 """One pass of Ray Data over tables: a task each, results as they finish, with progress."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import pyarrow as pa
@@ -23,6 +24,8 @@ T = TypeVar("T")
 console = Console(stderr=True)
 
 CPUS_PER_TASK = 1
+TASKS_AT_ONCE = 20_000
+"""Tasks that Ray Data knows of at once: it holds some kilobytes for each."""
 FAILURE = "camid: failure"
 """The column by which a task tells that it failed."""
 
@@ -81,43 +84,47 @@ def tracked(items: Iterable[T], *, description: str, unit: str, total: int) -> I
 
 
 def streamed(
-    tables: Sequence[pa.Table],
+    tables: Iterable[pa.Table],
     work: Callable[[pa.Table], pa.Table],
     *,
     description: str,
     unit: str,
+    total: int | None = None,
     done: int = 0,
     memory: int = 0,
 ) -> Iterator[pa.Table]:
     """Yield what ``work`` makes of each table, one Ray task a table, in the order they finish.
 
     ``work`` gets a table and returns one with a row for every unit that it finished; the progress
-    counts rows, and starts at ``done`` units that an earlier run finished. ``memory`` is what a
-    task needs, bytes. A task that dies with its worker is run again; a ``ValueError`` or
-    ``OSError`` of ``work``, which a user can mend, is raised here with its own sentence.
+    counts rows up to a ``total``, and starts at ``done`` units that an earlier run finished.
+    ``memory`` is what a task needs, bytes. A task that dies with its worker is run again; a
+    ``ValueError`` or ``OSError`` of ``work``, which a user can mend, is raised here with its own
+    sentence.
     """
     import ray
 
-    total = done + sum(table.num_rows for table in tables)
-    if not tables:
-        return
-    dataset = ray.data.from_arrow(list(tables)).map_batches(
-        partial(_reporting, work=work),
-        batch_size=None,
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        num_cpus=CPUS_PER_TASK,
-        memory=min(memory, _largest_node()),
-    )
+    if total is None:
+        tables = list(tables)
+        total = done + sum(table.num_rows for table in tables)
+    todo = iter(tables)
     with progress() as display:
         task = display.add_task(description, total=total, completed=done, unit=unit)
-        for result in dataset.iter_batches(
-            batch_size=None, batch_format="pyarrow", prefetch_batches=0
-        ):
-            if failure := _failure_of(result):
-                raise failure
-            display.advance(task, result.num_rows)
-            yield result
+        while some := list(islice(todo, TASKS_AT_ONCE)):
+            dataset = ray.data.from_arrow(some).map_batches(
+                partial(_reporting, work=work),
+                batch_size=None,
+                batch_format="pyarrow",
+                zero_copy_batch=True,
+                num_cpus=CPUS_PER_TASK,
+                memory=min(memory, _largest_node()),
+            )
+            for result in dataset.iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=0
+            ):
+                if failure := _failure_of(result):
+                    raise failure
+                display.advance(task, result.num_rows)
+                yield result
 
 
 def _failure_of(result: pa.Table) -> ValueError | OSError | None:

@@ -1,10 +1,11 @@
 """What splits and enrolment ask of images: models, shared scenes, provenances, who is left out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from camid.image_table import ImageTable
 from camid.records import ImageRecord
 
 T = TypeVar("T", str, tuple[int, int, int])
@@ -26,31 +27,34 @@ def left_out(record: ImageRecord, reason: str) -> LeftOut:
 
 def majority(values: Iterable[T]) -> T:
     """Return the commonest value, the greatest of several that are as common."""
-    counts = Counter(values)
+    return commonest(Counter(values))
+
+
+def commonest(counts: Mapping[T, int]) -> T:
+    """Return the value of the largest count, the greatest of several that have it."""
     return max(counts, key=lambda value: (counts[value], value))
 
 
 def device_models(images: Iterable[ImageRecord]) -> dict[str, str]:
     """Return each device's make and model, as most of its images state it; may be empty."""
-    stated: dict[str, list[str]] = defaultdict(list)
-    for record in images:
-        names = stated[record.device]
-        if record.make or record.model:
-            names.append(f"{record.make} {record.model}".strip())
-    return {device: majority(names or [""]) for device, names in stated.items()}
+    stated: dict[str, Counter[str]] = defaultdict(Counter)
+    counts = ImageTable.of(images).counted("device", "make", "model")
+    for (device, make, model), count in counts.items():
+        names = stated[device]
+        if make or model:
+            names[f"{make} {model}".strip()] += count
+    return {device: commonest(names or {"": 1}) for device, names in stated.items()}
 
 
 def shared_scenes(images: Iterable[ImageRecord]) -> list[str]:
     """Return the scenes that several devices took, in order."""
-    devices: dict[str, set[str]] = defaultdict(set)
-    for record in images:
-        if record.scene:
-            devices[record.scene].add(record.device)
-    return sorted(scene for scene, found in devices.items() if len(found) > 1)
+    pairs = ImageTable.of(images).counted("scene", "device")
+    devices = Counter(scene for scene, _ in pairs if scene)
+    return sorted(scene for scene, count in devices.items() if count > 1)
 
 
 def check_provenances(
-    wanted: Iterable[str], images: Sequence[ImageRecord], *, setting: str
+    wanted: Iterable[str], images: Iterable[ImageRecord], *, setting: str
 ) -> None:
     """Refuse a provenance that no image has.
 
@@ -59,7 +63,7 @@ def check_provenances(
     ValueError
         Naming the setting, and the provenances that the images have.
     """
-    known = sorted({record.provenance for record in images if record.provenance})
+    known = [name for (name,) in sorted(ImageTable.of(images).counted("provenance")) if name]
     for provenance in wanted:
         if provenance not in known:
             raise ValueError(

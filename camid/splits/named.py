@@ -1,14 +1,18 @@
 """Splits of devices and scenes: by seed, by name or from a file."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from camid.config import Splits
+from camid.image_table import ImageTable
 from camid.records import ImageRecord
 from camid.splits.images import (
     LeftOut,
@@ -39,37 +43,45 @@ class Split:
     divided: tuple[str, ...] = ()
     """Models of which some devices are tested and others are not."""
 
-    def images(self, part: Part, records: Iterable[ImageRecord]) -> list[ImageRecord]:
+    def images(self, part: Part, records: Iterable[ImageRecord]) -> ImageTable:
         """Return the records of a part.
 
         Their device is in the part, their scene dealt to no other and their provenance takes part.
         """
-        return [record for record, reason in self._members(part, records) if not reason]
+        members = self._members(part, records)
+        return members.where(~self._is_out(part, members))
 
     def left_out(self, part: Part, records: Iterable[ImageRecord]) -> list[LeftOut]:
         """Return the images of a part's devices that are not in it, and why."""
-        return [left_out(record, why) for record, why in self._members(part, records) if why]
+        members = self._members(part, records)
+        out = members.where(self._is_out(part, members))
+        return [left_out(r, self._reason(part, r.scene, r.provenance)) for r in out]
 
-    def _members(
-        self, part: Part, records: Iterable[ImageRecord]
-    ) -> Iterator[tuple[ImageRecord, str]]:
-        """Yield every record of the part's devices with the reason why it takes no part, or ""."""
+    def _members(self, part: Part, records: Iterable[ImageRecord]) -> ImageTable:
+        """Return the records of a part's devices."""
         devices = set({"train": self.train, "validation": self.validation, "test": self.test}[part])
-        elsewhere = {s: other for other, dealt in self.scenes.items() for s in dealt}
-        for record in records:
-            if record.device not in devices:
-                continue
-            reason = ""
-            if self.provenance and record.provenance not in self.provenance:
-                reason = f"provenance {record.provenance!r} takes no part (splits.provenance)"
-            elif elsewhere.get(record.scene, part) != part:
-                reason = (
-                    f"its scene {record.scene!r} is in {elsewhere[record.scene]}, not in {part}"
-                )
-            yield record, reason
+        table = ImageTable.of(records)
+        return table.where(table.has("device", devices.__contains__))
+
+    def _is_out(self, part: Part, members: ImageTable) -> NDArray[np.bool_]:
+        """Return which images take no part."""
+        of, combinations = members.keys("scene", "provenance")
+        out = [bool(self._reason(part, *combination)) for combination in combinations]
+        return np.array(out, np.bool_)[of]
+
+    def _reason(self, part: Part, scene: str, provenance: str) -> str:
+        """Return why images of a scene and provenance are not in a part, or "" if they are."""
+        if self.provenance and provenance not in self.provenance:
+            return f"provenance {provenance!r} takes no part (splits.provenance)"
+        elsewhere = self._parts_of_scenes.get(scene, part)
+        return "" if elsewhere == part else f"its scene {scene!r} is in {elsewhere}, not in {part}"
+
+    @cached_property
+    def _parts_of_scenes(self) -> dict[str, str]:
+        return {scene: part for part, dealt in self.scenes.items() for scene in dealt}
 
 
-def named_split(name: str, images: Sequence[ImageRecord], *, settings: Splits, seed: int) -> Split:
+def named_split(name: str, records: Iterable[ImageRecord], *, settings: Splits, seed: int) -> Split:
     """Return the split ``name`` of images; every device it does not name trains.
 
     ``all`` has every device in every role of a test: nothing trains. ``seeded`` deals devices in
@@ -91,9 +103,10 @@ def named_split(name: str, images: Sequence[ImageRecord], *, settings: Splits, s
             f"splits.test and splits.validation are {settings.test:g} and "
             f"{settings.validation:g}, expected at most 1 together"
         )
+    images = ImageTable.of(records)
     check_provenances(settings.provenance, images, setting="splits.provenance")
     wanted = settings.provenance
-    taking_part = [r for r in images if not wanted or r.provenance in wanted]
+    taking_part = images.where(images.has("provenance", lambda p: not wanted or p in wanted))
     models = device_models(taking_part)
     if name == "all":
         return Split(

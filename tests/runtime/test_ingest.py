@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from camid.chunk_files import chunk_name
 from camid.chunking import make_chunk
 from camid.plan import chunks_of, planned
+from camid.records import chunk_name
 from camid.runtime.ingest import preprocess
 from camid.sources import find_files, read_headers
 from camid.store import open_store
+from camid.store_index import num_strips
 from camid.verify import problems
 
 from .conftest import Place, config_of, contents
@@ -20,10 +21,10 @@ pytestmark = pytest.mark.usefixtures("ray_here")
 
 def test_every_photograph_is_in_the_store(made):
     store = open_store(made.config().paths.store)
-    assert store.manifest.num_rows == 6 * 17
+    assert len(store.manifest) == 6 * 17
     assert len(store.images()) == 6 * 17
     assert all(len(image.sha256) == 64 for image in store.images())
-    assert sum(store.index["num_images"].to_pylist()) == 6 * 17 * 2
+    assert num_strips(store.index) == 6 * 17 * 2
     assert not any(problems(store))
 
 
@@ -207,8 +208,8 @@ def test_a_device_of_any_name_has_a_folder(made, tmp_path):
 def test_a_store_of_another_schema_version_is_refused_and_fresh_replaces_it(made, copied):
     before = contents(copied.root / "store")
     place = copied.root / "store/store.json"
-    place.write_text(place.read_text().replace('"schema_version": 3', '"schema_version": 2'))
-    with pytest.raises(ValueError, match="schema version 2, and this camid reads 3; preprocess"):
+    place.write_text(place.read_text().replace('"schema_version": 4', '"schema_version": 2'))
+    with pytest.raises(ValueError, match="schema version 2, and this camid reads 4; preprocess"):
         preprocess(config_of(made, copied))
     preprocess(config_of(made, copied), fresh=True)
     assert contents(copied.root / "store") == before
@@ -226,10 +227,10 @@ def test_awkward_real_files_all_get_a_status(bad_inputs, tmp_path):
     place = Place(tmp_path)
     config = replace(place.config(), paths=replace(place.config().paths, data=str(bad_inputs)))
     done = preprocess(config)
-    rows = open_store(config.paths.store).manifest.to_pylist()
+    rows = open_store(config.paths.store).manifest
     assert done.num_files == len(rows) == len(list(bad_inputs.iterdir()))
-    assert all(row["status"] == "ok" or row["status"].startswith("rejected: ") for row in rows)
-    statuses = {row["image_id"]: row["status"] for row in rows}
+    assert all(row.status == "ok" or row.status.startswith("rejected: ") for row in rows)
+    statuses = {row.image_id: row.status for row in rows}
     for name in ("all_black.jpg", "all_white.jpg", "png_16bit_grey.png", "sugarshack.mpo"):
         assert statuses[name] == "ok"
     assert not any(problems(open_store(config.paths.store)))

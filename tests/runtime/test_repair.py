@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from camid.chunk_files import chunk_name
 from camid.folder import Folder
+from camid.records import chunk_name
 from camid.runtime.ingest import preprocess
 from camid.runtime.repair import repair
 from camid.store import open_store, read_description, write_description

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from camid.batches import TRAINING, ListedPairs, PairBatches, check_batches, joined, share_of
 from camid.candidates import candidates
-from camid.chunk_files import chunk_name
 from camid.config import Comparisons, Config, Pairs, Splits, Training
 from camid.folder import Folder
 from camid.pairs import drawn, side_sums
+from camid.records import chunk_name
 from camid.row_groups import RowGroups
 from camid.splits import named_split
 from tests.unit.stores import SIZE, Chunk, small_store

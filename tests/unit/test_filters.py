@@ -5,7 +5,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import signal
 from scipy.ndimage import gaussian_filter
 
-from camid.chunk_files import ChunkFile, chunk_name
+from camid.chunk_files import ChunkFile
 from camid.chunking import make_chunk, smallest_side
 from camid.config import Residual, load_config
 from camid.enhancers import enhanced_wavelet
@@ -14,6 +14,7 @@ from camid.folder import Folder
 from camid.images import pixels
 from camid.matching import ncc
 from camid.plan import chunks_of, planned
+from camid.records import chunk_name
 from camid.residuals import quantised, residual, restored
 from camid.sources import find_files, read_headers
 

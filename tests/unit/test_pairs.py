@@ -51,7 +51,7 @@ def step(everything, number=0, *, num_pairs=8, seed=1, key=(), **settings):
 def images(everything, side):
     (chunk,) = (c for c in everything.chunks[side.address.device] if c.chunk == side.address.chunk)
     assert chunk.row_groups[side.position] == side.address.row_group
-    return [chunk.images[row] for row in side.rows]
+    return [chunk.image(row) for row in side.rows]
 
 
 STEPS = st.fixed_dictionaries(

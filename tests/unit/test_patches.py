@@ -13,6 +13,7 @@ from camid.candidates import candidates
 from camid.config import Config, Patches, Training
 from camid.patches import LabelledImages, cut_patches, drawn_cuts, image_cuts, patch_corners, spread
 from camid.row_groups import RowGroups
+from camid.store_index import chunk_grids
 from tests.unit.stores import SIZE, Chunk, small_store, strip
 
 PATCH = 16
@@ -103,8 +104,9 @@ def test_patches_are_what_the_strips_have_there(images, store):
     known = records(store)
     cuts = drawn(images, 5, num_patches=20)
     places = {
-        (row["device"], row["chunk"], row["row_group"]): (row["top"], row["left"])
-        for row in store.index.to_pylist()
+        (*chunk, row_group): position
+        for chunk, grid in chunk_grids(store.index).items()
+        for position, row_group in grid.items()
     }
     with RowGroups(store) as row_groups:
         found = cut_patches(cuts, row_groups, size=PATCH)

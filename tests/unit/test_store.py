@@ -5,13 +5,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from camid.chunk_files import ChunkFile, chunk_name
+from camid.chunk_files import ChunkFile
 from camid.chunking import make_chunk, sample_format, smallest_side
 from camid.config import Config, load_config
 from camid.folder import TEMPORARY, Folder
 from camid.images import LUMA, pixels
 from camid.matching import ncc
 from camid.plan import chunks_of, planned
+from camid.records import chunk_name
 from camid.residuals import residual
 from camid.sources import find_files, read_headers
 from camid.store import content_digest, open_store, stray_files, write_description
@@ -135,7 +136,7 @@ def test_a_store_of_another_time_is_refused(tmp_path):
     with pytest.raises(ValueError, match="the store is unfinished; run preprocess again"):
         open_store(str(tmp_path))
     folder.write("store.json", b'{"schema_version": 99}')
-    with pytest.raises(ValueError, match="schema version 99, and this camid reads 3"):
+    with pytest.raises(ValueError, match="schema version 99, and this camid reads 4"):
         open_store(str(tmp_path))
     folder.write("store.json", b"[1]")
     with pytest.raises(ValueError, match="not a store's description"):

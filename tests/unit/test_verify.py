@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from camid.building import begin, finish
-from camid.chunk_files import chunk_name
 from camid.chunking import make_chunk, sample_format
 from camid.config import Config
 from camid.folder import Folder
 from camid.plan import chunks_of, planned
+from camid.records import chunk_name
 from camid.sources import find_files, read_headers
 from camid.store import Store, open_store, read_description
 from camid.verify import problems
