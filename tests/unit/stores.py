@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from camid.building import finish
-from camid.chunk_files import ImageFate, SampleFormat, StripBatch, chunk_name, write_chunk
+from camid.chunk_files import ImageFate, SampleFormat, StripBatch, write_chunk
 from camid.folder import Folder
-from camid.records import OK, ImageRecord
+from camid.records import OK, ImageRecord, chunk_name
 from camid.store import Store, open_store
 from camid.strips import positions
 
