@@ -320,6 +320,8 @@ class Training:
     """Processors that a worker takes for each of them."""
     prefetch: Positive = 4
     """Steps that each of them reads ahead."""
+    placement: Literal["pack", "spread", "strict-pack", "strict-spread"] = "pack"
+    """Whether workers share a machine or have one each; ``strict`` waits until that can be."""
     max_failures: Count = 3
     """Deaths of workers that training outlives, each time from the last checkpoint."""
 

@@ -17,12 +17,14 @@ import pyarrow.fs as pafs
 
 from camid.filesystems import BUCKETS, RemoteFile, absolute, answered, filesystem_of, upload
 
-__all__ = ["FULL", "TEMPORARY", "Folder", "absolute", "in_threads"]
+__all__ = ["FULL", "MARK", "TEMPORARY", "Folder", "absolute", "in_threads"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 TEMPORARY = ".part"
+MARK = ".camid-seen-by-all-"
+"""How the file begins by which machines see that a folder is the same for all of them."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Errors of a disk that takes no more."""
 

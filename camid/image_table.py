@@ -55,17 +55,26 @@ class Groups(NamedTuple):
 class _Columns:
     """Columns of :data:`HELD`, each in one piece."""
 
-    def __init__(self, parts: Sequence[pa.Table]) -> None:
-        self.table = pa.concat_tables(parts, promote_options="none").unify_dictionaries()
-        self._arrays: dict[str, pa.Array] = {}
-        for name, column in zip(HELD.names, self.table.columns, strict=True):
-            whole = column.combine_chunks()
-            self._arrays[name] = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-        self.table = pa.table(list(self._arrays.values()), schema=HELD)
+    def __init__(self, parts: Iterable[pa.Table]) -> None:
+        chunks: dict[str, list[pa.Array]] = {name: [] for name in HELD.names}
+        for part in (HELD.empty_table(), *parts):
+            for name, column in zip(HELD.names, part.columns, strict=True):
+                chunks[name] += column.chunks
+        arrays = {}
+        for name in HELD.names:  # one after the other, so that little is there twice
+            column = pa.chunked_array(chunks.pop(name), HELD.field(name).type)
+            whole = column.unify_dictionaries().combine_chunks()
+            arrays[name] = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+        self.table = pa.table(list(arrays.values()), schema=HELD)
         self._texts: dict[str, list[str]] = {}
 
     def __getitem__(self, name: str) -> pa.Array:
-        return self._arrays[name]
+        return self.table[name].chunk(0)
+
+    def of(self, rows: Rows) -> pa.Table:
+        """Return some rows; all of them in order are the columns themselves."""
+        is_whole = len(rows) == len(self.table) and bool((np.diff(rows) == 1).all())
+        return self.table if is_whole else self.table.take(rows)
 
     def texts(self, name: str) -> list[str]:
         """Return the texts of a column of :data:`REPEATED`."""
@@ -87,14 +96,7 @@ class ImageTable(Sequence[ImageRecord]):
         """Return the table of some records, in their order."""
         if isinstance(records, ImageTable):
             return records
-        todo, parts = iter(records), [HELD.empty_table()]
-        while some := list(islice(todo, ROWS_PER_GROUP // 16)):
-            columns = [
-                pa.array([getattr(record, field.name) for record in some], field.type)
-                for field in MANIFEST_SCHEMA
-            ]
-            parts.append(pa.table(columns, schema=MANIFEST_SCHEMA).cast(HELD))
-        return cls(_Columns(parts))
+        return cls(_Columns(_tables(records)))
 
     @classmethod
     def read(cls, data: bytes) -> "ImageTable":
@@ -102,13 +104,13 @@ class ImageTable(Sequence[ImageRecord]):
         # Not read_table: its threads may still begin when a program ends early, which aborts it.
         file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(REPEATED))
         parts = (file.read_row_group(i, use_threads=False) for i in range(file.num_row_groups))
-        return cls(_Columns([HELD.empty_table(), *(part.cast(HELD) for part in parts)]))
+        return cls(_Columns(part.cast(HELD) for part in parts))
 
     def plain(self) -> Iterator[pa.Table]:
         """Yield the rows as tables of the manifest's schema, a row group each."""
         for start in range(0, max(1, len(self)), ROWS_PER_GROUP):
-            some = self._columns.table.take(self._rows[start : start + ROWS_PER_GROUP])
-            yield some.cast(MANIFEST_SCHEMA)
+            some = self._rows[start : start + ROWS_PER_GROUP]
+            yield self._columns.table.take(some).cast(MANIFEST_SCHEMA)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -247,8 +249,19 @@ class ImageTable(Sequence[ImageRecord]):
 
     def replaced(self, **columns: Any) -> "ImageTable":
         """Return the images with other values in some columns, ``(image,)`` each."""
-        table = self._columns.table.take(self._rows)
+        table = self._columns.of(self._rows)
         for name, values in columns.items():
             array = pa.array(values, MANIFEST_SCHEMA.field(name).type).cast(HELD.field(name).type)
             table = table.set_column(HELD.get_field_index(name), HELD.field(name), array)
         return ImageTable(_Columns([table]))
+
+
+def _tables(records: Iterable[ImageRecord]) -> Iterator[pa.Table]:
+    """Yield columns of some records at a time."""
+    todo = iter(records)
+    while some := list(islice(todo, ROWS_PER_GROUP // 16)):
+        columns = [
+            pa.array([getattr(record, field.name) for record in some], field.type)
+            for field in MANIFEST_SCHEMA
+        ]
+        yield pa.table(columns, schema=MANIFEST_SCHEMA).cast(HELD)

@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import islice
 from typing import overload
 
 import numpy as np
@@ -96,6 +97,11 @@ class Plan(Sequence[Chunk]):
         device, number = self._keys[at]
         images = tuple(self.records.taken(self.rows(range(len(self))[at])))
         return Chunk(device=device, number=number, images=images)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        images = iter(self.records.taken(self._order))
+        for (device, number), size in zip(self._keys, np.diff(self._ends).tolist(), strict=True):
+            yield Chunk(device=device, number=number, images=tuple(islice(images, size)))
 
     def rows(self, at: int) -> NDArray[np.int64]:
         """Return the places of a chunk's images among the records, in the order of their ids."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camid.chunk_files import SCHEMA_VERSION, ChunkFile
-from camid.folder import TEMPORARY, Folder, absolute
+from camid.folder import MARK, TEMPORARY, Folder, absolute
 from camid.image_table import ImageTable
 from camid.records import chunk_name
 from camid.store_index import read_index
@@ -35,6 +35,7 @@ _LEFTOVER = re.compile(
     r"device=[^/]+/chunk-\d{5,}\.parquet"
     rf"|(device=[^/]+/chunk-\d{{5,}}\.parquet|{DESCRIPTION}|{MANIFEST}|{INDEX})"
     rf"\.[0-9a-f]{{32}}{re.escape(TEMPORARY)}"
+    rf"|{re.escape(MARK)}[0-9a-f]{{32}}"
 )
 
 

@@ -4,13 +4,15 @@ A task says where batches come from, what the network is, and what its outputs a
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.filesize import decimal
 
 from camid.answers import Answers
 from camid.batches import (
@@ -22,6 +24,7 @@ from camid.batches import (
     check_batches,
 )
 from camid.candidates import Candidates, candidates
+from camid.chunk_files import CHANNELS
 from camid.config import Config
 from camid.metrics import equal_error_rate, roc_auc
 from camid.patches import LabelledImages
@@ -107,6 +110,34 @@ class Task(ABC):
     def num_outputs(self) -> int:
         """Logits of a row."""
 
+    @property
+    @abstractmethod
+    def unit_bytes(self) -> int:
+        """Bytes of a pair or patch as it travels to its worker."""
+
+    def check_object_stores(self, sizes: Iterable[float]) -> None:
+        """See that what is read ahead has a place in the object store of any node.
+
+        Parameters
+        ----------
+        sizes
+            Of the object stores, bytes.
+
+        Raises
+        ------
+        ValueError
+            If it has none in the smallest, so that Ray would write it to disks and read it back.
+        """
+        training = self.config.training
+        ahead = training.prefetch * training.feed_workers
+        needed, smallest = ahead * training.batch_size * self.unit_bytes, min(sizes, default=inf)
+        if needed > smallest:
+            raise ValueError(
+                f"{ahead} steps of {training.batch_size} {self.unit} that are read ahead take "
+                f"{decimal(needed)}, and the smallest object store of Ray's nodes has "
+                f"{decimal(int(smallest))}; lower training.prefetch or training.feed_workers"
+            )
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what workers get: what the task is, not what was read for it."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
@@ -174,6 +205,11 @@ class PairTask(Task):
                     raise ValueError(f"{part} of the split {self.split.name!r}: {error}") from None
             count = training.validation_pairs
             self._check_parts(listed.parts, f"training.validation_pairs = {count}")
+
+    @property
+    def unit_bytes(self) -> int:
+        """Bytes of a pair: int16 sums of two crops."""
+        return 2 * self.config.pairs.crop_size**2 * CHANNELS * 2
 
     def build(self) -> Any:
         """Return the untrained network of pairs."""
@@ -246,6 +282,13 @@ class PatchTask(Task):
                     f"{held / workers / 2**30:.1f} GiB of a worker; lower it or "
                     "patches.validation_per_image"
                 )
+
+    @property
+    def unit_bytes(self) -> int:
+        """Bytes of a patch: a sample each."""
+        shape = self._opened.description["samples"]["shape"]
+        size: int = self.config.patches.size or shape[0]
+        return size**2 * CHANNELS
 
     def build(self) -> Any:
         """Return the untrained classifier."""

@@ -9,6 +9,7 @@ from camid.runtime.baselines import run_baselines
 from camid.runtime.closing import close, keep_facts
 from camid.runtime.ingest import preprocess
 from camid.runtime.logbook import begin
+from camid.runtime.nodes import check_nodes
 from camid.runtime.output import Output, claimed
 from camid.runtime.simulation import PATTERNS
 from camid.runtime.stages import Clock
@@ -50,6 +51,7 @@ def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict
     if output.is_finished:
         close(output, config, clock)
         return output, finished_before(output)
+    check_nodes(config.paths)
     begin(output.folder, config, pipeline=DEMO)
     with started(clock):
         with clock.stage("simulate"):

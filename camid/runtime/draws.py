@@ -44,6 +44,7 @@ class Draws(Searcher):  # type: ignore[misc]
         settings: Search,
         seed: int,
         begin: Callable[[Trial], None],
+        places: Callable[[], int],
     ) -> None:
         """See that what the algorithm needs is installed.
 
@@ -53,6 +54,8 @@ class Draws(Searcher):  # type: ignore[misc]
             Trials of an earlier run, from the first one on.
         begin
             Gets each new trial before it starts.
+        places
+            How many trials have a place now; another begins where there are more than run.
 
         Raises
         ------
@@ -62,6 +65,7 @@ class Draws(Searcher):  # type: ignore[misc]
         super().__init__(metric=SCORE, mode="max")
         self._space, self._known, self._seed, self._begin = space, list(known), seed, begin
         self._num_trials, self._count = settings.num_trials, 0
+        self._places, self._running = places, set[str]()
         self._domains = {domain.field: tune_domain(domain) for domain in space}
         self._guide = self._optuna() if settings.algorithm == "optuna" else None
 
@@ -72,6 +76,9 @@ class Draws(Searcher):  # type: ignore[misc]
         """Return a trial's number, what it draws, and whether it has ended before."""
         if self._count == self._num_trials:
             return Searcher.FINISHED  # type: ignore[no-any-return]
+        if len(self._running) >= self._places():
+            return None
+        self._running.add(trial_id)
         drawn = self._guide.suggest(trial_id) if self._guide else self._random()
         if self._count < len(self._known):
             trial = self._known[self._count]
@@ -84,7 +91,8 @@ class Draws(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell the algorithm what a trial was worth."""
+        """Tell the algorithm what a trial was worth; another may have its place."""
+        self._running.discard(trial_id)
         if self._guide:
             self._guide.on_trial_complete(trial_id, result, error)
 

@@ -30,7 +30,8 @@ from camid.folder import Folder
 from camid.image_table import ImageTable
 from camid.plan import Plan, chunks_of, plan_digest, planned
 from camid.records import OK, ImageRecord, chunk_name, manifest_table
-from camid.runtime.session import num_cpus, session
+from camid.runtime.placement import num_cpus
+from camid.runtime.session import session
 from camid.runtime.simulation import simulated_with
 from camid.runtime.stream import streamed, tracked
 from camid.sources import find_files, read_headers

@@ -8,13 +8,13 @@ from typing import Any
 import yaml
 
 from camid.config import Config, config_tree, config_yaml, differences
-from camid.folder import Folder
+from camid.folder import MARK, Folder
 from camid.output_files import CONFIG, INPUTS, PARTS, RESULTS
 
 MEANS = {
     "training": (
         *("num_workers", "min_workers", "use_gpu", "worker_cpus"),
-        *("feed_workers", "feed_cpus", "prefetch", "max_failures"),
+        *("feed_workers", "feed_cpus", "prefetch", "max_failures", "placement"),
     ),
     "search": ("num_concurrent", "max_failures"),
 }
@@ -63,7 +63,7 @@ def claimed(
     folder = _folder(config)
     stated = {CONFIG: config_tree(config), INPUTS: dict(inputs or {})}
     if not folder.exists(CONFIG):
-        if folder.files():
+        if any(not name.startswith(MARK) for name in folder.files()):
             raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
     else:
         old = _stated(folder)
@@ -97,7 +97,8 @@ def record(config: Config, rows: Sequence[Mapping[str, Any]], *, pipeline: str) 
         If the folder holds something else.
     """
     folder, inputs = _folder(config), {"pipeline": pipeline}
-    if folder.files() and (not folder.exists(CONFIG) or _stated(folder)[INPUTS] != inputs):
+    others = [name for name in folder.files() if not name.startswith(MARK)]
+    if others and (not folder.exists(CONFIG) or _stated(folder)[INPUTS] != inputs):
         raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
     folder.write(INPUTS, (json.dumps(inputs, indent=2) + "\n").encode())
     folder.write(CONFIG, config_yaml(config).encode())

@@ -27,6 +27,7 @@ from camid.runtime.draws import SCORE, Draws
 from camid.runtime.following import Follower
 from camid.runtime.logbook import Logbook
 from camid.runtime.output import Output
+from camid.runtime.placement import node_resources
 from camid.runtime.session import session
 from camid.runtime.stages import Clock
 from camid.runtime.stream import say
@@ -158,20 +159,20 @@ class _Search:
         if not left:
             self.follower.finish()
             return
-        count, training = self._placed()
+        training = self._placed()
         os.environ.update(ENVIRONMENT)
         for name in ("ray.tune", "ray.train"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self.folder.delete(RAY)
         try:
             with self.follower.shown(settings.num_trials):
-                self._tuner(count, training).fit()
+                self._tuner(training).fit()
         finally:
             with suppress(OSError):  # what stopped the search is worth more
                 self.folder.delete(RAY)
         self.follower.finish()
 
-    def _tuner(self, count: int, training: Training) -> Any:
+    def _tuner(self, training: Training) -> Any:
         """Return Ray Tune's tuner of all trials."""
         settings = self.config.search
         work = partial(
@@ -188,13 +189,13 @@ class _Search:
                 metric=SCORE,
                 mode="max",
                 num_samples=settings.num_trials,
-                max_concurrent_trials=count,
                 search_alg=Draws(
                     self.space,
                     list(self.follower.trials.values()),
                     settings=settings,
                     seed=self.config.seed,
                     begin=self.follower.begin,
+                    places=self._num_places,
                 ),
                 scheduler=self._scheduler(),
             ),
@@ -221,26 +222,33 @@ class _Search:
             stop_last_trials=False,  # they stop by themselves
         )
 
-    def _placed(self) -> tuple[int, Training]:
-        """Return how many trials run at once, and how each trains: with how many processors.
+    def _placed(self) -> Training:
+        """Return how each trial trains: with how many processors.
 
         Raises
         ------
         ValueError
             If Ray has too few processors or graphics cards for one.
         """
-        import ray
+        training, count = self.config.training, self._num_places()
+        cpus = worker_cpus(training, node_resources(), num_trainings=count)
+        return replace(training, worker_cpus=round(max(cpus - _feed(training), LEAST_CPUS), 2))
 
+    def _num_places(self) -> int:
+        """Return how many trials run at once, on the nodes that there are now."""
         training, settings = self.config.training, self.config.search
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        feed = training.feed_workers * training.feed_cpus
         count = settings.num_concurrent
         if not count:
+            feed = _feed(training)
             alone = training.worker_cpus or max(1.0 - feed, LEAST_CPUS)
-            count = max(1, places(training, nodes, alone + feed) // training.num_workers)
-        count = min(count, settings.num_trials)
-        cpus = worker_cpus(training, nodes, num_trainings=count)
-        return count, replace(training, worker_cpus=round(max(cpus - feed, LEAST_CPUS), 2))
+            fitting = places(training, node_resources(), alone + feed)
+            count = max(1, fitting // training.num_workers)
+        return min(count, settings.num_trials)
+
+
+def _feed(training: Training) -> float:
+    """Return the processors of what reads for a worker."""
+    return training.feed_workers * training.feed_cpus
 
 
 def _work(

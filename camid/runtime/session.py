@@ -10,6 +10,7 @@ from pathlib import Path
 
 from camid.config import Config, Paths
 from camid.folder import Folder, absolute
+from camid.runtime.stream import quiet
 
 CONNECT_SECONDS = 10
 
@@ -58,13 +59,14 @@ def session() -> Iterator[None]:
     Raises
     ------
     ValueError
-        If the named cluster cannot be reached.
+        If the named cluster cannot be reached, or wants another token or other versions.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import ray
     import ray.data
+    from ray.exceptions import AuthenticationError
 
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -77,20 +79,25 @@ def session() -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS", "")
     try:
         _reach(address)
-        ray.init(log_to_driver=False, logging_level="error", configure_logging=False)
     except OSError as error:
         raise ValueError(f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}") from None
+    try:
+        with quiet():
+            ray.init(log_to_driver=False, logging_level="error", configure_logging=False)
+    except (OSError, AuthenticationError) as error:
+        if address in {"", "local"}:
+            raise
+        raise ValueError(
+            f"the Ray cluster at RAY_ADDRESS={address!r} lets nobody in without its token: set "
+            "RAY_AUTH_MODE=token, and the token in ~/.ray/auth_token, RAY_AUTH_TOKEN_PATH or "
+            f"RAY_AUTH_TOKEN ({str(error).partition('.')[0]})"
+        ) from None
+    except RuntimeError as error:  # versions of Ray or Python
+        raise ValueError(f"RAY_ADDRESS={address!r}: {' '.join(str(error).split())}") from None
     try:
         yield
     finally:
         ray.shutdown()
-
-
-def num_cpus() -> int:
-    """Return the processors of the Ray that this session runs on."""
-    import ray
-
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
 def tensorflow_uses(num_threads: int, *, use_gpu: bool = False) -> None:

@@ -8,6 +8,7 @@ from camid.chunking import smallest_side
 from camid.config import Config, Residual
 from camid.folder import Folder
 from camid.runtime.ingest import Ingested, preprocess
+from camid.runtime.nodes import check_nodes
 from camid.runtime.output import record
 from camid.runtime.session import home, session
 from camid.runtime.simulation import simulate
@@ -36,6 +37,7 @@ def make_store(config: Config, *, fresh: bool = False, clock: Clock | None = Non
 
 def make_recorded_store(config: Config, *, fresh: bool = False) -> Ingested:
     """Return :func:`make_store`'s, and leave configuration and counts in ``config.paths.out``."""
+    check_nodes(config.paths)
     done = make_store(config, fresh=fresh)
     record(config, [asdict(done)], pipeline="preprocess")
     return done

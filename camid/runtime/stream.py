@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from camid.runtime.placement import apart_from_gpus, largest_memory, most_tasks
+
 T = TypeVar("T")
 
 console = Console(stderr=True)
@@ -116,7 +118,9 @@ def streamed(
                 batch_format="pyarrow",
                 zero_copy_batch=True,
                 num_cpus=CPUS_PER_TASK,
-                memory=min(memory, _largest_node()),
+                memory=min(memory, largest_memory()),
+                ray_remote_args_fn=apart_from_gpus,
+                compute=ray.data.TaskPoolStrategy(size=most_tasks()),
             )
             for result in dataset.iter_batches(
                 batch_size=None, batch_format="pyarrow", prefetch_batches=0
@@ -145,10 +149,3 @@ def _reporting(table: pa.Table, *, work: Callable[[pa.Table], pa.Table]) -> pa.T
     except (ValueError, OSError) as error:
         is_value = isinstance(error, ValueError)
         return pa.table({FAILURE: [str(error)], "is_value_error": [is_value]})
-
-
-def _largest_node() -> int:
-    """Return the memory, bytes, that Ray grants to tasks on its largest node."""
-    import ray
-
-    return int(max(node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]))

@@ -19,6 +19,7 @@ from camid.config import Training
 from camid.filesystems import filesystem_of
 from camid.folder import Folder
 from camid.output_files import CHECKPOINT, TRAINING
+from camid.runtime.placement import node_resources
 from camid.runtime.stream import progress, quiet, say
 from camid.runtime.worker import TOLD_SECONDS, Row, rate_name, work
 from camid.tasks import Task
@@ -53,8 +54,9 @@ def train(
     Raises
     ------
     ValueError
-        If a batch cannot be parted, Ray has too few processors, there is nothing to train or to
-        validate on, or workers failed more often than ``training.max_failures``.
+        If a batch cannot be parted, Ray has too few processors or too little room for what is read
+        ahead, there is nothing to train or to validate on, or workers failed more
+        often than ``training.max_failures``.
     """
     import ray
     from ray.util.queue import Queue
@@ -68,7 +70,12 @@ def train(
         say(f"training {words} at step {done.step} of {training.num_steps}")
     if done.is_finished(training):
         return
-    cpus = worker_cpus(training, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+    cpus = worker_cpus(training, node_resources())
+    task.check_object_stores(
+        node["object_store_memory"]
+        for node in node_resources()
+        if node.get("CPU") and "object_store_memory" in node
+    )
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
@@ -124,6 +131,7 @@ def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, c
             num_workers=(least, most) if least < most else most,
             use_gpu=training.use_gpu,
             resources_per_worker={"CPU": cpus} | ({"GPU": 1.0} if training.use_gpu else {}),
+            placement_strategy=training.placement.upper().replace("-", "_"),
         ),
         run_config=ray.train.RunConfig(
             name=uuid4().hex,  # Ray would go on with a run of the same name by itself

@@ -1,23 +1,28 @@
 """What pipelines do one after the other: a store, then results; each step only if needed."""
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from camid.adopted import adopted
 from camid.config import Config
 from camid.folder import Folder
 from camid.methods import chosen_methods
+from camid.output_files import RESULTS
 from camid.runtime.baselines import run_baselines
 from camid.runtime.classifier import prepare_cnn, run_cnn
 from camid.runtime.closing import close, keep_facts
 from camid.runtime.evaluation import prepared_list, run_evaluation
 from camid.runtime.learning import run_siamese
 from camid.runtime.logbook import begin
+from camid.runtime.nodes import check_nodes
 from camid.runtime.output import Output, claimed
+from camid.runtime.placement import node_resources
 from camid.runtime.session import home, session
 from camid.runtime.stages import Clock
 from camid.runtime.stores import make_residuals, make_store, naming_residuals
 from camid.runtime.stream import say
+from camid.runtime.train import worker_cpus
 from camid.splits import Split, named_split
 from camid.store import Store, is_finished, open_store
 from camid.tasks import PairTask, PatchTask, Task
@@ -146,36 +151,47 @@ def _results(
     clock = Clock()
     default = Folder((home() / "store").uri)
     unmade = config.paths.store == default.uri and not is_finished(default)
-    if config.paths.data or unmade:
-        say(*make_store(config, clock=clock).lines(config.paths.store))
-    config = adopted(config)
-    if trained is PatchTask:
-        config = naming_residuals(config)
-    store = open_store(config.paths.store)
-    split = chosen_split(config, store)
-    scenes = list(split.scenes.get("test", ()))
+    with ExitStack() as stack:
+        if not Folder(config.paths.out).exists(RESULTS):
+            check_nodes(config.paths)
+            if trained:  # what Ray lacks is known before hours of work
+                stack.enter_context(session())
+                worker_cpus(config.training, node_resources())
+        if config.paths.data or unmade:
+            say(*make_store(config, clock=clock).lines(config.paths.store))
+        config = adopted(config)
+        if trained is PatchTask:
+            config = naming_residuals(config)
+        store = open_store(config.paths.store)
+        split = chosen_split(config, store)
+        inputs = _inputs(store, split, is_trained=trained is not None)
+        output = claimed(config, fresh=fresh, inputs=inputs)
+        if not output.is_finished:
+            begin(output.folder, config, pipeline=pipeline)
+            keep_facts(output.folder, store, split, pipeline=pipeline)
+            clock.keep(output.folder)
+            if trained is PatchTask:
+                PatchTask(config=config, store=config.paths.store, split=split).check()
+                make_residuals(config, clock)
+            rows = run(config, output, clock, split=split)
+            output.finish(rows)
+        else:
+            clock.keep(output.folder)
+            rows = finished_before(output)
+        close(output, config, clock, searched=trained if pipeline.startswith(TUNE) else None)
+    return output, rows
+
+
+def _inputs(store: Store, split: Split, *, is_trained: bool) -> dict[str, Any]:
+    """Return what the results of a run depend on besides its configuration."""
     inputs: dict[str, Any] = {
         "store_digest": store.digest,
         "devices": list(split.test),
-        "scenes": scenes,
+        "scenes": list(split.scenes.get("test", ())),
     }
-    if trained:
+    if is_trained:
         inputs |= {"trained": list(split.train), "validated": list(split.validation)}
-    output = claimed(config, fresh=fresh, inputs=inputs)
-    if not output.is_finished:
-        begin(output.folder, config, pipeline=pipeline)
-        keep_facts(output.folder, store, split, pipeline=pipeline)
-        clock.keep(output.folder)
-        if trained is PatchTask:
-            PatchTask(config=config, store=config.paths.store, split=split).check()
-            make_residuals(config, clock)
-        rows = run(config, output, clock, split=split)
-        output.finish(rows)
-    else:
-        clock.keep(output.folder)
-        rows = finished_before(output)
-    close(output, config, clock, searched=trained if pipeline.startswith(TUNE) else None)
-    return output, rows
+    return inputs
 
 
 def finished_before(output: Output) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, Union, overload
 
 from camid.folder import Folder, absolute
 from camid.images import SUFFIXES, header, quiet, unreadable_reason
@@ -52,7 +52,31 @@ class FoundFile:
     place: Callable[[], Placement]
 
 
-def find_files(data: str, *, reader: str = "auto") -> list[FoundFile]:
+class FoundFiles(Sequence[FoundFile]):
+    """The files of a folder, each made when it is looked at."""
+
+    def __init__(
+        self, folder: Folder, names: Sequence[str], place: Callable[[str], Placement]
+    ) -> None:
+        """Hold names; ``place`` tells where a name belongs."""
+        self._folder, self._names, self._place = folder, names, place
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, at: int) -> FoundFile: ...
+    @overload
+    def __getitem__(self, at: slice) -> "FoundFiles": ...
+    def __getitem__(self, at: int | slice) -> Union[FoundFile, "FoundFiles"]:
+        if isinstance(at, slice):
+            return FoundFiles(self._folder, self._names[at], self._place)
+        name = self._names[at]
+        place = partial(self._place, name)
+        return FoundFile(image_id=name, folder=self._folder, name=name, place=place)
+
+
+def find_files(data: str, *, reader: str = "auto") -> Sequence[FoundFile]:
     """Return every file of ``data``, ordered by name, with the reader that places it.
 
     Parameters
@@ -86,10 +110,7 @@ def find_files(data: str, *, reader: str = "auto") -> list[FoundFile]:
     if reader == "auto":
         reader = _recognised(names)
     place = READERS[reader].place if reader in READERS else partial(folders.place, root=root.name)
-    return [
-        FoundFile(image_id=name, folder=root, name=name, place=partial(place, name))
-        for name in names
-    ]
+    return FoundFiles(root, names, place)
 
 
 def read_headers(

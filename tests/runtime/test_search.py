@@ -155,6 +155,7 @@ def draws(config, known=(), **changes):
         settings=settings,
         seed=config.seed,
         begin=begun.append,
+        places=lambda: 99,
     )
     told = [searcher.suggest(f"trial {n}") for n in range(settings.num_trials)]
     assert searcher.suggest("one more") == searcher.FINISHED

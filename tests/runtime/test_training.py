@@ -150,6 +150,15 @@ def test_too_few_processors_are_one_sentence_at_once(made, tmp_path):
         train(cards, Folder(str(tmp_path)))
 
 
+def test_what_is_read_ahead_has_a_place_in_every_object_store(made):
+    task = source(made, "training.prefetch=10", "training.feed_workers=2")
+    needed = 10 * 2 * 16 * 2 * 64 * 64 * 3 * 2
+    task.check_object_stores([needed, 1e12])
+    task.check_object_stores([])
+    with pytest.raises(ValueError, match=r"20 steps of 16 pairs .* take 15.7 MB, and the smallest"):
+        task.check_object_stores([1e12, needed - 1])
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
 @pytest.mark.parametrize("there", [[2], [8], [64], [1, 1, 1, 1, 1], [16, 4, 0], [3, 3]])
 def test_all_workers_with_what_reads_for_them_have_a_place_on_some_node(workers, there):

@@ -1,0 +1,124 @@
+"""Where work is placed on the machines of a cluster, those that work and those that may start."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+NODE_TYPES = "CAMID_NODE_TYPES"
+"""The environment's list of nodes that the cluster starts when they are needed, as JSON.
+
+``[{"CPU": 16, "GPU": 1, "memory": 60e9, "count": 4}]``: Ray does not tell what it may start.
+"""
+SECONDS = 2.0
+"""How long what is known of the nodes is taken for true."""
+NODE_ID = "ray.io/node-id"
+"""The label that Ray gives every node."""
+
+Resources = Mapping[str, float]
+
+
+def working_nodes() -> dict[str, Resources]:
+    """Return the resources of the nodes that work now, by their ids."""
+    import ray
+
+    now, job = time.monotonic(), ray.get_runtime_context().get_job_id()
+    if _known.job != job or now > _known.until:
+        _known.job, _known.until, _known.nodes = job, now + SECONDS, _nodes()
+    return _known.nodes
+
+
+@dataclass
+class _Known:
+    """What a program knows of the nodes."""
+
+    job: str = ""
+    until: float = 0.0
+    nodes: dict[str, Resources] = field(default_factory=dict)
+
+
+_known = _Known()
+
+
+def _nodes() -> dict[str, Resources]:
+    import ray
+
+    return {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+
+
+def node_resources() -> list[Resources]:
+    """Return the resources of all nodes that work, and of those that may start besides.
+
+    Raises
+    ------
+    ValueError
+        If :data:`NODE_TYPES` is no such list.
+    """
+    working = list(working_nodes().values())
+    there = Counter((node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in working)
+    more: list[Resources] = []
+    for kind in _types():
+        shape = kind.get("CPU", 0.0), kind.get("GPU", 0.0)
+        more += [kind] * max(0, int(kind.get("count", 1)) - there[shape])
+    return working + more
+
+
+def num_cpus() -> int:
+    """Return the processors that there are for work."""
+    return max(1, int(sum(node.get("CPU", 0.0) for node in node_resources())))
+
+
+def largest_memory() -> int:
+    """Return the memory, bytes, that Ray grants to tasks on the largest node with processors."""
+    nodes = [node for node in node_resources() if node.get("CPU")]
+    return int(max((node.get("memory", 0.0) for node in nodes), default=0.0))
+
+
+def apart_from_gpus() -> dict[str, Any]:
+    """Return Ray's options that keep a task off the nodes with GPUs, if others have processors."""
+    with_gpus = [name for name, node in working_nodes().items() if node.get("GPU")]
+    others = any(node.get("CPU") and not node.get("GPU") for node in node_resources())
+    if not with_gpus or not others:
+        return {}
+    return {"label_selector": {NODE_ID: f"!in({','.join(sorted(with_gpus))})"}}
+
+
+def most_tasks() -> int | None:
+    """Return how many tasks of one processor may run where all nodes have GPUs, else ``None``.
+
+    A processor is left free for each GPU, for the training that may want it.
+    """
+    nodes = [node for node in node_resources() if node.get("CPU")]
+    if not nodes or not all(node.get("GPU") for node in nodes):
+        return None
+    return max(1, int(sum(node["CPU"] - node["GPU"] for node in nodes)))
+
+
+def check_processors() -> None:
+    """See that there is, or will be, a node that works.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if not any(node.get("CPU") for node in node_resources()):
+        raise ValueError(
+            "Ray has no processors for work; start workers, or state in "
+            f"{NODE_TYPES} what the cluster starts by itself"
+        )
+
+
+def _types() -> Sequence[dict[str, float]]:
+    stated = os.environ.get(NODE_TYPES, "[]")
+    try:
+        kinds = [{str(k): float(v) for k, v in kind.items()} for kind in json.loads(stated)]
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(
+            f'{NODE_TYPES}: expected JSON such as [{{"CPU": 16, "GPU": 1, "count": 4}}], '
+            f"got {stated!r}"
+        ) from None
+    return kinds

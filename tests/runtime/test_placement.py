@@ -1,0 +1,43 @@
+"""What is known of the nodes of a real Ray, and of those that it may start."""
+
+import pytest
+
+from camid.config import Training
+from camid.runtime.placement import (
+    NODE_TYPES,
+    apart_from_gpus,
+    check_processors,
+    most_tasks,
+    node_resources,
+    num_cpus,
+)
+from camid.runtime.train import worker_cpus
+
+pytestmark = pytest.mark.usefixtures("ray_here")
+
+
+def test_nodes_that_may_start_count_besides_those_that_work(monkeypatch):
+    working = node_resources()
+    monkeypatch.setenv(NODE_TYPES, '[{"CPU": 16, "GPU": 1, "count": 2}, {"CPU": 2, "count": 3}]')
+    assert num_cpus() == 2 + 2 * 16 + 2 * 2  # one of two processors works already
+    assert len(node_resources()) == len(working) + 4
+
+
+def test_a_training_may_ask_for_gpus_that_the_cluster_starts_when_they_are_needed(monkeypatch):
+    training = Training(use_gpu=True, num_workers=2)
+    with pytest.raises(ValueError, match="2 workers take a GPU each, and Ray has 0"):
+        worker_cpus(training, node_resources())
+    monkeypatch.setenv(NODE_TYPES, '[{"CPU": 8, "GPU": 1, "count": 2}]')
+    assert worker_cpus(training, node_resources()) == 8
+
+
+@pytest.mark.parametrize("stated", ["16", "[16]", "{", '[{"CPU": "many"}]'])
+def test_node_types_that_are_none_are_one_sentence(monkeypatch, stated):
+    monkeypatch.setenv(NODE_TYPES, stated)
+    with pytest.raises(ValueError, match=f"{NODE_TYPES}: expected JSON such as"):
+        node_resources()
+
+
+def test_without_gpus_tasks_go_anywhere_and_there_is_work_for_all():
+    assert (apart_from_gpus(), most_tasks()) == ({}, None)
+    check_processors()
