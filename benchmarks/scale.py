@@ -15,8 +15,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
+from camid.building import finish
 from camid.candidates import candidates
-from camid.chunk_files import SCHEMA_VERSION
+from camid.chunk_files import SCHEMA_VERSION, ImageFate, SampleFormat, StripBatch, write_chunk
 from camid.config import load_config
 from camid.drawn_lists import drawn_list
 from camid.folder import Folder
@@ -32,6 +35,7 @@ from camid.strips import positions
 NUM_IMAGES = (100_000, 1_000_000)
 PER_DEVICE, PER_MODEL = 250, 4
 STEPS, PAIRS = 100, 32
+NUM_CHUNKS = 300
 CONFIG = load_config(settings=["comparisons.num_pairs=1000"])
 
 
@@ -89,6 +93,29 @@ def prepare(folder: Folder, num_images: int) -> None:
     print(f"  {', '.join(sizes)}")
 
 
+def open_chunks(folder: Folder) -> None:
+    """Finish a store of chunks with the row groups of such photographs, and strips of 8 px."""
+    form = SampleFormat(size=8, dtype="int8", step=0.125, filter={})
+    images = ImageTable.of(records(NUM_CHUNKS * CONFIG.chunks.max_images))
+    plan = chunks_of(planned(images, strips=CONFIG.strips, chunks=CONFIG.chunks, seed=1))
+    where = positions(3000, 4000, **asdict(CONFIG.strips))
+    for name, chunk in zip(plan.names, plan, strict=True):
+        ids = tuple(image.image_id for image in chunk.images)
+        samples = np.zeros((len(ids), 8, 8, 3), np.int8)
+        greys = np.zeros((len(ids), 2, 2), np.uint8)
+        batches = (
+            StripBatch(image_ids=ids, position=p, samples=samples, intensity=greys, step=0.125)
+            for p in where
+        )
+        fates = [ImageFate(image_id=i.image_id, sha256=i.sha256, status="ok") for i in chunk.images]
+        write_chunk(folder, name, batches=batches, form=form, digest=chunk.digest, fates=fates)
+    description = {"settings": {}, "samples": form.facts, "plan_digest": ""}
+    started = time.perf_counter()
+    finish(folder, plan.records, plan.names, description)
+    took = (time.perf_counter() - started) / len(plan)
+    print(f"  a chunk's file listed and opened, on this disk: {1000 * took:.1f} ms")
+
+
 def draw(folder: Folder) -> None:
     """Do what the driver of a training and of an evaluation does before any strip is read."""
     store = open_store(folder.uri)
@@ -115,6 +142,8 @@ def main() -> None:
     elif sys.argv[1:2] == ["draw"]:
         draw(Folder(sys.argv[2]))
     else:
+        with tempfile.TemporaryDirectory() as folder:
+            open_chunks(Folder(folder))
         for count in map(int, sys.argv[1:] or NUM_IMAGES):
             with tempfile.TemporaryDirectory() as folder:
                 print(f"{count:,} photographs")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from filelock import FileLock, Timeout
@@ -30,6 +30,7 @@ from camid.store import (
     write_tables,
 )
 from camid.store_index import Indexed, index_table, num_row_groups
+from camid.strips import Position
 
 LOCK = ".lock"
 
@@ -39,10 +40,21 @@ class FoundChunk:
     """A chunk's file that an earlier run has written."""
 
     fates: list[ImageFate]
+    content: str
+    """The digest of what it holds."""
     modified: int
     """When it was written, nanoseconds since 1970."""
     is_current: bool
     """Whether it is of this plan and these settings, and no image of it needs another try."""
+
+
+class Written(NamedTuple):
+    """What a chunk's file holds."""
+
+    content: str
+    """A digest of it all."""
+    num_images: int
+    positions: Sequence[Position]
 
 
 @contextmanager
@@ -130,13 +142,13 @@ def found_chunks(
         name = plan.names[number]
         try:
             with ChunkFile(store, name) as file:
-                fates = file.fates
+                fates, content = file.fates, file.content
                 is_planned = file.digest == plan[number].digest and file.format == facts
         except ValueError:
             return None  # half a file is made again
         modified = store.modified(name)
         current = is_planned and not _needs_retry(fates)
-        return FoundChunk(fates=fates, modified=modified, is_current=current)
+        return FoundChunk(fates=fates, content=content, modified=modified, is_current=current)
 
     present = set(store.files())
     numbers = [number for number, name in enumerate(plan.names) if name in present]
@@ -171,11 +183,19 @@ def finish(
     records: Iterable[ImageRecord],
     names: Sequence[str],
     description: Mapping[str, Any],
+    *,
+    written: Iterable[Written] = (),
 ) -> str:
-    """Write manifest, index and description from the chunks' files; return the content digest.
+    """Write manifest, index and description; return the content digest.
 
     A store that is finished, and has all of it already, is left as it is. What killed workers left
     behind, of this run or of one that was killed just before it, is deleted.
+
+    Parameters
+    ----------
+    written
+        What each chunk's file holds, in the order of ``names``; files are opened if it is not
+        given.
     """
     for name in stray_files(store, chunks=names):
         store.delete(name)
@@ -183,13 +203,19 @@ def finish(
     chunks = manifest.counted("device", "chunk")
     members = {chunk_name(device, number): (device, number) for device, number in chunks}
 
-    def read(name: str) -> tuple[str, Indexed]:
-        with ChunkFile(store, name) as file:
-            return file.content, Indexed(*members[name], file.num_images, file.positions)
+    contents: dict[str, str] = {}
 
-    contents, indexed = zip(*in_threads(read, names), strict=True)
-    digest = content_digest(dict(zip(names, contents, strict=True)))
-    index = index_table(indexed)
+    def read(name: str) -> Written:
+        with ChunkFile(store, name) as file:
+            return Written(file.content, file.num_images, file.positions)
+
+    def indexed() -> Iterator[Indexed]:
+        for name, chunk in zip(names, written or in_threads(read, names), strict=True):
+            contents[name] = chunk.content
+            yield Indexed(*members[name], chunk.num_images, chunk.positions)
+
+    index = index_table(indexed())
+    digest = content_digest(contents)
     if _has(store, digest, manifest, index):
         return digest
     files = {MANIFEST: write_tables(store, MANIFEST, manifest.plain())}

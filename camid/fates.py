@@ -1,25 +1,33 @@
 """What became of a plan's images: of those that files tell of, and of those that are read now."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.building import Written
 from camid.chunk_files import ImageFate
+from camid.config import Strips
 from camid.image_table import ImageTable
 from camid.plan import Plan
 from camid.records import OK, ImageRecord
+from camid.strips import positions
 
 _UNREAD = b""
 
 
 class Fates:
-    """Digests and statuses of a plan's images, as far as they are known: 65 bytes an image."""
+    """Digests and statuses of a plan's images, as far as they are known: 65 bytes an image.
+
+    And the digests of the chunks that hold them.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._sha256: NDArray[np.bytes_] = np.full(len(plan.records), _UNREAD, "S64")
+        self._contents: NDArray[np.bytes_] = np.full(len(plan), _UNREAD, "S64")
         self._is_known = np.zeros(len(plan.records), np.bool_)
         self._rejected: dict[int, str] = {}
         self._earlier: dict[str, str] = {}
@@ -29,8 +37,9 @@ class Fates:
         """Images of which it is known what became of them."""
         return int(self._is_known.sum())
 
-    def note(self, number: int, fates: Sequence[ImageFate]) -> None:
-        """Note what became of the images of a chunk, in the order of their ids."""
+    def note(self, number: int, fates: Sequence[ImageFate], *, content: str) -> None:
+        """Note what became of the images of a chunk, in the order of their ids, and its digest."""
+        self._contents[number] = content.encode()
         for row, fate in zip(self.plan.rows(number).tolist(), fates, strict=True):
             self._sha256[row] = fate.sha256.encode()
             self._is_known[row] = True
@@ -65,6 +74,16 @@ class Fates:
             changed["status"] = statuses
         digests = [digest.decode() for digest in self._sha256.tolist()]
         return records.replaced(sha256=digests, **changed)
+
+    def written(self, strips: Strips) -> Iterator[Written]:
+        """Yield what each chunk's file holds."""
+        grid = cache(lambda height, width: positions(height, width, **asdict(strips)))
+        out = np.zeros(len(self.plan.records), np.bool_)
+        out[list(self._rejected)] = True
+        for number, (size, height, width) in enumerate(self.plan.shapes.tolist()):
+            kept = size - int(out[self.plan.rows(number)].sum())
+            where = grid(height, width) if kept else ()
+            yield Written(self._contents[number].decode(), kept, where)
 
     def changed(self) -> list[str]:
         """Return the images that have other bytes now than when an earlier run read them."""

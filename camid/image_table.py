@@ -71,11 +71,6 @@ class _Columns:
     def __getitem__(self, name: str) -> pa.Array:
         return self.table[name].chunk(0)
 
-    def of(self, rows: Rows) -> pa.Table:
-        """Return some rows; all of them in order are the columns themselves."""
-        is_whole = len(rows) == len(self.table) and bool((np.diff(rows) == 1).all())
-        return self.table if is_whole else self.table.take(rows)
-
     def texts(self, name: str) -> list[str]:
         """Return the texts of a column of :data:`REPEATED`."""
         if name not in self._texts:
@@ -89,6 +84,7 @@ class ImageTable(Sequence[ImageRecord]):
     def __init__(self, columns: _Columns, rows: Rows | None = None) -> None:
         """Hold columns, or some rows of them."""
         self._columns = columns
+        self._is_whole = rows is None
         self._rows = np.arange(len(columns.table)) if rows is None else rows
 
     @classmethod
@@ -170,7 +166,8 @@ class ImageTable(Sequence[ImageRecord]):
 
     def column(self, name: str) -> pa.Array:
         """Return a column in Arrow."""
-        return self._columns[name].take(pa.array(self._rows))
+        column = self._columns[name]
+        return column if self._is_whole else column.take(pa.array(self._rows))
 
     def texts(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
         """Return a repeated text's number for each image, and all such texts by number."""
@@ -249,7 +246,9 @@ class ImageTable(Sequence[ImageRecord]):
 
     def replaced(self, **columns: Any) -> "ImageTable":
         """Return the images with other values in some columns, ``(image,)`` each."""
-        table = self._columns.of(self._rows)
+        table = self._columns.table
+        if not self._is_whole:
+            table = table.take(self._rows)
         for name, values in columns.items():
             array = pa.array(values, MANIFEST_SCHEMA.field(name).type).cast(HELD.field(name).type)
             table = table.set_column(HELD.get_field_index(name), HELD.field(name), array)

@@ -22,7 +22,7 @@ from camid.building import (
     only_run,
 )
 from camid.changes import changes
-from camid.chunk_files import ImageFate
+from camid.chunk_files import ChunkFile, ImageFate
 from camid.chunking import make_chunk, sample_format, smallest_side
 from camid.config import Config, config_tree
 from camid.fates import Fates
@@ -36,8 +36,10 @@ from camid.runtime.simulation import simulated_with
 from camid.runtime.stream import streamed, tracked
 from camid.sources import find_files, read_headers
 
-FATE_SCHEMA = pa.schema([(name, pa.string()) for name in ("name", "image_id", "sha256", "status")])
-"""What a task tells of each image, and the name of the chunk that it is in."""
+FATE_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("name", "content", "image_id", "sha256", "status")]
+)
+"""What a task tells of each image, and of its chunk: the name, and the digest of the content."""
 SETTINGS = ("seed", "images", "strips", "residual", "chunks")
 """Sections of the configuration that a store's bytes depend on."""
 
@@ -125,7 +127,7 @@ def preprocess(
         fates, ready = Fates(plan), np.zeros(len(plan), np.int64)
         for number, found in found_chunks(store, plan, facts=facts):
             if found.is_current and plan.names[number] not in damaged:
-                fates.note(number, found.fates)
+                fates.note(number, found.fates, content=found.content)
                 ready[number] = found.modified
             else:
                 fates.note_earlier(found.fates)
@@ -147,7 +149,8 @@ def preprocess(
         kept = final.ok
         if not len(kept):
             raise _nothing_usable(config, final)
-        digest = finish(store, final, plan.names, description)
+        written = fates.written(config.strips)
+        digest = finish(store, final, plan.names, description, written=written)
     num_read = int(plan.shapes[missing, 0].sum())
     statuses = final.counted("status").most_common()
     return Ingested(
@@ -229,11 +232,11 @@ def _make_missing(missing: Sequence[int], fates: Fates, *, config: Config) -> No
             memory=plan.memory(config.strips),
         )
         for result in results:
-            made: dict[str, list[ImageFate]] = defaultdict(list)
+            made: dict[tuple[str, str], list[ImageFate]] = defaultdict(list)
             for row in result.to_pylist():
-                made[row.pop("name")].append(ImageFate(**row))
-            for name, found in made.items():
-                fates.note(numbers[name], found)
+                made[row.pop("name"), row.pop("content")].append(ImageFate(**row))
+            for (name, content), found in made.items():
+                fates.note(numbers[name], found, content=content)
 
 
 def _tasks(plan: Plan, missing: Sequence[int], *, num_cpus: int) -> Iterator[pa.Table]:
@@ -259,6 +262,9 @@ def _make(table: pa.Table, *, config: Config) -> pa.Table:
     """Make the chunks whose images ``table`` lists; runs on a worker."""
     fates: list[dict[str, str]] = []
     for chunk in chunks_of([ImageRecord(**row) for row in table.to_pylist()]):
-        made = make_chunk(chunk, store=Folder(config.paths.store), config=config)
-        fates += [{"name": chunk_name(chunk.device, chunk.number)} | vars(fate) for fate in made]
+        store, name = Folder(config.paths.store), chunk_name(chunk.device, chunk.number)
+        made = make_chunk(chunk, store=store, config=config)
+        with ChunkFile(store, name) as file:
+            of = {"name": name, "content": file.content}
+        fates += [of | vars(fate) for fate in made]
     return pa.Table.from_pylist(fates, schema=FATE_SCHEMA)

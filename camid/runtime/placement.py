@@ -2,10 +2,8 @@
 
 import json
 import os
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 NODE_TYPES = "CAMID_NODE_TYPES"
@@ -13,37 +11,16 @@ NODE_TYPES = "CAMID_NODE_TYPES"
 
 ``[{"CPU": 16, "GPU": 1, "memory": 60e9, "count": 4}]``: Ray does not tell what it may start.
 """
-SECONDS = 2.0
-"""How long what is known of the nodes is taken for true."""
 NODE_ID = "ray.io/node-id"
 """The label that Ray gives every node."""
+GPU_TYPE = "ray.io/accelerator-type"
+"""The label that Ray gives nodes with a GPU."""
 
 Resources = Mapping[str, float]
 
 
 def working_nodes() -> dict[str, Resources]:
     """Return the resources of the nodes that work now, by their ids."""
-    import ray
-
-    now, job = time.monotonic(), ray.get_runtime_context().get_job_id()
-    if _known.job != job or now > _known.until:
-        _known.job, _known.until, _known.nodes = job, now + SECONDS, _nodes()
-    return _known.nodes
-
-
-@dataclass
-class _Known:
-    """What a program knows of the nodes."""
-
-    job: str = ""
-    until: float = 0.0
-    nodes: dict[str, Resources] = field(default_factory=dict)
-
-
-_known = _Known()
-
-
-def _nodes() -> dict[str, Resources]:
     import ray
 
     return {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
@@ -72,18 +49,28 @@ def num_cpus() -> int:
 
 
 def largest_memory() -> int:
-    """Return the memory, bytes, that Ray grants to tasks on the largest node with processors."""
+    """Return the memory, bytes, that Ray grants to tasks on the largest node that they run on."""
     nodes = [node for node in node_resources() if node.get("CPU")]
-    return int(max((node.get("memory", 0.0) for node in nodes), default=0.0))
+    others = [node for node in nodes if not node.get("GPU")]
+    return int(max((node.get("memory", 0.0) for node in others or nodes), default=0.0))
 
 
 def apart_from_gpus() -> dict[str, Any]:
-    """Return Ray's options that keep a task off the nodes with GPUs, if others have processors."""
+    """Return Ray's options that keep tasks off the nodes with GPUs, if others have processors.
+
+    Off those that work now, and off later ones whose GPU Ray knows.
+    """
+    from ray.util import accelerators
+
     with_gpus = [name for name, node in working_nodes().items() if node.get("GPU")]
     others = any(node.get("CPU") and not node.get("GPU") for node in node_resources())
-    if not with_gpus or not others:
+    if not others:
         return {}
-    return {"label_selector": {NODE_ID: f"!in({','.join(sorted(with_gpus))})"}}
+    known = {str(value) for name, value in vars(accelerators).items() if name.isupper()}
+    selector = {GPU_TYPE: f"!in({','.join(sorted(known))})"}
+    if with_gpus:
+        selector[NODE_ID] = f"!in({','.join(sorted(with_gpus))})"
+    return {"label_selector": selector}
 
 
 def most_tasks() -> int | None:

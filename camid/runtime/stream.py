@@ -119,7 +119,7 @@ def streamed(
                 zero_copy_batch=True,
                 num_cpus=CPUS_PER_TASK,
                 memory=min(memory, largest_memory()),
-                ray_remote_args_fn=apart_from_gpus,
+                **apart_from_gpus(),
                 compute=ray.data.TaskPoolStrategy(size=most_tasks()),
             )
             for result in dataset.iter_batches(

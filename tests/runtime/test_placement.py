@@ -4,6 +4,8 @@ import pytest
 
 from camid.config import Training
 from camid.runtime.placement import (
+    GPU_TYPE,
+    NODE_ID,
     NODE_TYPES,
     apart_from_gpus,
     check_processors,
@@ -38,6 +40,9 @@ def test_node_types_that_are_none_are_one_sentence(monkeypatch, stated):
         node_resources()
 
 
-def test_without_gpus_tasks_go_anywhere_and_there_is_work_for_all():
-    assert (apart_from_gpus(), most_tasks()) == ({}, None)
+def test_tasks_stay_off_gpus_that_may_come_where_other_nodes_work():
+    selector = apart_from_gpus()["label_selector"]
+    assert "H100" in selector[GPU_TYPE]
+    assert NODE_ID not in selector
+    assert most_tasks() is None
     check_processors()
