@@ -143,7 +143,7 @@ def found_chunks(
         try:
             with ChunkFile(store, name) as file:
                 fates, content = file.fates, file.content
-                is_planned = file.digest == plan[number].digest and file.format == facts
+                is_planned = file.digest == digests[number] and file.format == facts
         except ValueError:
             return None  # half a file is made again
         modified = store.modified(name)
@@ -151,6 +151,7 @@ def found_chunks(
         return FoundChunk(fates=fates, content=content, modified=modified, is_current=current)
 
     present = set(store.files())
+    digests = list(plan.digests()) if present else []
     numbers = [number for number, name in enumerate(plan.names) if name in present]
     for number, one in zip(numbers, in_threads(found, numbers), strict=True):
         if one:

@@ -124,12 +124,12 @@ class ImageTable(Sequence[ImageRecord]):
     def __iter__(self) -> Iterator[ImageRecord]:
         for start in range(0, len(self), BATCH):
             some = self[start : start + BATCH]
-            values = [some._values(name) for name in HELD.names]
+            values = [some.values(name) for name in HELD.names]
             for row in zip(*values, strict=True):
                 yield ImageRecord(**dict(zip(HELD.names, row, strict=True)))
 
-    def _values(self, name: str) -> list[Any]:
-        """Return a column's values; texts that repeat are one object."""
+    def values(self, name: str) -> list[Any]:
+        """Return a column's values as records have them; texts that repeat are one object."""
         if name in REPEATED:
             codes, names = self.texts(name)
             return [names[code] for code in codes.tolist()]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from typing import overload
 
 import numpy as np
@@ -19,11 +19,15 @@ from camid.strips import positions
 
 BYTES_PER_SAMPLE = 7
 """Of an image in work: a byte of pixels, four of residual, two quantised, of each colour."""
+BLOCK = 4096
+"""Chunks that are looked at together."""
 BYTES_PER_WORKER = 350 * 2**20
 """Of a worker process before it has an image, libraries included."""
 
 GROUPED = ("device", "kind", "width", "height", "orientation", "angle")
 """What all images of a chunk have in common."""
+TOLD = ("image_id", "bytes", "width", "height", "orientation", "angle")
+"""What a chunk's digest tells of its images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +41,7 @@ class Chunk:
     @property
     def digest(self) -> str:
         """A digest of which images the chunk holds, in order, and of what is known of them."""
-        facts = [
-            [i.image_id, i.bytes, i.width, i.height, i.orientation, i.angle] for i in self.images
-        ]
+        facts = [[getattr(image, name) for name in TOLD] for image in self.images]
         return _digest([self.device, self.number, facts])
 
 
@@ -103,6 +105,16 @@ class Plan(Sequence[Chunk]):
         for (device, number), size in zip(self._keys, np.diff(self._ends).tolist(), strict=True):
             yield Chunk(device=device, number=number, images=tuple(islice(images, size)))
 
+    def digests(self) -> Iterator[str]:
+        """Yield the chunks' digests, without making the chunks."""
+        for start in range(0, len(self), BLOCK):
+            keys, ends = self._keys[start : start + BLOCK], self._ends[start : start + BLOCK + 1]
+            part = self.records.taken(self._order[ends[0] : ends[-1]])
+            facts = list(zip(*(part.values(name) for name in TOLD), strict=True))
+            bounds = pairwise((ends - ends[0]).tolist())
+            for (device, number), (first, last) in zip(keys, bounds, strict=True):
+                yield _digest([device, number, facts[first:last]])
+
     def rows(self, at: int) -> NDArray[np.int64]:
         """Return the places of a chunk's images among the records, in the order of their ids."""
         return self._order[self._ends[at] : self._ends[at + 1]]
@@ -138,9 +150,9 @@ def chunk_memory(num_images: int, height: int, width: int, *, strips: Strips) ->
     return samples + BYTES_PER_SAMPLE * 3 * height * width + BYTES_PER_WORKER
 
 
-def plan_digest(chunks: Iterable[Chunk]) -> str:
+def plan_digest(plan: Plan) -> str:
     """Return the digest that stores share whose chunks hold the same images."""
-    return _digest([chunk.digest for chunk in chunks])
+    return _digest(list(plan.digests()))
 
 
 def _image_bytes(height: int, width: int, *, strips: Strips) -> int:

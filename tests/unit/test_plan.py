@@ -62,6 +62,14 @@ def test_the_order_of_files_does_not_matter(records, random):
     assert plan_digest(chunks_of(plan(shuffled))) == plan_digest(chunks_of(plan(records)))
 
 
+@given(some_records)
+def test_digests_are_those_of_the_chunks(records):
+    chunks = chunks_of(plan(records))
+    assert list(chunks.digests()) == [chunk.digest for chunk in chunks]
+    assert [chunks[number] for number in range(len(chunks))] == list(chunks)
+    assert [len(chunk.images) for chunk in chunks] == chunks.shapes[:, 0].tolist()
+
+
 def test_another_seed_deals_the_images_otherwise():
     records = [record(number) for number in range(40)]
     one, two = ([r.chunk for r in plan(records, seed=seed)] for seed in (1, 2))
