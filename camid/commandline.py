@@ -154,6 +154,12 @@ def one_sentence() -> Iterator[None]:
     except (ValueError, OSError) as error:
         click.echo(f"camid: {' '.join(str(error).split())}", err=True)
         sys.exit(USER_ERROR)
+    except ModuleNotFoundError as error:
+        name = (getattr(error, "name", "") or "").partition(".")[0]
+        if name in {"", "camid"}:
+            raise
+        click.echo(f"camid: the package {name} is not installed; `make setup` does it", err=True)
+        sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         click.echo("camid: stopped; the same command goes on where it was", err=True)
         sys.exit(INTERRUPTED)

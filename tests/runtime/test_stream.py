@@ -1,6 +1,7 @@
 import pyarrow as pa
 import pytest
 
+from camid.runtime import stream
 from camid.runtime.stream import streamed
 
 
@@ -32,3 +33,8 @@ def test_what_a_user_can_mend_comes_back_as_its_own_sentence(
         results(0, number)
     shown = capfd.readouterr()
     assert "Traceback" not in shown.out + shown.err
+
+
+def test_tasks_that_ray_does_not_know_of_at_once_all_come_back(ray_here, monkeypatch):
+    monkeypatch.setattr(stream, "TASKS_AT_ONCE", 2)
+    assert sorted(results(0, 3, 4, 5, 6)) == [0, 3, 4, 5, 6]

@@ -1,6 +1,8 @@
+from importlib import import_module
+
 import pytest
 
-from camid.commandline import EVALUATION, print_results
+from camid.commandline import EVALUATION, one_sentence, print_results
 from camid.methods import METHODS
 from camid.study import study_figures
 
@@ -39,3 +41,13 @@ def test_what_the_study_states_is_beside_ours_once_and_its_convention_below(prin
     assert lukas.split()[-3:] == ["0.250", "0.152", "0.089"]
     assert sum("0.152" in line for line in lines) == 1
     assert sum("Table 1 (50+1 images) has it: EER* + AUC* = 1" in line for line in lines) == 1
+
+
+def test_a_package_that_is_missing_is_one_sentence_and_one_of_our_own_is_not(capsys):
+    with pytest.raises(SystemExit) as ended, one_sentence():
+        import_module("no_such_package.part")
+    assert ended.value.code == 2
+    told = "camid: the package no_such_package is not installed; `make setup` does it\n"
+    assert capsys.readouterr().err == told
+    with pytest.raises(ModuleNotFoundError), one_sentence():
+        import_module("camid.no_such_module")
