@@ -76,24 +76,18 @@ def session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    address = os.environ.get("RAY_ADDRESS", "")
-    try:
-        _reach(address)
-    except OSError as error:
-        raise ValueError(f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}") from None
     try:
         with quiet():
-            ray.init(log_to_driver=False, logging_level="error", configure_logging=False)
-    except (OSError, AuthenticationError) as error:
-        if address in {"", "local"}:
+            ray.init(
+                address=_address(),
+                log_to_driver=False,
+                logging_level="error",
+                configure_logging=False,
+            )
+    except (OSError, RuntimeError, AuthenticationError) as error:
+        if not _is_named():
             raise
-        raise ValueError(
-            f"the Ray cluster at RAY_ADDRESS={address!r} lets nobody in without its token: set "
-            "RAY_AUTH_MODE=token, and the token in ~/.ray/auth_token, RAY_AUTH_TOKEN_PATH or "
-            f"RAY_AUTH_TOKEN ({str(error).partition('.')[0]})"
-        ) from None
-    except RuntimeError as error:  # versions of Ray or Python
-        raise ValueError(f"RAY_ADDRESS={address!r}: {' '.join(str(error).split())}") from None
+        raise ValueError(_refused(error)) from None
     try:
         yield
     finally:
@@ -109,6 +103,50 @@ def tensorflow_uses(num_threads: int, *, use_gpu: bool = False) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(num_threads)
         if not use_gpu:  # Ray does not hide them from who has asked for none
             tf.config.set_visible_devices([], "GPU")
+
+
+def _is_named() -> bool:
+    return os.environ.get("RAY_ADDRESS", "") not in {"", "local"}
+
+
+def _address() -> str | None:
+    """Return the address of the Ray to run on; ``None`` leaves it to Ray.
+
+    Ray tries an address for minutes before it gives up, and also one that a dead Ray left behind.
+
+    Raises
+    ------
+    ValueError
+        If nobody answers at ``RAY_ADDRESS``.
+    """
+    from ray._private.utils import read_ray_address
+
+    if _is_named():
+        address = os.environ["RAY_ADDRESS"]
+        try:
+            _reach(address)
+        except OSError as error:
+            told = f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}"
+            raise ValueError(told) from None
+        return None
+    left = None if "RAY_ADDRESS" in os.environ else read_ray_address()
+    try:
+        _reach(left or "")
+    except OSError:
+        return "local"
+    return None
+
+
+def _refused(error: Exception) -> str:
+    """Return in a sentence why the cluster that answers at ``RAY_ADDRESS`` was not joined."""
+    address, words = os.environ["RAY_ADDRESS"], " ".join(str(error).split())
+    if isinstance(error, RuntimeError):  # versions of Ray or Python
+        return f"the Ray cluster at RAY_ADDRESS={address!r} is not this program's: {words}"
+    return (
+        f"the Ray cluster at RAY_ADDRESS={address!r} lets nobody in without its token: set "
+        "RAY_AUTH_MODE=token, and the token in ~/.ray/auth_token, RAY_AUTH_TOKEN_PATH or "
+        f"RAY_AUTH_TOKEN ({words.partition('.')[0]})"
+    )
 
 
 def _reach(address: str) -> None:
