@@ -170,10 +170,11 @@ class _Chunks(Mapping[str, tuple[ChunkImages, ...]]):
     def __init__(self, store: Store, images: ImageTable) -> None:
         self._images = store.images()
         self._grids = chunk_grids(store.index)
-        self._keys, order, ends = self._images.groups("device", "chunk")
-        rows = np.arange(len(order)) - np.repeat(ends[:-1], np.diff(ends))
+        groups = self._images.groups("device", "chunk")
+        self._keys, order, ends = groups
         is_wanted = self._images.among(images)[order]
-        self._order, self._rows = order[is_wanted], rows[is_wanted].astype(np.int32)
+        self._order = order[is_wanted]
+        self._rows = groups.places()[1][self._order].astype(np.int32)
         self._ends = np.concatenate([[0], np.cumsum(is_wanted)])[ends]
         kept = np.diff(self._ends)
         self._places: dict[str, list[int]] = defaultdict(list)

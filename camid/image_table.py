@@ -51,6 +51,14 @@ class Groups(NamedTuple):
         """Return the places of the images of a combination."""
         return self.order[self.ends[number] : self.ends[number + 1]]
 
+    def places(self) -> tuple[Rows, Rows]:
+        """Return the number of each image's combination, and its place within it."""
+        sizes = np.diff(self.ends)
+        of, within = np.empty_like(self.order), np.empty_like(self.order)
+        of[self.order] = np.repeat(np.arange(len(sizes)), sizes)
+        within[self.order] = np.arange(len(self.order)) - np.repeat(self.ends[:-1], sizes)
+        return of, within
+
 
 class _Columns:
     """Columns of :data:`HELD`, each in one piece."""

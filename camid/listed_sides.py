@@ -1,10 +1,12 @@
 """A comparison list's sides at one position of a store: what their images add up to."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from camid.comparisons import ComparisonList
@@ -137,19 +139,20 @@ class Sides:
 def image_places(listed: ComparisonList, store: Store, position: Position) -> dict[str, Place]:
     """Return where the strip at a position is of each image of a list that has one."""
     named = {image for side in listed.sides for image in side.images}
-    grids = chunk_grids(store.index)
+    grids, images = chunk_grids(store.index), store.images()
+    groups = images.groups("device", "chunk")
+    of, rows = groups.places()
+    wanted = pa.array(sorted(named), pa.large_string())
+    named_here = np.flatnonzero(pc.is_in(images.column("sha256"), value_set=wanted))
     found: dict[str, Place] = {}
-    rows: Counter[tuple[str, int]] = Counter()
     present = set()
-    for record in store.images():
-        key = record.device, record.chunk
-        row = rows[key]
-        rows[key] += 1
-        if record.sha256 in named and record.sha256 not in present:
-            present.add(record.sha256)
-            group = grids[key].get(position)
+    for place, sha256 in zip(named_here, images.taken(named_here).values("sha256"), strict=True):
+        if sha256 not in present:
+            present.add(sha256)
+            device, chunk = groups.keys[of[place]]
+            group = grids.get((device, chunk), {}).get(position)
             if group is not None:
-                found[record.sha256] = Place(Address(*key, group), row)
+                found[sha256] = Place(Address(device, chunk, group), int(rows[place]))
     if lacking := sorted(named - present):
         raise ValueError(
             f"{store.folder.uri}: lacks {len(lacking)} of the {len(named)} images of the "
