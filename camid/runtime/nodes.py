@@ -43,6 +43,7 @@ def _checked(data: str, *written: str) -> None:
     """Check the nodes, once for a program and its folders."""
     with session(), _marked(written) as marks:
         check_processors()
+        data = data if data and Folder(data).exists() else ""  # what is missing is told elsewhere
         here = installed()
         for address, told in _answers(marks, data).items():
             if differing := differences(here, told["installed"]):

@@ -85,7 +85,7 @@ def session() -> Iterator[None]:
                 configure_logging=False,
             )
     except (OSError, RuntimeError, AuthenticationError) as error:
-        if not _is_named():
+        if not _is_named() and not isinstance(error, AuthenticationError):
             raise
         raise ValueError(_refused(error)) from None
     try:
@@ -138,12 +138,13 @@ def _address() -> str | None:
 
 
 def _refused(error: Exception) -> str:
-    """Return in a sentence why the cluster that answers at ``RAY_ADDRESS`` was not joined."""
-    address, words = os.environ["RAY_ADDRESS"], " ".join(str(error).split())
+    """Return in a sentence why a cluster that answers was not joined."""
+    words = " ".join(str(error).split())
+    where = f"at RAY_ADDRESS={os.environ['RAY_ADDRESS']!r}" if _is_named() else "of this machine"
     if isinstance(error, RuntimeError):  # versions of Ray or Python
-        return f"the Ray cluster at RAY_ADDRESS={address!r} is not this program's: {words}"
+        return f"the Ray cluster {where} is not this program's: {words}"
     return (
-        f"the Ray cluster at RAY_ADDRESS={address!r} lets nobody in without its token: set "
+        f"the Ray cluster {where} lets nobody in without its token: set "
         "RAY_AUTH_MODE=token, and the token in ~/.ray/auth_token, RAY_AUTH_TOKEN_PATH or "
         f"RAY_AUTH_TOKEN ({words.partition('.')[0]})"
     )
