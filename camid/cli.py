@@ -1,5 +1,6 @@
 """The ``camid`` command: synthetic cameras, what a store will take, and what one holds."""
 
+import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -55,6 +56,7 @@ def ui(port: int, is_opened: bool) -> None:
     from camid.runtime.tracking import tracking_uri
     from camid.runtime.ui import served, view_address
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # and its server ends with it
     with one_sentence(), ExitStack() as stack:
         uri = tracking_uri()
         server = uri if uri.startswith("http") else stack.enter_context(served(port))

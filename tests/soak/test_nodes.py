@@ -21,7 +21,7 @@ from tests.test_pipelines import SMALL, pipeline
 pytestmark = pytest.mark.soak
 
 STEPS, EVERY, NUM_TRIALS = 18, 6, 3
-FAINT = [*SMALL, "--set", "simulate.pattern_strength=0.006"]
+FAINT = [*SMALL, "--set", "simulate.pattern_strength=0.002"]
 """So that there are errors to be alike in."""
 TRAINING = [
     *FAINT,
@@ -35,7 +35,7 @@ TOLERANCE = 1e-3
 SEARCH = [
     *TRAINING,
     *("--set", f"search.num_trials={NUM_TRIALS}", "--set", "search.scheduler=none"),
-    *("--set", "training.num_workers=1"),
+    *("--split", "seeded", "--set", "training.num_workers=1"),
 ]
 NUM_DEVICES = 8
 SECONDS = 600
@@ -176,7 +176,7 @@ def test_who_has_not_the_token_is_refused_with_one_sentence(cluster, tmp_path, t
     assert "token" in sentence
     submitted = cluster.run("ray", "job", "submit", "--", *pipeline, home=tmp_path, **stranger)
     assert submitted.returncode != 0
-    assert "AuthenticationError" in submitted.stderr
+    assert "token" in submitted.stderr
     assert node.process.wait(SECONDS) != 0
     assert "AuthenticationError" in node.log.read_text()
     assert not [*tmp_path.rglob("*.parquet")]

@@ -1,4 +1,4 @@
-"""Two Ray nodes, a Ray job, and a real MLflow server."""
+"""A Ray job on two nodes, and a real MLflow server."""
 
 import json
 import os
@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.conftest import contents
 from tests.soak.servers import MlflowServer, free_port
 from tests.test_pipelines import SMALL
 
@@ -36,21 +35,6 @@ def run(*command: str, home: Path, **environment: str) -> subprocess.CompletedPr
         check=False,
         timeout=600,
     )
-
-
-def test_two_nodes_and_one_make_the_same_store(two_nodes, tmp_path):
-    stores = []
-    for name, address in (("one", "local"), ("two", two_nodes.address)):
-        home = tmp_path / name
-        home.mkdir()
-        (home / "simulated").symlink_to(tmp_path / "photographs")
-        (tmp_path / "photographs").mkdir(exist_ok=True)
-        data = ["--data", str(tmp_path / "one/simulated")] if name == "two" else []
-        script = str(ROOT / "pipelines/preprocess.py")
-        done = run(sys.executable, script, *SMALL, *data, home=home, RAY_ADDRESS=address)
-        assert done.returncode == 0, done.stderr
-        stores.append(contents(home / "store"))
-    assert stores[0] == stores[1]
 
 
 def test_a_ray_job_runs_the_demo(two_nodes, tmp_path):

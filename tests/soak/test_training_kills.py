@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -81,13 +80,6 @@ def trainers(
     return [p for p in root.children(recursive=True) if name in " ".join(p.cmdline())]
 
 
-def is_of_the_driver(node: Any) -> bool:
-    """Return whether a run's driver joined the cluster at this node: its queue is there too."""
-    (raylet,) = node.all_processes["raylet"]
-    family = psutil.Process(raylet.process.pid).children(recursive=True)
-    return any("_QueueActor" in " ".join(process.cmdline()) for process in family)
-
-
 def check_whole(out: Path, *networks: str) -> None:
     """See that every step was taken once, and validated as often as it should be."""
     steps = [row["step"] for row in progress(out).history]
@@ -145,18 +137,6 @@ def wait_for_answers(process: subprocess.Popen[bytes], out: Path) -> None:
         assert process.poll() is None, words(out)
         assert time.monotonic() < ends, words(out)
         time.sleep(0.01)
-
-
-def test_training_goes_on_with_the_workers_that_a_lost_node_leaves(two_nodes, home, tmp_path):
-    out = tmp_path / "node"
-    least = ("--set", "training.min_workers=1")
-    process = started(home, out, *least, address=two_nodes.address)
-    wait_until(process, out, step=EVERY)
-    lost = next(node for node in two_nodes.worker_nodes if not is_of_the_driver(node))
-    two_nodes.remove_node(lost, allow_graceful=False)
-    assert process.wait(SECONDS) == 0, words(out)
-    assert "workers start again; training goes on from step" in words(out)
-    check_whole(out)
 
 
 def test_a_killed_driver_goes_on_where_it_was_and_fresh_starts_anew(home, tmp_path):
