@@ -14,7 +14,7 @@ quoted = $(if $(value $(1)),--$(2) '$(subst ','\'',$(value $(1)))')
 SEARCH = $(if $(value TUNE),'$(subst ','\'',$(value TUNE))')
 FLAGS = $(call quoted,DATA,data) $(call quoted,STORE,store) $(call quoted,OUT,out) $(ARGS)
 
-.PHONY: help setup demo preprocess baselines evaluate train-siamese train-cnn tune-siamese tune-cnn compare ui test soak check bench lock
+.PHONY: help setup demo preprocess baselines evaluate train-siamese train-pairnet train-cnn tune-siamese tune-cnn compare ui test soak check bench lock
 
 help:  ## Print this
 	@echo "make TARGET [DATA=photographs] [STORE=store] [OUT=results] [ARGS='--set section.field=value']"
@@ -46,6 +46,9 @@ evaluate: $(READY)  ## Strip store → methods on one comparison list, with inte
 
 train-siamese: $(READY)  ## Strip store → Siamese network, trained and judged beside other methods
 	@$(BIN)/python pipelines/train_siamese.py $(FLAGS)
+
+train-pairnet: $(READY)  ## Strip store → pair network of one's own, trained and judged beside other methods
+	@$(BIN)/python pipelines/train_pairnet.py $(FLAGS)
 
 train-cnn: $(READY)  ## Strip store → classifier of its devices, judged beside other methods
 	@$(BIN)/python pipelines/train_cnn.py $(FLAGS)

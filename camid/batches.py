@@ -4,18 +4,18 @@ Each micro-batch is drawn with a key of its own, so a worker's share of a step i
 configuration, the step and which of the micro-batches it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camid.candidates import Candidates, ChunkImages
 from camid.config import Config, Pairs, Training
-from camid.pairs import Pair, Sums, drawn, side_sums
+from camid.pairs import Pair, drawn, side_sums
 from camid.patches import (
     LabelledImages,
     Patches,
@@ -121,6 +121,21 @@ def micro_size(training: Training) -> int:
     return training.batch_size // training.micro_batches
 
 
+class Reading(NamedTuple):
+    """What a network is given of pairs."""
+
+    shares: Callable[..., Share] = side_sums
+    """Makes it of some pairs, row groups and their ``crop_size``."""
+    grid: int = 1
+    """Pixels of which the corners of crops are multiples, and sizes where any will do."""
+    takes_any_size: bool = False
+    """Whether it sees a crop that is judged as a whole, not by windows of its own size."""
+
+
+SUMS = Reading()
+"""Both sides' sums."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairBatches:
     """Pairs of some devices that train."""
@@ -128,11 +143,13 @@ class PairBatches:
     candidates: Candidates
     row_groups: RowGroups
     config: Config
+    reading: Reading = SUMS
 
-    def share(self, step: int, micro_batches: Sequence[int]) -> Sums:
+    def share(self, step: int, micro_batches: Sequence[int]) -> Share:
         """Return some micro-batches of a step, as :class:`Batches`."""
         pairs = [pair for number in micro_batches for pair in self._drawn(step, number)]
-        return side_sums(pairs, self.row_groups, crop_size=self.config.pairs.crop_size)
+        size = self.config.pairs.crop_size
+        return self.reading.shares(pairs, self.row_groups, crop_size=size)
 
     def check(self) -> None:
         """See that a micro-batch can be drawn, of the most images a side that are asked for.
@@ -155,6 +172,7 @@ class PairBatches:
             settings=self.config.pairs,
             seed=self.config.seed,
             key=(TRAINING, number),
+            grid=self.reading.grid,
         )
 
 
@@ -163,17 +181,25 @@ class ListedPairs:
     """The pairs of some devices that validate, whatever pairs a network is trained on.
 
     They have the images a side, the crops and the share of same models that ``comparisons`` says.
-    A crop is as many windows, side by side, as the network's own crops go into it.
+    A crop is as many windows, side by side, as the network's own crops go into it; or one, for a
+    network that takes any size.
     """
 
     candidates: Candidates
     row_groups: RowGroups
     config: Config
+    reading: Reading = SUMS
 
     @property
     def size(self) -> int:
         """Pixels a side of what is compared of a strip."""
-        return self.config.comparisons.crop_size or self.row_groups.shape[0]
+        size = self.config.comparisons.crop_size or self.row_groups.shape[0]
+        return size - size % self.reading.grid
+
+    @property
+    def window(self) -> int:
+        """Pixels a side of what a network sees of it."""
+        return self.size if self.reading.takes_any_size else self.config.pairs.crop_size
 
     @cached_property
     def windows(self) -> list[Position]:
@@ -184,7 +210,7 @@ class ListedPairs:
         ValueError
             If they do not fill it.
         """
-        window = self.config.pairs.crop_size
+        window = self.window
         if self.size % window:
             raise ValueError(
                 f"pairs.crop_size = {window}: networks are judged on crops of {self.size} px "
@@ -202,7 +228,7 @@ class ListedPairs:
             for start in range(0, count, LISTED_PAIRS)
         ]
 
-    def part(self, number: int) -> Sums:
+    def part(self, number: int) -> Share:
         """Return the windows of a part's pairs."""
         pairs = self._drawn(number)[: len(self.parts[number]) // len(self.windows)]
         seen = [
@@ -210,7 +236,7 @@ class ListedPairs:
             for pair in pairs
             for top, left in self.windows
         ]
-        return side_sums(seen, self.row_groups, crop_size=self.config.pairs.crop_size)
+        return self.reading.shares(seen, self.row_groups, crop_size=self.window)
 
     def check(self) -> None:
         """See that pairs can be drawn.
@@ -236,6 +262,7 @@ class ListedPairs:
             ),
             seed=self.config.seed,
             key=(VALIDATION,),
+            grid=self.reading.grid,
         )
 
 

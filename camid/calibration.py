@@ -8,21 +8,17 @@ An LLR divided by ln 10 is the decimal one of forensic scales.
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import logit
 
-from camid.compared import Compared, judged
+from camid.compared import Compared, judged, judged_together
+from camid.regression import halves, regression
 from camid.weighted import parties
 
 Array = NDArray[np.float64]
-
-RIDGE = 1e-6
-"""Penalty on half the squared slope of standardised scores, beside a mean cross-entropy: it keeps a
-fit finite where a threshold parts the labels, and moves no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +78,17 @@ class Isotonic:
 
 
 Calibrator = Logistic | Isotonic
-Fit = Callable[[Compared, ArrayLike], Calibrator]
+
+
+class Fitted(Protocol):
+    """What has learned from comparisons to tell LLRs from scores."""
+
+    def llr(self, scores: ArrayLike, /) -> Array:
+        """Return the LLR of each comparison, nats."""
+        ...
+
+
+Fit = Callable[[Compared, ArrayLike], Fitted]
 
 
 def calibrator(facts: Mapping[str, Any]) -> Calibrator:
@@ -132,14 +138,10 @@ def logistic_calibrator(compared: Compared, scores: ArrayLike) -> Logistic:
     """
     found = judged(compared, scores)
     low, high = support(compared)
-    weights = _halves(compared.labels)
-    centre = float(np.average(found, weights=weights))
-    scale = float(np.sqrt(np.average((found - centre) ** 2, weights=weights))) or 1.0
-    slope, intercept = _regression((found - centre) / scale, compared.labels, weights)
-    slope /= scale
+    (slope,), intercept = regression(found[None], compared.labels)
     if slope <= 0:
         return Logistic(slope=0.0, intercept=0.0, low=low, high=high)
-    return Logistic(slope=slope, intercept=intercept - slope * centre, low=low, high=high)
+    return Logistic(slope=float(slope), intercept=intercept, low=low, high=high)
 
 
 def isotonic_calibrator(compared: Compared, scores: ArrayLike) -> Isotonic:
@@ -174,16 +176,21 @@ def cross_fitted(
     The devices are split in folds; a comparison of devices in folds i and j is calibrated by a fit
     on the comparisons that have no device in i or j.
 
+    Parameters
+    ----------
+    scores
+        ``(comparison,)``, or ``(comparison, method)`` for a fit that takes several together.
+
     Raises
     ------
     ValueError
         As :func:`logistic_calibrator` and :func:`device_folds`, or if the comparisons outside two
         folds lack a label.
     """
-    found = judged(compared, scores)
+    found = judged_together(compared, scores)
     both = np.concatenate([compared.first, compared.second])
     folds = np.sort(device_folds(both, num_folds=num_folds, seed=seed).reshape(2, -1), axis=0)
-    llrs = np.empty_like(found)
+    llrs = np.empty(len(found))
     for held_out in np.unique(folds, axis=1).T:
         apart = np.asarray(~np.isin(folds, held_out).any(axis=0))
         rest = compared.where(apart)
@@ -253,39 +260,15 @@ def cllr_min(labels: ArrayLike, scores: ArrayLike) -> float:
     return cllr(y, llrs[np.searchsorted(distinct, found)])
 
 
-def _regression(scores: Array, labels: NDArray[np.int64], weights: Array) -> tuple[float, float]:
-    """Return slope and intercept of the weighted logistic regression, by Newton's method."""
-    design = np.stack([scores, np.ones_like(scores)])
-    sides = np.where(labels == 1, 1.0, -1.0)
-    ridge = np.array([RIDGE, 0.0])
-
-    def cost(line: Array) -> tuple[float, Array]:
-        margins = sides * (line @ design)
-        value = weights @ np.logaddexp(0, -margins) + ridge @ line**2 / 2
-        return float(value), design @ (-weights * sides * expit(-margins)) + ridge * line
-
-    def curvature(line: Array) -> Array:
-        chances = expit(line @ design)
-        return (design * (weights * chances * (1 - chances))) @ design.T + np.diag(ridge)
-
-    found = minimize(cost, [0, 0], method="trust-exact", jac=True, hess=curvature, tol=1e-9)
-    return float(found.x[0]), float(found.x[1])
-
-
 def _pooled(labels: NDArray[np.int64], scores: Array) -> tuple[Array, Array]:
     """Return the distinct scores, rising, and the LLR of each by pooling adjacent violators."""
     from sklearn.isotonic import isotonic_regression
 
     distinct, ranks = np.unique(scores, return_inverse=True)
-    weights = _halves(labels)
+    weights = halves(labels)
     total = np.bincount(ranks, weights=weights)
     share = np.bincount(ranks, weights=weights * labels) / total
     return distinct, logit(isotonic_regression(share, sample_weight=total, y_min=0, y_max=1))
-
-
-def _halves(labels: NDArray[np.int64]) -> Array:
-    """Return weights of comparisons by which each label has half."""
-    return np.asarray(0.5 / np.bincount(labels)[labels])
 
 
 def _labelled(labels: ArrayLike, values: ArrayLike) -> tuple[NDArray[np.int64], Array]:

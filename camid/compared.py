@@ -88,3 +88,17 @@ def judged(compared: Compared, scores: ArrayLike) -> NDArray[np.float64]:
     if len(np.unique(compared.labels)) < 2:
         raise ValueError("expected scores of both same-device and different-device comparisons")
     return found
+
+
+def judged_together(compared: Compared, scores: ArrayLike) -> NDArray[np.float64]:
+    """Return the scores of one method or of several, ``(comparison,)`` or ``(comparison, method)``.
+
+    Raises
+    ------
+    ValueError
+        As :func:`judged`, for any of them.
+    """
+    found = np.asarray(scores, np.float64)
+    for column in np.atleast_2d(found.T):
+        judged(compared, column)
+    return found

@@ -104,6 +104,13 @@ class Simulate:
     """Range of what devices of one model share, relative to their pattern's strength."""
     quality: Annotated[int, Field(ge=50, le=100)] = 98
     """JPEG quality of the best model; models have up to 22 points less, most of them few."""
+    cameras: Literal["phones", "any"] = "phones"
+    """Which models are drawn: small phones, or whatever takes photographs.
+
+    ``any`` has larger and cleaner sensors too, blurred and sharp lenses, no noise reduction or a
+    strong one, files that were reduced in the camera, and colour that JPEG keeps whole; it is what
+    the shipped network was trained on.
+    """
     write_patterns: bool = False
     """Also write each device's planted pattern, beside the folder: ``<folder>-patterns``."""
 
@@ -238,6 +245,20 @@ class Siamese:
     """Factor on the numbers of channels."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of features that training leaves out; the study's notebooks have 0.3."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PairNet:
+    """The network of images' residuals and intensity; ``camid/models/pairnet.py`` has its parts."""
+
+    filters: Positive = 16
+    """Linear filters 7×7 of the residual."""
+    channels: Positive = 48
+    """Of the convolutions that weigh their outputs."""
+    blocks: Count = 3
+    """Pairs of convolutions 3×3, on cells of 4×4 pixels."""
+    planes: Positive = 4
+    """Weighted sums of the filters that the two sides are compared by."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -390,6 +411,12 @@ class Evaluate:
 
     Or by their names in MLflow's registry, such as ``models:/siamese@best``.
     """
+    fused: tuple[str, ...] = ("classical", "pairnet")
+    """Methods that are also judged together, as ``fused``, where all of them are judged.
+
+    Networks go by their files' names. What fuses two sides' scores was fitted on other devices of
+    the list than theirs. ``[]`` fuses nothing.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -410,6 +437,7 @@ class Config:
     enhancer: Enhancer = Enhancer()
     pairs: Pairs = Pairs()
     siamese: Siamese = Siamese()
+    pairnet: PairNet = PairNet()
     patches: Patches = Patches()
     classifier: Classifier = Classifier()
     training: Training = Training()

@@ -25,6 +25,7 @@ TITLES = {
     "li": "Li",
     "classical": "Classical",
     "siamese": "Siamese",
+    "fused": "Fused",
     "cnn": "CNN",
     "cnn-embedding": "CNN embedding",
 }

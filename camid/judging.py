@@ -1,14 +1,16 @@
 """How well methods tell devices apart on one comparison list: figures, intervals, differences."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from camid.calibration import cllr, cllr_min, cross_fitted
+from camid.calibration import Fit, cllr, cllr_min, cross_fitted, logistic_calibrator
 from camid.compared import Compared
 from camid.comparisons import LEVELS_OF, NEGATIVE, ComparisonList, overlap
+from camid.fusion import Fusion, logistic_fusion
 from camid.intervals import Estimate, resampled, resampled_rank1
 from camid.metrics import balanced_accuracy, single_threshold
 from camid.study import study_figures
@@ -95,6 +97,42 @@ def images_a_side(listed: ComparisonList) -> str:
     return "+".join(counts)
 
 
+def fused_scores(
+    listed: ComparisonList, scores: Mapping[str, Scores], *, seed: int
+) -> Scores | None:
+    """Return the LLR of each comparison by several methods together, nats.
+
+    Those of each number of crops are cross-fitted on their own. They are unbounded: bounds make
+    many of them equal, and they are wider for two sides in one fold, as all positives are, than for
+    two in two, which would tell the labels. The calibration of the scores bounds them.
+
+    Parameters
+    ----------
+    scores
+        By method ``(comparison, number of crops)``; NaN where nothing could be compared.
+    seed
+        Deals the devices into folds.
+
+    Returns
+    -------
+    ``(comparison, number of crops)``, NaN where a method is; None with too few devices.
+    """
+    fit = partial(_unbounded_fusion, methods=tuple(scores))
+    compared, found = _compared(listed), np.full_like(next(iter(scores.values())), np.nan)
+    for index in range(found.shape[1]):
+        together = np.stack([values[:, index] for values in scores.values()], axis=1)
+        finite = np.asarray(np.isfinite(together).all(axis=1))
+        llrs = calibrated(compared.where(finite), together[finite], seed=seed, fit=fit)
+        if llrs is None:
+            return None
+        found[finite, index] = llrs
+    return found
+
+
+def _unbounded_fusion(compared: Compared, scores: ArrayLike, *, methods: tuple[str, ...]) -> Fusion:
+    return logistic_fusion(compared, scores, methods=methods).unbounded()
+
+
 def _chosen(
     listed: ComparisonList,
     scores: Mapping[str, Scores],
@@ -136,6 +174,12 @@ def _devices(listed: ComparisonList) -> NDArray[np.str_]:
     return np.asarray(names[sides])
 
 
+def _compared(listed: ComparisonList) -> Compared:
+    first, second = _devices(listed)
+    labels = np.array([pair.label for pair in listed.comparisons])
+    return Compared(labels=labels, first=first, second=second)
+
+
 def _judged(
     listed: ComparisonList,
     scores: Mapping[str, Scores],
@@ -144,9 +188,8 @@ def _judged(
     seed: int,
     fpr: float,
 ) -> tuple[list[Row], list[Row]]:
-    first, second = _devices(listed)[:, chosen]
-    labels = np.array([pair.label for pair in listed.comparisons])[chosen]
-    compared = Compared(labels=labels, first=first, second=second)
+    compared = _compared(listed).where(chosen)
+    labels = compared.labels
     taken = {method: values[chosen] for method, values in scores.items()}
     parts = [resampled(compared, taken, rng=np.random.default_rng(seed))]
     matrix = _matrix(listed, taken, chosen)
@@ -194,13 +237,15 @@ def _costs(compared: Compared, values: Scores, *, seed: int) -> Row:
     }
 
 
-def calibrated(compared: Compared, values: Scores, *, seed: int) -> Scores | None:
+def calibrated(
+    compared: Compared, values: Scores, *, seed: int, fit: Fit = logistic_calibrator
+) -> Scores | None:
     """Return the LLR of each comparison, nats, by fits to others; None with too few devices."""
     num_folds = min(NUM_FOLDS, compared.numbered()[0])
     if num_folds < MIN_FOLDS:
         return None
     try:
-        return cross_fitted(compared, values, num_folds=num_folds, seed=seed)
+        return cross_fitted(compared, values, fit=fit, num_folds=num_folds, seed=seed)
     except ValueError:
         return None  # too few devices outside two folds
 

@@ -23,6 +23,8 @@ TRAINING = "training"
 CHECKPOINT = f"{TRAINING}/checkpoint.npz"
 HISTORY = "history.csv"
 SIAMESE = "siamese.keras"
+PAIRNET = "own-pairnet.keras"
+"""A pair network of one's own: camid comes with one that is called ``pairnet``."""
 CNN = "cnn.keras"
 EMBEDDING = "embedding"
 ANSWERS = "answers"
@@ -49,6 +51,7 @@ ROC_POINTS, TIPPETT_POINTS = f"{FIGURES}/roc.csv", f"{FIGURES}/tippett.csv"
 PARTS = (
     *(CONFIG, INPUTS, DATA, STAGES, LOGBOOK, RESULTS, TABLE, LIST, SCORES, DIFFERENCES, EVIDENCE),
     *(DEVICES, LEFT_OUT, GROUPS, BY_DEVICE, BY_MODELS, TRAINING, HISTORY, SIAMESE, CNN),
-    *(EMBEDDING, ANSWERS, TRIALS, TRIALS_TABLE, WINNER, SEARCH, REPORT, FACTS, PATTERNS, FIGURES),
+    *(PAIRNET, EMBEDDING, ANSWERS, TRIALS, TRIALS_TABLE, WINNER, SEARCH, REPORT, FACTS, PATTERNS),
+    FIGURES,
 )
 """All of them: what ``fresh`` deletes."""

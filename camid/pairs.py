@@ -1,15 +1,16 @@
 """Pairs: drawn from a store step by step, and read as sums of their sides' strips."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camid.candidates import TRIES, Candidates, Numbers, Rows, SideImages
 from camid.config import Pairs
-from camid.row_groups import Address, RowGroups
+from camid.row_groups import Address, Column, RowGroups
 from camid.strips import Position
 
 MAX_IMAGES = 2**15 // 2**8
@@ -82,6 +83,7 @@ def drawn(
     settings: Pairs,
     seed: int,
     key: Sequence[int] = (),
+    grid: int = 1,
 ) -> list[Pair]:
     """Return the pairs of a step, a function of the candidates, the settings, seed, key and step.
 
@@ -96,6 +98,8 @@ def drawn(
         Pixels a side of a strip.
     key
         What the draw is for, such as training or the number of a micro-batch.
+    grid
+        Pixels of which the crops' corners are multiples.
 
     Raises
     ------
@@ -109,6 +113,7 @@ def drawn(
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*key, step)))
     numbers = numbers_of(step, settings=settings, seed=seed)
     missing = {1: num_pairs - num_pairs // 2, 0: num_pairs // 2}
+    places = (size - settings.crop_size) // grid + 1
     used: set[Address] = set()
     pairs: list[Pair] = []
     while len(pairs) < num_pairs:
@@ -120,7 +125,7 @@ def drawn(
                 if missing[label] and max(counts[a] for a in addresses) < settings.per_row_group:
                     missing[label] -= 1
                     counts.update(addresses)
-                    crop = rng.integers(size - settings.crop_size + 1, size=2).tolist()
+                    crop = (grid * rng.integers(places, size=2)).tolist()
                     pairs.append(Pair(sides=sides, label=label, crop=(crop[0], crop[1])))
         used |= set(counts)
     return [pairs[i] for i in rng.permutation(num_pairs)]
@@ -147,22 +152,48 @@ def side_sums(pairs: Sequence[Pair], row_groups: RowGroups, *, crop_size: int) -
     counts = np.array([[len(side.rows) for side in pair.sides] for pair in pairs], np.int16)
     if len(pairs) and counts.max() > MAX_IMAGES:
         raise ValueError(f"expected at most {MAX_IMAGES} images a side, got {counts.max()}")
-    uses: dict[Address, dict[int, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
-    for number, pair in enumerate(pairs):
-        for which, side in enumerate(pair.sides):
-            for row in side.rows:
-                uses[side.address][row].append((number, which))
     shape = (len(pairs), 2, crop_size, crop_size, row_groups.shape[-1])
     sums = np.zeros(shape, np.int16)
-    addresses = sorted(uses)
-    wanted = ((address, sorted(uses[address])) for address in addresses)
-    for strip in row_groups.strips(wanted):
-        for number, which in uses[addresses[strip.number]][strip.row]:
-            top, left = pairs[number].crop
-            window = strip.samples[top : top + crop_size, left : left + crop_size]
-            sums[number, which] += window
+    for use in used_strips(pairs, row_groups):
+        top, left = pairs[use.pair].crop
+        window = use.samples[top : top + crop_size, left : left + crop_size]
+        sums[use.pair, use.side] += window
     labels = np.array([pair.label for pair in pairs], np.int8)
     return Sums(sums=sums, counts=counts.reshape(-1, 2), labels=labels, step=row_groups.step)
+
+
+class Use(NamedTuple):
+    """A strip that was read, and which image of which pair it is."""
+
+    pair: int
+    side: int
+    image: int
+    """Of its side's, in their order."""
+    samples: NDArray[Any]
+
+
+def used_strips(
+    pairs: Sequence[Pair], row_groups: RowGroups, *, column: Column = "samples"
+) -> Iterator[Use]:
+    """Yield the strips of all images of pairs, as often as pairs have them, each read once.
+
+    Raises
+    ------
+    ValueError
+        If a chunk's file is missing or damaged.
+    """
+    uses: dict[Address, dict[int, list[tuple[int, int, int]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for number, pair in enumerate(pairs):
+        for which, side in enumerate(pair.sides):
+            for image, row in enumerate(side.rows):
+                uses[side.address][row].append((number, which, image))
+    addresses = sorted(uses)
+    wanted = ((address, sorted(uses[address])) for address in addresses)
+    for strip in row_groups.strips(wanted, column=column):
+        for use in uses[addresses[strip.number]][strip.row]:
+            yield Use(*use, strip.samples)
 
 
 def _block(

@@ -56,6 +56,8 @@ def share(value: float, of: str) -> str:
 NOTES = {
     "lukas": "correlates what denoising takes from a photograph with a device's reference pattern.",
     "li": "first weakens what is strong in it, which the scene is likelier to have made.",
+    "fused": "weighs the scores of several methods by what they tell of other devices than the two "
+    "that are compared; its scores are natural log-likelihood ratios.",
 }
 """What methods do, in a sentence that their name begins."""
 

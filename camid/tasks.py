@@ -16,11 +16,13 @@ from rich.filesize import decimal
 
 from camid.answers import Answers
 from camid.batches import (
+    SUMS,
     Batches,
     Listed,
     ListedPairs,
     PairBatches,
     PatchBatches,
+    Reading,
     check_batches,
 )
 from camid.candidates import Candidates, candidates
@@ -157,7 +159,13 @@ class Task(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class PairTask(Task):
-    """Whether two sides are of one device: of devices that the split gives to each part."""
+    """Whether two sides are of one device: of devices that the split gives to each part.
+
+    The Siamese network learns that here; :class:`camid.stacks.StackTask` is another's.
+    """
+
+    reading: ClassVar[Reading] = SUMS
+    """What the network is given of pairs."""
 
     network = "siamese.keras"
     unit = "pairs"
@@ -173,14 +181,40 @@ class PairTask(Task):
     def training(self, row_groups: RowGroups) -> PairBatches:
         """Return the pairs that train."""
         return PairBatches(
-            candidates=self._candidates("train"), row_groups=row_groups, config=self.config
+            candidates=self._candidates("train"),
+            row_groups=row_groups,
+            config=self.config,
+            reading=self.reading,
         )
 
     def validation(self, row_groups: RowGroups) -> ListedPairs:
         """Return the pairs that validate: as those that the network is judged on."""
         return ListedPairs(
-            candidates=self._candidates("validation"), row_groups=row_groups, config=self.config
+            candidates=self._candidates("validation"),
+            row_groups=row_groups,
+            config=self.config,
+            reading=self.reading,
         )
+
+    @classmethod
+    def check_settings(cls, config: Config, *, size: int, source: str) -> None:
+        """See, before any work, that the network can be trained, and judged on crops of a size.
+
+        Parameters
+        ----------
+        source
+            What says that they have it.
+
+        Raises
+        ------
+        ValueError
+            If it cannot.
+        """
+        if size % config.pairs.crop_size:
+            raise ValueError(
+                f"pairs.crop_size = {config.pairs.crop_size}: the network is judged on crops that "
+                f"its own fill, and {source} has crops of {size} px"
+            )
 
     def check(self) -> None:
         """See that there are devices and pairs of both parts, as :meth:`Task.check`."""

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from camid.batches import check_batches
 from camid.config import load_config
+from camid.runtime.learning import check_pairs
 from camid.space import search_space
+from camid.stacks import StackTask
 from camid.tasks import PairTask, PatchTask
 from tests.runtime.conftest import contents
 
@@ -291,6 +294,7 @@ ABSENT = ("--set", "evaluate.networks=[/absent.keras]", "--out", "runs/absent")
         ("preprocess", ["--set", "residual.levels=9"], "allows at most 5 levels of 'db4'"),
         ("baselines", ["--store", "nowhere"], "no strip store there"),
         ("train_siamese", ["--set", "pairs.crop_size=48"], "is judged on crops that its own fill"),
+        ("train_pairnet", ["--set", "pairs.crop_size=100"], "expected a multiple of 8 px"),
         ("evaluate", ["--set", "evaluate.networks=[best]"], "a file that ends in .keras"),
         ("tune_cnn", ["--set", "search.trails=3"], "did you mean 'search.num_trials'?"),
         (
@@ -369,6 +373,18 @@ def test_every_file_of_a_search_is_one(which, size):
     )
     assert cost.startswith("# Cost: ")
     assert result.startswith("# Result: ")
+
+
+@pytest.mark.parametrize("size", ["", "-smoke"])
+def test_every_file_of_a_pair_network_is_one_that_can_be_trained(size):
+    file = ROOT / f"tune_configs/pairnet{size}.yaml"
+    config = load_config(str(file))
+    check_batches(config.training, multiple=StackTask.multiple)
+    check_pairs(config, StackTask)
+    assert config.split == "seeded"
+    command, what = file.read_text().splitlines()[:2]
+    assert command == f"# python pipelines/train_pairnet.py tune_configs/{file.name}"
+    assert what.startswith("# What: ")
 
 
 def test_real_photographs_go_through(real_photographs, tmp_path, home):

@@ -20,6 +20,7 @@ from camid.methods.correlation import (
 from camid.methods.lags import lag_moments, lag_score, searched_energy, searched_moments
 from camid.methods.method import Estimator, Method, Scope
 from camid.methods.networks import network_method, network_name
+from camid.methods.pairnet import pairnet_method
 from camid.methods.sides import (
     GREY,
     WEIGHTED,
@@ -71,6 +72,7 @@ METHODS: dict[str, Method] = {
     "wavelet": _weighted(evidence=band_moments, score=band_ncc),
     "pce": _weighted(evidence=searched_moments, score=searched_energy),
     "classical": _weighted(evidence=lag_moments, score=lag_score),
+    "pairnet": pairnet_method(),
 }
 """The study's baselines first."""
 

@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 from camid.folder import Folder
 from camid.methods.correlation import mean_ncc
 from camid.methods.method import Array, Gathered, Method, Sums, Tile
+from camid.methods.pairnet import pairnet_method
 from camid.methods.sides import mean
 
 SUFFIX = ".keras"
+EVIDENCE = "evidence"
+"""The layer that only pair networks have."""
 WINDOWS = 32
 """Windows of each side that a network sees at once."""
 
@@ -45,6 +48,7 @@ def network_method(address: str) -> Method:
     """Return the method that the network at a path or address makes.
 
     Its file is looked at for what it takes, pairs or patches; it is loaded when it scores.
+    :mod:`camid.methods.pairnet` has the pair network's.
 
     Raises
     ------
@@ -56,6 +60,10 @@ def network_method(address: str) -> Method:
     if _is_classifier(address):
         cells = mean(Gathered(of=_Cells(address)))
         return Method(first=cells, second=cells, evidence=_Cosines(address), score=mean_ncc)
+    if _is_pairnet(address):
+        inner = {part["config"]["name"]: part for part in _layers(address)[EVIDENCE]["layers"]}
+        learned, bank = (inner[name]["config"]["filters"] for name in ("reliability", "bank"))
+        return pairnet_method(address, num_planes=learned // bank)
     planes = mean(Gathered(of=_planes, num_planes=3))
     return Method(first=planes, second=planes, evidence=_Logits(address), score=mean_ncc)
 
@@ -186,10 +194,13 @@ def _modified(address: str) -> int:
 
 
 def network_samples(address: str) -> str | None:
-    """Return what a classifier's patches are of, ``int8`` residuals or ``uint8`` pixels.
+    """Return what a network's samples are, ``int8`` residuals or ``uint8`` pixels.
 
-    None of a network of pairs, which takes both, and of a file that is missing or damaged.
+    A pair network's are residuals. None of a Siamese network, which takes both, and of a file that
+    is missing or damaged.
     """
+    if _is_pairnet(address):
+        return "int8"
     layers = _layers(address)
     if not _is_classifier(address) or "scaled" not in layers:
         return None
@@ -200,6 +211,10 @@ def _is_classifier(address: str) -> bool:
     """Return whether a file holds a network of patches; a missing or damaged one does not."""
     first = next(iter(_layers(address).values()), {})
     return len(first.get("batch_shape", ())) == 4
+
+
+def _is_pairnet(address: str) -> bool:
+    return EVIDENCE in _layers(address)
 
 
 def _layers(address: str) -> Mapping[str, Mapping[str, Any]]:

@@ -44,7 +44,7 @@ class Unblocked(keras.layers.Layer):  # type: ignore[misc]
     def call(self, images: Any) -> Any:
         """Return the images less their mean block, computed in float32."""
         wide = ops.cast(images, "float32")
-        _, height, width, channels = wide.shape
+        height, width, channels = ops.shape(wide)[1:]
         down, across = height // BLOCK, width // BLOCK
         rows = ops.reshape(wide, (-1, down, BLOCK * width * channels))
         block = ops.reshape(ops.mean(rows, axis=1), (-1, BLOCK, across, BLOCK * channels))

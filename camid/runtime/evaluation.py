@@ -13,7 +13,8 @@ from camid.config import Config
 from camid.drawn_lists import drawn_list, gallery_list
 from camid.evidence import scores
 from camid.folder import Folder
-from camid.judging import Row, judged_rows
+from camid.fusion import FUSED
+from camid.judging import Row, Scores, fused_scores, judged_rows
 from camid.methods import chosen_methods
 from camid.methods.networks import network_samples
 from camid.output_files import DIFFERENCES, EVIDENCE, LIST, SCORES, TABLE
@@ -21,6 +22,7 @@ from camid.runtime.gathering import gather
 from camid.runtime.output import Output
 from camid.runtime.session import session
 from camid.runtime.stages import Clock
+from camid.runtime.stream import say
 from camid.splits import Split, enrolled
 from camid.store import Store, open_store, write_table
 from camid.tables import write_csv
@@ -62,6 +64,10 @@ def run_evaluation(
     store = open_store(config.paths.store)
     named, networks = config.evaluate.methods, [*config.evaluate.networks, *trained]
     methods = chosen_methods(named, networks)
+    if FUSED in methods:
+        raise ValueError(
+            f"a network's file cannot be called {FUSED!r}: evaluate.fused is; rename it"
+        )
     listed = prepared_list(config, output, split=split)
     with session(), clock.stage("score"):
         num_crops = config.comparisons.num_crops if listed.crop_size else ()
@@ -71,6 +77,7 @@ def run_evaluation(
         gathered = scores(evidence, methods)
     found = {name: gathered[name] for name in methods} | dict(told or {})
     with clock.stage("judge"):
+        found |= _fused(listed, found, config)
         rows, differences = judged_rows(
             listed,
             found,
@@ -111,7 +118,7 @@ def prepared_list(config: Config, output: Output, *, split: Split) -> Comparison
         there, needed = store.description["samples"]["dtype"], network_samples(address)
         if needed not in {None, there}:
             raise ValueError(
-                f"{address}: a classifier of {KEPT[needed or '']}, and {config.paths.store} holds "
+                f"{address}: a network of {KEPT[needed or '']}, and {config.paths.store} holds "
                 f"{KEPT[there]}"
             )
     if output.folder.exists(LIST):
@@ -133,6 +140,20 @@ def prepared_list(config: Config, output: Output, *, split: Split) -> Comparison
         raise ValueError(f"{named}: a comparison list without comparisons")
     write_list(output.folder, LIST, listed)
     return listed
+
+
+def _fused(
+    listed: ComparisonList, found: Mapping[str, Scores], config: Config
+) -> dict[str, Scores]:
+    """Return the scores of the fusion by its name, if all that it takes are there."""
+    names = dict.fromkeys(config.evaluate.fused)
+    if not names or not names.keys() <= found.keys():
+        return {}
+    llrs = fused_scores(listed, {name: found[name] for name in names}, seed=config.seed)
+    if llrs is None:
+        say(f"{FUSED} is left out: the list has too few devices to fit it on others than it judges")
+        return {}
+    return {FUSED: llrs}
 
 
 def _same_size(listed: ComparisonList, store: Store) -> NDArray[np.bool_]:

@@ -17,32 +17,46 @@ from camid.tables import write_csv
 from camid.tasks import PairTask, Task
 
 
-def run_siamese(
-    config: Config, output: Output, clock: Clock, *, split: Split
+def run_pairs(
+    config: Config, output: Output, clock: Clock, *, split: Split, kind: type[PairTask]
 ) -> list[dict[str, Any]]:
-    """Train the network of pairs on the store at ``config.paths.store``; return the result rows.
+    """Train a network of pairs on the store at ``config.paths.store``; return the result rows.
 
     Writes the best network, its history, and everything that :func:`run_evaluation` writes of the
     network and of ``evaluate.methods``. A training that was stopped goes on from its last
     checkpoint.
 
+    Parameters
+    ----------
+    kind
+        Which network.
+
     Raises
     ------
     ValueError
-        As :func:`train` and :func:`run_evaluation`.
+        As :meth:`PairTask.check_settings`, :func:`train` and :func:`run_evaluation`.
     """
+    check_pairs(config, kind)
     listed = prepared_list(config, output, split=split)  # before hours of training
     size = listed.crop_size or config.strips.size
-    if size % config.pairs.crop_size:
-        raise ValueError(
-            f"{config.evaluate.comparisons}: compares crops of {size} px, which those of the "
-            f"network do not fill: pairs.crop_size = {config.pairs.crop_size}"
-        )
-    task = PairTask(config=config, store=config.paths.store, split=split)
+    kind.check_settings(config, size=size, source=config.evaluate.comparisons)
+    task = kind(config=config, store=config.paths.store, split=split)
     with session():
         trained(task, output.folder, clock)
         networks = [output.folder.address(task.network)]
         return run_evaluation(config, output, clock, split=split, trained=networks)
+
+
+def check_pairs(config: Config, kind: type[PairTask]) -> None:
+    """See, before any work, that a network can be trained, and judged on the crops that are asked.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    size = config.comparisons.crop_size
+    kind.check_settings(config, size=size, source="the section comparisons")
 
 
 def trained(task: Task, folder: Folder, clock: Clock) -> None:

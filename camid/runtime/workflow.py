@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Protocol
 
 from camid.adopted import adopted
@@ -13,7 +14,7 @@ from camid.runtime.baselines import run_baselines
 from camid.runtime.classifier import prepare_cnn, run_cnn
 from camid.runtime.closing import close, keep_facts
 from camid.runtime.evaluation import prepared_list, run_evaluation
-from camid.runtime.learning import run_siamese
+from camid.runtime.learning import check_pairs, run_pairs
 from camid.runtime.logbook import begin
 from camid.runtime.nodes import check_nodes
 from camid.runtime.output import Output, claimed
@@ -24,6 +25,7 @@ from camid.runtime.stores import make_residuals, make_store, naming_residuals
 from camid.runtime.stream import say
 from camid.runtime.train import worker_cpus
 from camid.splits import Split, named_split
+from camid.stacks import StackTask
 from camid.store import Store, is_finished, open_store
 from camid.tasks import PairTask, PatchTask, Task
 
@@ -48,15 +50,26 @@ def make_evaluation(config: Config, *, fresh: bool = False) -> tuple[Output, lis
 
 
 def make_siamese(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
-    """Return the output folder of a trained network of pairs and its rows, unless finished there.
+    """Return the output folder of a Siamese network and its rows, trained unless finished there.
 
     Raises
     ------
     ValueError
         If crops of pairs do not fill those of comparisons, or as the steps on the way.
     """
-    _check_crops(config)
-    return _results(run_siamese, config, fresh=fresh, pipeline="train_siamese", trained=PairTask)
+    return _trained_pairs(PairTask, config, fresh=fresh, pipeline="train_siamese")
+
+
+def make_pairnet(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+    """Return the output folder of a pair network and its rows, trained unless finished there.
+
+    Raises
+    ------
+    ValueError
+        If crops of pairs lie on no blocks of JPEG's, the store is one of pixels, or as the steps on
+        the way.
+    """
+    return _trained_pairs(StackTask, config, fresh=fresh, pipeline="train_pairnet")
 
 
 def make_cnn(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
@@ -69,7 +82,7 @@ def make_siamese_search(
     config: Config, *, fresh: bool = False
 ) -> tuple[Output, list[dict[str, Any]]]:
     """Return the output folder of a search over networks of pairs, and the rows of the winner."""
-    _check_crops(config)
+    _check_pairs(config, PairTask)
     return _results(
         _searched_siamese, config, fresh=fresh, pipeline="tune_siamese", trained=PairTask
     )
@@ -90,7 +103,7 @@ def _searched_siamese(
     prepared_list(config, output, split=split)  # before hours of training
     with session():
         found = searched(PairTask, config, output, clock, split=split)
-        return run_siamese(found, output, clock, split=split)
+        return run_pairs(found, output, clock, split=split, kind=PairTask)
 
 
 def _searched_cnn(
@@ -108,14 +121,19 @@ def _searched_cnn(
         return run_cnn(found, output, clock, split=split)
 
 
-def _check_crops(config: Config) -> None:
-    """See, before any work, that a network can be judged on the crops that are asked for."""
+def _trained_pairs(
+    kind: type[PairTask], config: Config, *, fresh: bool, pipeline: str
+) -> tuple[Output, list[dict[str, Any]]]:
+    """Return the output folder and rows of a network of pairs, trained unless finished there."""
+    _check_pairs(config, kind)
+    run = partial(run_pairs, kind=kind)
+    return _results(run, config, fresh=fresh, pipeline=pipeline, trained=kind)
+
+
+def _check_pairs(config: Config, kind: type[PairTask]) -> None:
+    """See, before any work, that a network of pairs can be trained and judged as is asked for."""
     _chosen(config)
-    if config.comparisons.crop_size % config.pairs.crop_size:
-        raise ValueError(
-            f"comparisons.crop_size = {config.comparisons.crop_size} and pairs.crop_size = "
-            f"{config.pairs.crop_size}: a network is judged on crops that its own fill"
-        )
+    check_pairs(config, kind)
 
 
 def _chosen(config: Config) -> Collection[str]:

@@ -51,6 +51,17 @@ def developed(raw: Plane, sensor: Sensor, processing: Processing, *, noise: floa
     return planes
 
 
+def reduced(planes: Plane, factor: float) -> Plane:
+    """Return planes ``(plane, height, width)`` with fewer pixels, each a weighted mean (bicubic).
+
+    Heights and widths become even.
+    """
+    height, width = (2 * round(side / factor / 2) for side in planes.shape[1:])
+    images = (Image.fromarray(plane) for plane in planes)
+    size = (width, height)
+    return np.stack([np.asarray(i.resize(size, Image.Resampling.BICUBIC)) for i in images])
+
+
 def jpeg(planes: Plane, processing: Processing, *, exif: Image.Exif) -> bytes:
     """Return luma and chroma planes ``(3, height, width)``, grey levels, as the camera's file."""
     image = Image.merge("YCbCr", [Image.fromarray(_samples(plane)) for plane in planes])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from camid.records import Kind
-from camid.simulate.development import developed, jpeg, midtone_slope
+from camid.simulate.development import developed, jpeg, midtone_slope, reduced
 from camid.simulate.models import Model
 from camid.simulate.scenes import background, foreground
 from camid.simulate.sensor import Exposure, falloff, raw_signal
@@ -57,6 +57,8 @@ class Phone:
         electrons = sensor.full_well / 2**exposure.stops
         noise = np.sqrt(0.18 * electrons + sensor.read_noise**2) / electrons * midtone_slope()
         planes = developed(raw, sensor, processing, noise=float(noise))
+        if processing.reduction > 1:
+            planes = reduced(planes, processing.reduction)
         if is_portrait and processing.turns_pixels:
             planes = np.rot90(planes, -1, axes=(1, 2))
         orientation = TURNED if is_portrait and not processing.turns_pixels else 1

@@ -35,7 +35,7 @@ def test_a_classifier_of_pixels_is_not_judged_on_residuals(made, tmp_path, home)
     Folder(str(tmp_path)).write("cnn.keras", network_bytes(network))
     config = replace(made.config(), paths=replace(made.config().paths, out=str(tmp_path / "out")))
     judged = replace(config.evaluate, networks=(f"{tmp_path}/cnn.keras",))
-    with pytest.raises(ValueError, match="cnn.keras: a classifier of pixels, and .* residuals"):
+    with pytest.raises(ValueError, match="cnn.keras: a network of pixels, and .* residuals"):
         make_evaluation(replace(config, paths=replace(config.paths, data=""), evaluate=judged))
 
 

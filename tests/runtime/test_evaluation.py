@@ -12,8 +12,18 @@ import pytest
 from camid.comparisons import read_list, write_list
 from camid.evidence import scores
 from camid.folder import Folder
+from camid.fusion import FUSED
+from camid.judging import fused_scores
 from camid.methods import METHODS
-from camid.output_files import DIFFERENCES, EVIDENCE, LIST, SCORES, TABLE
+from camid.output_files import (
+    DIFFERENCES,
+    EVIDENCE,
+    LIST,
+    REPORT,
+    SCORES,
+    TABLE,
+    TIPPETT_POINTS,
+)
 from camid.runtime.gathering import gather
 from camid.runtime.workflow import make_baselines, make_evaluation
 from camid.store import open_store
@@ -26,10 +36,12 @@ pytestmark = pytest.mark.usefixtures("ray_here", "home")
 
 DRAWN = [
     "evaluate.methods=[all]",
+    "evaluate.fused=[weighted,lukas]",
     "comparisons.num_pairs=80",
     "comparisons.num_crops=[1,4]",
     "comparisons.num_images=[4,2]",
 ]
+EVERY = {*METHODS, FUSED}
 
 
 def config_of(made: Place, out: str, *settings: str):
@@ -50,8 +62,9 @@ def test_every_method_has_a_row_for_each_number_of_crops_and_kind_of_negatives(d
     _, rows = drawn
     found = {(row["method"], row["num_crops"], row["negatives"]) for row in rows}
     kinds = ("all", "different-model", "same-model")
-    assert found == {(m, n, k) for m in METHODS for n in (1, 4) for k in kinds}
-    assert all(row["images"] == "4+2" and row["seconds"] > 0 for row in rows)
+    assert found == {(m, n, k) for m in EVERY for n in (1, 4) for k in kinds}
+    assert all(row["images"] == "4+2" for row in rows)
+    assert all(row["seconds"] > 0 for row in rows if row["method"] in METHODS)
 
 
 def test_a_method_of_the_study_stands_beside_what_the_study_states(drawn):
@@ -79,7 +92,7 @@ def test_scores_are_drawn_and_mlflow_has_the_pictures_and_our_figures(drawn):
     files = mlflow.MlflowClient().list_artifacts(whole.info.run_id, "figures")
     assert {file.path for file in files if file.path.endswith(".png")} == pictures
     runs = [run for run in runs if run.data.tags["what"] == "method"]
-    assert {run.info.run_name for run in runs} == set(METHODS)
+    assert {run.info.run_name for run in runs} == EVERY
     for run in runs:
         assert run.data.tags["comparison_list"] == read_list(output.folder, LIST).digest
         points = mlflow.MlflowClient().get_metric_history(run.info.run_id, "test/eer")
@@ -91,7 +104,7 @@ def test_scores_are_drawn_and_mlflow_has_the_pictures_and_our_figures(drawn):
 def test_planted_patterns_are_found_and_more_crops_tell_more(drawn):
     _, rows = drawn
     eer = {(r["method"], r["num_crops"]): r["eer"] for r in rows if r["negatives"] == "all"}
-    for method in METHODS:
+    for method in EVERY:
         assert eer[method, 4] < 0.25
         assert eer[method, 4] <= eer[method, 1]
 
@@ -103,8 +116,22 @@ def test_every_score_and_difference_is_kept(drawn):
     assert table.num_rows == len(listed.comparisons) == 80
     assert np.isfinite(np.stack(table["lukas"].to_numpy())).all()
     differences = json.loads(output.folder.read(DIFFERENCES))
-    assert {d["method"] for d in differences} == set(METHODS) - {"lukas"}
+    assert {d["method"] for d in differences} == EVERY - {"lukas"}
     assert {d["baseline"] for d in differences} == {"lukas"}
+
+
+def test_fused_scores_are_those_of_the_methods_that_the_configuration_names(drawn):
+    output, rows = drawn
+    table = pq.read_table(f"{output.folder.uri}/{SCORES}")
+    taken = {name: np.stack(table[name].to_numpy()) for name in ("weighted", "lukas", FUSED)}
+    listed = read_list(output.folder, LIST)
+    expected = fused_scores(listed, {n: taken[n] for n in ("weighted", "lukas")}, seed=1)
+    np.testing.assert_array_equal(taken[FUSED], expected)
+    assert all(0 <= row["cllr_min"] <= row["cllr"] for row in rows if row["method"] == FUSED)
+    report = output.folder.read(REPORT).decode()
+    assert "Fused: weighs the scores of several methods" in report
+    tippett = csv_rows(output.folder, TIPPETT_POINTS)
+    assert FUSED in {row["method"] for row in tippett}
 
 
 def test_what_is_gathered_is_kept_and_not_gathered_again(drawn, made, tmp_path):
@@ -142,6 +169,20 @@ def test_a_saved_list_is_scored_as_it_is_and_gives_the_same_scores(drawn, made, 
         assert both[0][method] == both[1][method]
 
 
+def test_a_list_of_too_few_devices_has_no_fusion_and_the_run_says_so(drawn, made, tmp_path, capsys):
+    output, _ = drawn
+    listed = read_list(output.folder, LIST)
+    sides = [{listed.sides[n].device for n in (p.first, p.second)} for p in listed.comparisons]
+    two = next(devices for devices in sides if len(devices) == 2)
+    pairs = [p for p, of in zip(listed.comparisons, sides, strict=True) if of <= two]
+    write_list(Folder(str(tmp_path)), LIST, replace(listed, comparisons=tuple(pairs)))
+    named = f"evaluate.comparisons={json.dumps(str(tmp_path / LIST))}"
+    settings = ["evaluate.methods=[weighted, lukas]", "evaluate.fused=[weighted, lukas]", named]
+    _, rows = make_evaluation(config_of(made, str(tmp_path / "out"), *settings))
+    assert {row["method"] for row in rows} == {"lukas", "weighted"}
+    assert "fused is left out: the list has too few devices" in capsys.readouterr().err
+
+
 def test_a_gallery_has_the_baselines_error_rates(made, tmp_path):
     enrolment = "enrolment.num_background=12"
     _, judged = make_evaluation(
@@ -174,4 +215,12 @@ def test_a_gallery_of_crops_compares_as_many_as_comparisons_says(made, tmp_path)
 def test_a_method_that_is_not_there_is_one_sentence(made, tmp_path):
     config = config_of(made, str(tmp_path / "out"), "evaluate.methods=[lucas]")
     with pytest.raises(ValueError, match="no method 'lucas'; there are lukas, li"):
+        make_evaluation(config)
+
+
+def test_a_network_cannot_be_called_as_the_fusion_is(made, tmp_path):
+    config = config_of(made, str(tmp_path / "out"), "evaluate.networks=[/absent/fused.keras]")
+    with pytest.raises(
+        ValueError, match="file cannot be called 'fused': evaluate.fused is; rename"
+    ):
         make_evaluation(config)

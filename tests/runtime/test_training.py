@@ -8,10 +8,11 @@ import pytest
 from camid.checkpoints import Progress, checkpoint_parts
 from camid.config import Training
 from camid.folder import Folder
-from camid.output_files import CHECKPOINT, CNN, SIAMESE
+from camid.output_files import CHECKPOINT, CNN, PAIRNET, SIAMESE
 from camid.runtime.train import train, worker_cpus
 from camid.runtime.worker import _Worker
 from camid.splits import named_split
+from camid.stacks import StackTask
 from camid.store import open_store
 from camid.tasks import PairTask, PatchTask
 
@@ -102,6 +103,30 @@ def test_a_classifier_goes_through_the_same_loop_with_any_number_of_workers(made
         one, two = (curve(rows, figure) for rows in histories)
         assert one.keys() == two.keys()  # by rounding a patch or two are taken for another's
         np.testing.assert_allclose(list(one.values()), list(two.values()), atol=within)
+
+
+STACKS = (
+    *("training.num_steps=2", "training.validate_every=2", "training.validation_pairs=16"),
+    *("pairs.num_images=[[1,2],2]", "pairs.crop_size=32", "training.batch_size=8"),
+    *("comparisons.num_images=[2,1]", "comparisons.crop_size=64", "pairnet.blocks=1"),
+    *("pairnet.filters=4", "pairnet.channels=8", "pairnet.planes=2"),
+)
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_a_pair_network_goes_through_the_same_loop_with_any_number_of_workers(made, tmp_path):
+    histories = []
+    for workers in (1, 2):
+        of = source(made, *STACKS, f"training.num_workers={workers}")
+        folder = Folder(str(tmp_path / str(workers)))
+        folder.make()
+        train(StackTask(config=of.config, store=of.store, split=of.split), folder)
+        assert sorted(folder.files()) == [PAIRNET, CHECKPOINT]
+        histories.append(history(folder))
+    for figure in ("loss", "validation_auc"):
+        one, two = (curve(rows, figure) for rows in histories)
+        assert one.keys() == two.keys()
+        np.testing.assert_allclose(list(one.values()), list(two.values()), rtol=1e-3)
 
 
 def classifying(made, *settings):

@@ -32,10 +32,11 @@ def small_store(
     *,
     models: Mapping[str, str] | None = None,
     filter: str = "lukas",  # noqa: A002
+    dtype: str = "int8",
 ) -> Store:
     """Write and open a store; a strip is a function of the filter, the image and the position."""
     folder = Folder(uri)
-    form = SampleFormat(size=SIZE, dtype="int8", step=0.125, filter={"filter": filter})
+    form = SampleFormat(size=SIZE, dtype=dtype, step=0.125, filter={"filter": filter})
     records, names = [], []
     for device, chunks in devices.items():
         for number, chunk in enumerate(chunks):
@@ -60,7 +61,7 @@ def small_store(
                 folder,
                 name,
                 batches=(
-                    _batch(members, position, filter)
+                    _batch(members, position, filter, dtype)
                     for position in positions(height, width, size=SIZE)
                 ),
                 form=form,
@@ -73,12 +74,14 @@ def small_store(
     return open_store(uri)
 
 
-def _batch(members: Sequence[ImageRecord], position: tuple[int, int], name: str) -> StripBatch:
+def _batch(
+    members: Sequence[ImageRecord], position: tuple[int, int], name: str, dtype: str
+) -> StripBatch:
     samples = [strip(record, position, name) for record in members]
     return StripBatch(
         image_ids=tuple(record.image_id for record in members),
         position=position,
-        samples=np.stack(samples),
+        samples=np.stack(samples).view(dtype),
         intensity=np.stack([grey_of(record, position) for record in members]),
         step=0.125,
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from camid.comparisons import Comparison, ComparisonList, Crop, ListedSide
-from camid.judging import images_a_side, judged_rows
+from camid.judging import fused_scores, images_a_side, judged_rows
 from camid.metrics import equal_error_rate, recognition_rate, roc_auc, single_threshold
 from camid.study import study_figures
 
@@ -201,3 +201,35 @@ def test_sides_are_told_by_their_numbers_of_images(listed):
         seed=1, crop_size=0, strip_size=256, sides=sides, comparisons=listed.comparisons
     )
     assert (images_a_side(listed), images_a_side(other)) == ("2+1", "1..2+1")
+
+
+def test_methods_together_tell_more_than_each_and_what_they_tell_is_calibrated(listed, rng):
+    labels = np.array([[pair.label] for pair in listed.comparisons])
+    each = {name: rng.standard_normal(labels.shape) + 2.0 * labels for name in ("one", "other")}
+    together = fused_scores(listed, each, seed=1)
+    rows, differences = rows_of(listed, each | {"fused": together})
+    found, truth = rows["fused", "all"], rows_of(listed, {"truth": sum(each.values())})[0]
+    assert found["eer"] == pytest.approx(truth["truth", "all"]["eer"], abs=0.02)
+    assert found["auc"] == pytest.approx(truth["truth", "all"]["auc"], abs=0.01)
+    for name in each:
+        assert found["eer"] < rows[name, "all"]["eer"]
+        assert found["cllr"] < rows[name, "all"]["cllr"]
+    assert {row["method"] for row in differences} == {"other", "fused"}
+
+
+def test_crops_are_fused_apart_and_what_a_method_lacks_the_fusion_lacks(listed, scores):
+    more = {name: np.hstack([values, 3 * values]) for name, values in scores.items()}
+    more["good"][5, 0] = np.nan
+    found = fused_scores(listed, more, seed=1)
+    assert np.flatnonzero(np.isnan(found[:, 0])).tolist() == [5]
+    alone = fused_scores(listed, scores, seed=1)
+    np.testing.assert_allclose(found[:, 1], alone[:, 0], atol=1e-3)
+
+
+def test_a_list_of_too_few_devices_is_not_fused(listed, scores):
+    few = [i for i, p in enumerate(listed.comparisons) if {p.first, int(side(listed, p))} <= {0, 1}]
+    pairs = tuple(listed.comparisons[i] for i in few)
+    some = {name: values[few] for name, values in scores.items()}
+    assert fused_scores(replace(listed, comparisons=pairs), some, seed=1) is None
+    none = {name: np.full_like(values, np.nan) for name, values in scores.items()}
+    assert fused_scores(listed, none, seed=1) is None

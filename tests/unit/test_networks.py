@@ -220,7 +220,7 @@ def test_methods_come_in_the_registry_s_order_and_networks_after_them():
 
 
 def test_an_unknown_method_is_refused_with_those_that_there_are():
-    sentence = "^no method 'luka'; there are lukas, li, .*classical, or all$"
+    sentence = "^no method 'luka'; there are lukas, li, .*classical, pairnet, or all$"
     with pytest.raises(ValueError, match=sentence):
         chosen_methods(["lukas", "luka"], ["a.keras"])
 

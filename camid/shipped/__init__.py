@@ -1,0 +1,1 @@
+"""Trained weights that camid comes with."""

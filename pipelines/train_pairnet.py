@@ -1,0 +1,17 @@
+"""Strip store → a pair network of one's own, judged: ``python pipelines/train_pairnet.py``."""
+
+from camid.commandline import EVALUATION, pipeline, print_results
+from camid.config import Config
+from camid.runtime.workflow import make_pairnet
+
+
+@pipeline("train_pairnet", "split=seeded")
+def main(config: Config, *, fresh: bool) -> None:
+    """Train the pair network on devices that are not tested; judge it beside other methods."""
+    output, rows = make_pairnet(config, fresh=fresh)
+    title = f"{rows[0]['images']} images, crops of {rows[0]['crop_size']} px"
+    print_results(rows, title=title, folder=output.folder.uri, columns=EVALUATION)
+
+
+if __name__ == "__main__":
+    main()
