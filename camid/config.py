@@ -404,7 +404,7 @@ class Evaluate:
     A gallery compares every query with every enrolled device, as the baselines do: whole strips,
     or, as ``gallery-crops``, crops of the size and number that ``comparisons`` says.
     """
-    methods: tuple[str, ...] = ("lukas", "li", "classical")
+    methods: tuple[str, ...] = ("lukas", "li", "classical", "pairnet")
     """Names of methods, or ``[all]``."""
     networks: tuple[str, ...] = ()
     """Trained networks (``….keras``) that are judged beside them; paths or addresses.

@@ -24,6 +24,8 @@ TITLES = {
     "lukas": "Lukas",
     "li": "Li",
     "classical": "Classical",
+    "pairnet": "Pair network",
+    "own-pairnet": "Own pair network",
     "siamese": "Siamese",
     "fused": "Fused",
     "cnn": "CNN",

@@ -118,7 +118,7 @@ def fused_scores(
     ``(comparison, number of crops)``, NaN where a method is; None with too few devices.
     """
     fit = partial(_unbounded_fusion, methods=tuple(scores))
-    compared, found = _compared(listed), np.full_like(next(iter(scores.values())), np.nan)
+    compared, found = compared_in(listed), np.full_like(next(iter(scores.values())), np.nan)
     for index in range(found.shape[1]):
         together = np.stack([values[:, index] for values in scores.values()], axis=1)
         finite = np.asarray(np.isfinite(together).all(axis=1))
@@ -174,7 +174,8 @@ def _devices(listed: ComparisonList) -> NDArray[np.str_]:
     return np.asarray(names[sides])
 
 
-def _compared(listed: ComparisonList) -> Compared:
+def compared_in(listed: ComparisonList) -> Compared:
+    """Return whom a list's comparisons compare."""
     first, second = _devices(listed)
     labels = np.array([pair.label for pair in listed.comparisons])
     return Compared(labels=labels, first=first, second=second)
@@ -188,7 +189,7 @@ def _judged(
     seed: int,
     fpr: float,
 ) -> tuple[list[Row], list[Row]]:
-    compared = _compared(listed).where(chosen)
+    compared = compared_in(listed).where(chosen)
     labels = compared.labels
     taken = {method: values[chosen] for method, values in scores.items()}
     parts = [resampled(compared, taken, rng=np.random.default_rng(seed))]

@@ -72,7 +72,8 @@ def test_the_demo_prints_baselines_and_networks_and_keeps_their_rows(demo, home)
     baselines = [r for r in rows if r["crop_size"] == "whole" and r["split"] != "images"]
     assert {row["method"] for row in baselines} == {"lukas", "li"}
     networks = {"siamese", "cnn", "cnn-embedding"}
-    assert {row["method"] for row in rows} == {"lukas", "li", "classical"} | networks
+    methods = {"lukas", "li", "classical", "pairnet"}
+    assert {row["method"] for row in rows} - {"fused"} == methods | networks
     assert re.search(r"^\s*siamese +40 ", demo.stdout, re.MULTILINE)
     assert re.search(r"^\s*cnn-embedding +40 ", demo.stdout, re.MULTILINE)
     (cnn,) = [r for r in rows if (r["method"], r["negatives"]) == ("cnn", "all")]

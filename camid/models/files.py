@@ -6,7 +6,8 @@ from pathlib import Path
 
 import keras
 
-import camid.models.layers  # noqa: F401 - its layers are known by name when a file is read
+import camid.models.layers
+import camid.models.pairnet  # noqa: F401 - their layers are known by name when a file is read
 from camid.folder import Folder
 
 

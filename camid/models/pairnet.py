@@ -207,7 +207,7 @@ def evidence(settings: PairNet) -> keras.Model:
     ``(image, size, size, 4)`` → ``(image, size, size, plane)``. Sizes are multiples of 8
     pixels.
     """
-    images = keras.Input((None, None, CHANNELS), name="images")
+    images = keras.Input((None, None, CHANNELS), name="images", dtype="float32")
     bank = layers.Conv2D(
         settings.filters,
         7,
@@ -216,7 +216,7 @@ def evidence(settings: PairNet) -> keras.Model:
         name="bank",
         kernel_initializer=Filters(),
     )(images[..., :3])
-    facts, around = CellFacts(name="facts")(images, bank)
+    facts, around = CellFacts(name="facts", dtype="float32")(images, bank)
     count = settings.channels
 
     def convolution(name: str, size: int = 3, *, to: int = count, scale: float = 2.0) -> Any:
@@ -234,7 +234,9 @@ def evidence(settings: PairNet) -> keras.Model:
     maps = layers.ReLU(name="relu")(maps)
     planes = settings.planes * settings.filters
     learned = convolution("reliability", 1, to=planes, scale=4e-4)(maps)
-    return keras.Model(images, Weighed(name="weighed")(bank, learned, around), name="evidence")
+    return keras.Model(
+        images, Weighed(name="weighed", dtype="float32")(bank, learned, around), name="evidence"
+    )
 
 
 def pairnet(settings: PairNet) -> keras.Model:
@@ -244,10 +246,12 @@ def pairnet(settings: PairNet) -> keras.Model:
     Weights are drawn from Keras's
     seed (``keras.utils.set_random_seed``).
     """
-    pairs = keras.Input((2, None, None, None, CHANNELS), name="pairs")
-    planes = evidence(settings)(Images(name="sides")(pairs))
-    sums = Products(name="products")(Unblocked(name="unblocked")(planes), pairs)
-    llr = Likelihood(name="likelihood")(sums)
+    pairs = keras.Input((2, None, None, None, CHANNELS), name="pairs", dtype="float32")
+    planes = evidence(settings)(Images(name="sides", dtype="float32")(pairs))
+    sums = Products(name="products", dtype="float32")(
+        Unblocked(name="unblocked", dtype="float32")(planes), pairs
+    )
+    llr = Likelihood(name="likelihood", dtype="float32")(sums)
     return keras.Model(pairs, llr, name=NETWORK)
 
 

@@ -110,7 +110,7 @@ def runs_of(home: Path) -> dict[str, str]:
 def test_the_view_shows_all_methods_beside_one_another(browser, view, home):
     watched = Watched(browser, DESKTOP)
     watched.page.goto(view)
-    for method in ("lukas", "li", "classical", "siamese", "cnn", "cnn-embedding"):
+    for method in ("lukas", "li", "classical", "pairnet", "siamese", "cnn", "cnn-embedding"):
         expect(watched.page.get_by_role("link", name=method, exact=True).first).to_be_visible()
     for heading in ("test/eer", "test/auc"):
         expect(watched.page.get_by_text(heading, exact=True).first).to_be_visible()

@@ -1,0 +1,165 @@
+"""What camid ships: ``python -m benchmarks.shipping NETWORK.keras OUT``.
+
+Cameras of any kind are simulated twice. Comparisons of the first ones give the likelihood layer its
+prior, by maximum likelihood of the positives, and the deviation of strangers; those of the others,
+which nothing was fitted to, give the fusion of the classical score with the network's. OUT gets
+``pairnet.keras`` and ``fusion.json``.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, logsumexp
+
+from camid.commandline import one_sentence, print_lines
+from camid.compared import Compared
+from camid.comparisons import write_list
+from camid.config import Config, load_config
+from camid.drawn_lists import drawn_list
+from camid.evidence import scores
+from camid.folder import Folder, absolute
+from camid.fusion import SHIPPED_FILE, logistic_fusion
+from camid.judging import compared_in
+from camid.matched import SLACK, STRENGTHS
+from camid.methods import chosen_methods
+from camid.methods.pairnet import SHIPPED_FILE as NETWORK
+from camid.models.files import network_bytes, read_network
+from camid.output_files import LIST
+from camid.runtime.gathering import gather
+from camid.runtime.session import session
+from camid.runtime.simulation import simulate
+from camid.runtime.stores import make_store
+from camid.store import open_store
+
+Array = NDArray[np.float64]
+
+CONDITIONS = {
+    "4+4": ["num_images=[4,4]", "crop_size=128", "num_crops=[1,4,16]"],
+    "2+2": ["num_images=[2,2]", "crop_size=128", "num_crops=[1,4]"],
+    "1+1": ["num_images=[1,1]", "crop_size=128", "num_crops=[1,4,16]"],
+    "1+1 whole": ["num_images=[1,1]", "crop_size=0"],
+}
+SIMULATED = [
+    *("cameras=any", "num_devices=60", "num_models=30", "num_background=4", "num_foreground=9"),
+    *("sizes=[[512,512]]", "portraits=0", "pattern_spread=0.8"),
+]
+FITTED, FUSED = 31, 32
+"""Seeds of the two sets of cameras."""
+RIDGE = 1e-4
+
+
+def config_of(seed: int, condition: str, work: Folder) -> Config:
+    """Return the configuration of one set of cameras and one list of their comparisons."""
+    listed = ["num_pairs=1200", "same_model=0.5", *CONDITIONS[condition]]
+    given = [f"simulate.{s}" for s in SIMULATED] + [f"comparisons.{s}" for s in listed]
+    config = load_config(settings=[f"seed={seed}", *given])
+    folder = work / f"cameras-{seed}"
+    paths = replace(config.paths, data=(folder / "photographs").uri, store=(folder / "store").uri)
+    return replace(config, paths=paths)
+
+
+def gathered(
+    seed: int, network: str, work: Folder, *, names: Sequence[str]
+) -> list[tuple[Compared, dict[str, Array], dict[str, Array]]]:
+    """Return what the lists' comparisons are, their scores and sums, for each number of crops."""
+    found = []
+    for number, condition in enumerate(CONDITIONS):
+        config = config_of(seed, condition, work)
+        if not number:
+            simulate(Folder(config.paths.data), config.simulate, seed=seed)
+            print_lines(make_store(config).lines(config.paths.store))
+        store = open_store(config.paths.store)
+        how = {"settings": config.comparisons, "strips": config.strips, "seed": seed}
+        listed = drawn_list(store.images(), **how)  # type: ignore[arg-type]
+        folder = work / f"cameras-{seed}/list-{number}"
+        write_list(folder, LIST, listed)
+        num_crops = config.comparisons.num_crops if listed.crop_size else ()
+        evidence, _ = gather(store, listed, folder, names, networks=[network], num_crops=num_crops)
+        every = scores(evidence, chosen_methods(names, [network]))
+        for column in range(len(num_crops) or 1):
+            found.append(
+                (
+                    compared_in(listed),
+                    {name: values[:, column] for name, values in every.items()},
+                    {name: values[:, column, :-1] for name, values in evidence.sums.items()},
+                )
+            )
+    return found
+
+
+def prior(sums: Array, *, deviation: float) -> Array:
+    """Return the likelihood layer's prior ``(3, strength)`` that positives' sums make likeliest."""
+    product, squares, first, second, size = sums.T
+    energy = (first + SLACK) * (second + SLACK)
+    weight = (np.log(energy) - 2 * np.log(size)) / 4
+    power = np.stack([np.ones_like(weight), weight, weight * weight], axis=-1)
+    mean = STRENGTHS * np.sqrt(energy / (squares + SLACK))[:, None] / deviation
+    score = product / np.sqrt(squares + SLACK) / deviation
+    gains = mean * score[:, None] - mean * mean / 2
+
+    def cost(flat: Array) -> tuple[float, Array]:
+        chosen = flat.reshape(3, -1)
+        log_prior = log_softmax(power @ chosen, axis=-1)
+        total = logsumexp(log_prior + gains, axis=-1)
+        after = np.exp(log_prior + gains - total[:, None])
+        slope = -power.T @ (after - np.exp(log_prior)) / len(sums) + 2 * RIDGE * chosen
+        return float(RIDGE * (chosen**2).sum() - total.mean()), slope.ravel()
+
+    start = np.zeros(3 * len(STRENGTHS))
+    found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}).x
+    return np.asarray(found.reshape(3, -1))
+
+
+@click.command(help=__doc__)
+@click.argument("network")
+@click.argument("out")
+@click.option("--work", help="Working folder, kept, so that a later run goes on in it.")
+def main(network: str, out: str, *, work: str | None) -> None:
+    with one_sentence(), ExitStack() as stack:
+        folder = Folder(absolute(work or stack.enter_context(tempfile.TemporaryDirectory())))
+        os.environ["CAMID_HOME"] = folder.uri
+        stack.enter_context(session())
+        name = "evidence"
+        trained = read_network(*Folder.at(absolute(network)))
+        (folder / "first").write(f"{name}.keras", network_bytes(trained))
+        first = gathered(FITTED, (folder / "first").address(f"{name}.keras"), folder, names=())
+        sums = np.concatenate([told[name] for _, _, told in first])
+        labels = np.concatenate([some.labels for some, _, _ in first])
+        is_compared = sums[:, 1] > 0
+        sums, labels = sums[is_compared], labels[is_compared]
+        strangers = sums[labels == 0]
+        deviation = float((strangers[:, 0] / np.sqrt(strangers[:, 1] + SLACK)).std())
+        excess = np.log(np.expm1(max(deviation - 1, 1e-3))) + 2
+        weights = prior(sums[labels == 1], deviation=deviation)
+        trained.get_layer("likelihood").set_weights([weights, np.float32(excess)])
+        target = Folder(absolute(out))
+        target.write(NETWORK, network_bytes(trained))
+        print_lines([f"strangers deviate by {deviation:.2f}"])
+        (folder / "second").write(NETWORK, network_bytes(trained))
+        (folder / "second").write("shipped.keras", network_bytes(trained))
+        address = (folder / "second").address("shipped.keras")
+        names = ("classical", "shipped")
+        second = gathered(FUSED, address, folder, names=names[:1])
+        values = np.concatenate([np.stack([s[n] for n in names], -1) for _, s, _ in second])
+        whom = [some for some, _, _ in second]
+        together = Compared(
+            labels=np.concatenate([some.labels for some in whom]),
+            first=np.concatenate([some.first for some in whom]),
+            second=np.concatenate([some.second for some in whom]),
+        ).where(np.isfinite(values).all(axis=1))
+        values = values[np.isfinite(values).all(axis=1)]
+        made = logistic_fusion(together, values, methods=("classical", "pairnet"))
+        target.write(SHIPPED_FILE, (json.dumps(made.facts(), indent=2) + "\n").encode())
+        print_lines([str(made)])
+
+
+if __name__ == "__main__":
+    main()
