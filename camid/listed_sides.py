@@ -1,7 +1,7 @@
 """A comparison list's sides at one position of a store: what their images add up to."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,10 @@ def check_strips(listed: ComparisonList, row_groups: RowGroups) -> None:
             f"{row_groups.store.folder.uri}: has strips of {row_groups.shape[0]} px, and the "
             f"comparison list is of strips of {listed.strip_size} px"
         )
+
+
+MAX_KEPT = 2**29
+"""Bytes of what strips add to sides by methods that keep it."""
 
 
 class Place(NamedTuple):
@@ -83,6 +87,7 @@ class Sides:
         self._ways = gathered_by(methods)
         self.totals: dict[Key, Array] = {}
         """Of the sides that are held."""
+        self._kept: dict[tuple[Place, Gathered], NDArray[np.floating]] = {}
 
     def has(self, side: int) -> bool:
         """Return whether all images of a side have a strip here."""
@@ -104,21 +109,46 @@ class Sides:
                         "no strip where the comparison list looks"
                     )
                 users[self._places[image]].append((side, way))
-        by_address: dict[Address, list[int]] = defaultdict(list)
-        for place in users:
-            by_address[place.address].append(place.row)
-        wanted_rows = [(address, sorted(by_address[address])) for address in sorted(by_address)]
-        step = np.float32(self._row_groups.step)
-        for strip, intensity in self._read(wanted_rows):
-            residual = strip.samples * step
-            parts: dict[Gathered, Array] = {}
-            for side, way in users[Place(wanted_rows[strip.number][0], strip.row)]:
-                if way not in parts:
-                    parts[way] = way.of(residual, *([intensity] if way.needs_intensity else []))
+        for place, parts in self._parts({at: [way for _, way in users[at]] for at in users}):
+            for side, way in users[place]:
                 if (side, way) in self.totals:
                     self.totals[side, way] += parts[way]
                 else:
-                    self.totals[side, way] = parts[way].copy()
+                    self.totals[side, way] = parts[way].astype(np.float32)
+
+    def _parts(
+        self, ways: Mapping[Place, Sequence[Gathered]]
+    ) -> Iterator[tuple[Place, Mapping[Gathered, NDArray[np.floating]]]]:
+        """Yield what strips add to sides, in the order of places, made or kept from before."""
+        kept = {
+            key: self._kept[key]
+            for at in ways
+            for way in ways[at]
+            if (key := (at, way)) in self._kept
+        }
+        by_address: dict[Address, list[int]] = defaultdict(list)
+        for place in ways:
+            if any((place, way) not in kept for way in ways[place]):
+                by_address[place.address].append(place.row)
+        wanted = [(address, sorted(by_address[address])) for address in sorted(by_address)]
+        strips, step = self._read(wanted), np.float32(self._row_groups.step)
+        for place in sorted(ways):
+            parts = {way: kept[place, way] for way in ways[place] if (place, way) in kept}
+            missing = [way for way in dict.fromkeys(ways[place]) if way not in parts]
+            if missing:
+                strip, intensity = next(strips)
+                residual = strip.samples * step
+            for way in missing:
+                parts[way] = way.of(residual, *([intensity] if way.needs_intensity else []))
+                if way.is_kept:
+                    self._keep((place, way), parts[way])
+            yield place, parts
+
+    def _keep(self, key: tuple[Place, Gathered], part: NDArray[np.floating]) -> None:
+        """Keep what a strip adds, and drop what was kept first where it is too much."""
+        while self._kept and (len(self._kept) + 1) * part.nbytes > MAX_KEPT:
+            self._kept.pop(next(iter(self._kept)))
+        self._kept[key] = part
 
     def _read(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Strip, NDArray[np.uint8] | None]]:
         """Yield strips, with their intensity if some method needs it."""

@@ -208,23 +208,35 @@ def _cell_means(residual: Array, bank: Array, luma: Array) -> tuple[Array, Array
 
 @compiled
 def _filtered(planes: Array, kernel: Array) -> Array:
-    """Return a residual's planes ``(3, height, width)`` through the bank ``(filter, …)``."""
+    """Return a residual's planes ``(3, height, width)`` through a bank of filters 7×7.
+
+    The result is ``(filter, height, width)``; all seven taps of a row are taken at once, so that
+    it stays in registers.
+    """
     count, height, width = planes.shape
-    side, filters = kernel.shape[0], kernel.shape[3]
-    reach = side // 2
-    padded = np.zeros((count, height + 2 * reach, width + 2 * reach), np.float32)
-    padded[:, reach : reach + height, reach : reach + width] = planes
+    filters = kernel.shape[3]
+    padded = np.zeros((count, height + 6, width + 6), np.float32)
+    padded[:, 3 : 3 + height, 3 : 3 + width] = planes
     found = np.zeros((filters, height, width), np.float32)
     for y in range(height):
         for number in range(filters):
             row = found[number, y]
             for plane in range(count):
-                for down in range(side):
-                    line = padded[plane, y + down]
-                    for across in range(side):
-                        weight = kernel[down, across, plane, number]
-                        for x in range(width):
-                            row[x] += weight * line[x + across]
+                for down in range(7):
+                    line, taps = padded[plane, y + down], kernel[down, :, plane, number]
+                    a, b, c, d, e, f, g = (
+                        taps[0],
+                        taps[1],
+                        taps[2],
+                        taps[3],
+                        taps[4],
+                        taps[5],
+                        taps[6],
+                    )
+                    for x in range(width):
+                        left = a * line[x] + b * line[x + 1] + c * line[x + 2]
+                        right = e * line[x + 4] + f * line[x + 5] + g * line[x + 6]
+                        row[x] += left + d * line[x + 3] + right
     return found
 
 

@@ -25,13 +25,15 @@ DENSE = 8
 class Gathered:
     """What an image adds to a side."""
 
-    of: Callable[..., Array]
+    of: Callable[..., NDArray[np.floating]]
     """Takes an image's residual strip ``(height, width, channel)``, grey levels, and its intensity.
 
     Returns ``(height, width)``, or several planes ``(plane, height, width)``.
     """
     num_planes: int = 1
     """How many there are: what a side takes in memory."""
+    is_kept: bool = False
+    """Whether it is kept for other sides with the image, as it takes long to make."""
     needs_intensity: bool = False
     """Whether it takes the intensity ``(height / 4, width / 4)`` too: grey, uint8."""
 

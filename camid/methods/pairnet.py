@@ -35,7 +35,7 @@ def pairnet_method(address: str = SHIPPED, *, num_planes: int = 4) -> Method:
     ValueError
         When it scores, if the file holds no pair network.
     """
-    of = Gathered(of=_Evidence(address), num_planes=num_planes, needs_intensity=True)
+    of = Gathered(of=_Evidence(address), num_planes=num_planes, needs_intensity=True, is_kept=True)
     side = Estimator(gathered=of, prepared=_unblocked)
     return Method(first=side, second=side, evidence=products, score=_Likelihood(address))
 
@@ -59,12 +59,12 @@ def products(tile: Tile) -> Sums:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What an image adds to a side."""
+    """What an image adds to a side, in half precision, as many are kept."""
 
     address: str
 
-    def __call__(self, strip: Array, intensity: NDArray[np.uint8]) -> Array:
-        return evidence(strip, intensity, _weights(self.address))
+    def __call__(self, strip: Array, intensity: NDArray[np.uint8]) -> NDArray[np.float16]:
+        return evidence(strip, intensity, _weights(self.address)).astype(np.float16)
 
 
 @dataclass(frozen=True)

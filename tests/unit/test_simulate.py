@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,42 @@ def test_devices_of_one_model_look_alike_as_much_as_their_kinship_says():
         alike.append(ncc(one, sibling) - ncc(one, other))
     assert abs(alike[0]) < 0.02
     assert alike[0] + 0.02 < alike[1] < alike[2]
+
+
+ANY = replace(SETTINGS, cameras="any", num_models=24)
+
+
+def test_cameras_of_any_kind_differ_more_than_phones():
+    phone, camera = (
+        [drawn_model(settings, number, seed=5) for number in range(24)]
+        for settings in (replace(ANY, cameras="phones"), ANY)
+    )
+    for value in (
+        lambda model: np.log(model.sensor.full_well),
+        lambda model: model.processing.smoothing,
+        lambda model: model.processing.sharpening,
+        lambda model: model.sensor.lens_blur,
+    ):
+        assert np.std([value(m) for m in camera]) > np.std([value(m) for m in phone])
+    assert {m.processing.reduction for m in phone} == {1.0}
+    assert {m.processing.subsampling for m in camera} == {"4:4:4", "4:2:2", "4:2:0"}
+
+
+def test_what_a_camera_reduces_has_the_pixels_that_are_asked_for_and_its_pattern_still():
+    number = next(n for n in range(24) if drawn_model(ANY, n, seed=5).processing.reduction > 1)
+    first, second = (
+        phone
+        for phone in phones(replace(ANY, num_devices=48), seed=5)
+        if phone.model.number == number
+    )
+    assert first.model.sensor.width > ANY.sizes[0][0]
+    sides = [
+        [residuals(phone, "background", some) for some in (range(8), range(8, 16))]
+        for phone in (first, second)
+    ]
+    assert sides[0][0].shape[1:] == ANY.sizes[0][::-1]
+    (one, again), (other, _) = [[reference_pattern(side) for side in sides_] for sides_ in sides]
+    assert ncc(one, again) > 2 * abs(ncc(one, other))
 
 
 def test_a_device_does_not_depend_on_how_many_there_are(four_phones):

@@ -1,4 +1,4 @@
-"""The shipped network's training: ``python -m benchmarks.allpairs OUT.keras``.
+"""The shipped network's training: ``python -m benchmarks.shipped.training OUT.keras``.
 
 Phones are simulated in memory, two of each model. A step takes both phones of some models, two
 sides of each, and compares every first side with every second one: a batch of 32 phones gives 32

@@ -1,4 +1,4 @@
-"""What camid ships: ``python -m benchmarks.shipping NETWORK.keras OUT``.
+"""What camid ships: ``python -m benchmarks.shipped.calibration NETWORK.keras OUT``.
 
 Cameras of any kind are simulated twice. Comparisons of the first ones give the likelihood layer its
 prior, by maximum likelihood of the positives, and the deviation of strangers; those of the others,
