@@ -48,7 +48,7 @@ LISTS = {
     "4+4": ["comparisons.num_images=[4,4]"],
     "1+1": ["comparisons.num_images=[1,1]"],
 }
-ALWAYS = ["comparisons.num_pairs=1000", "comparisons.same_model=0.5"]
+ALWAYS = ["comparisons.same_model=0.5"]
 CONDITIONS = [f"{images}-{crops}" for images in LISTS for crops in CROPS]
 CONDITIONS.remove("half+1-40x128")
 SIMULATED = ["num_background=4", "num_foreground=16", "pattern_strength=0.007"]
@@ -91,6 +91,7 @@ class Ablation:
     methods: Sequence[str]
     seeds: Sequence[int]
     split: str
+    num_pairs: int
     fresh: bool
 
     def run(self, conditions: Sequence[str]) -> None:
@@ -119,7 +120,8 @@ class Ablation:
     def _rows(self, condition: str, store: str, seed: int) -> list[Row]:
         """Return the rows of one seed's list, evaluated unless they are there, and append them."""
         methods = f"evaluate.methods={json.dumps(self.methods)}"
-        stated = [f"seed={seed}", f"split={json.dumps(self.split)}", methods]
+        number = f"comparisons.num_pairs={self.num_pairs}"
+        stated = [f"seed={seed}", f"split={json.dumps(self.split)}", methods, number]
         config = load_config(settings=[*settings(condition), *stated])
         digest = hashlib.sha256("\n".join(stated).encode()).hexdigest()[:8]
         out = self.work / f"evaluations/{condition}-seed-{seed}-{digest}"
@@ -161,9 +163,10 @@ class Ablation:
         caption = f"intervals and differences of seed {self.seeds[0]}, other figures are means"
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         table.caption = caption if len(seeds) > 1 else None
-        for heading in ("method", "EER", "95 %", "AUC", "same model", f"EER − {BASELINE}'s", ""):
+        against = f"EER − {self.methods[0]}'s"
+        for heading in ("method", "EER", "95 %", "AUC", "same model", against, ""):
             table.add_column(heading, no_wrap=heading != "EER")
-        for method in self.methods:
+        for method in dict.fromkeys([*self.methods, *(row["method"] for row in seeds[0])]):
             rows = [row for found in seeds for row in found if row["method"] == method]
             if rows:
                 table.add_row(method, *_cells(rows))
@@ -205,6 +208,12 @@ def _names(text: str) -> list[str]:
 @click.option("--methods", default="", help=f"Of {', '.join(METHODS)}; else all.")
 @click.option("--seeds", default="1", help="Of the lists, such as 1,2,3.")
 @click.option("--split", default="all", help="Name or YAML file of a split of devices.")
+@click.option(
+    "--baseline",
+    default=BASELINE,
+    help="Taken too; the first of all, in the README's order, is what others are held against.",
+)
+@click.option("--pairs", "num_pairs", default=1000, help="Comparisons of a list.")
 @click.option("--fresh", is_flag=True, help="Evaluate anew instead of going on.")
 def main(
     photographs: str | None,
@@ -214,6 +223,8 @@ def main(
     methods: str,
     seeds: str,
     split: str,
+    baseline: str,
+    num_pairs: int,
     fresh: bool,
 ) -> None:
     with one_sentence(), ExitStack() as stack:
@@ -227,9 +238,10 @@ def main(
         ablation = Ablation(
             work=Folder(folder),
             data=absolute(photographs or f"{folder}/photographs"),
-            methods=list(chosen_methods([BASELINE, *named])),
+            methods=list(chosen_methods([baseline, *named])),
             seeds=[load_config(settings=[f"seed={seed}"]).seed for seed in _names(seeds)],
             split=absolute(split) if split.endswith((".yaml", ".yml")) else split,
+            num_pairs=num_pairs,
             fresh=fresh,
         )
         stack.enter_context(session())

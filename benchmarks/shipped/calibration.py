@@ -1,9 +1,9 @@
 """What camid ships: ``python -m benchmarks.shipped.calibration NETWORK.keras OUT``.
 
 Cameras of any kind are simulated twice. Comparisons of the first ones give the likelihood layer its
-prior, by maximum likelihood of the positives, and the deviation of strangers; those of the others,
-which nothing was fitted to, give the fusion of the classical score with the network's. OUT gets
-``pairnet.keras`` and ``fusion.json``.
+prior, by maximum likelihood of the positives, and the deviation of strangers of two models; those
+of the others, which nothing was fitted to, give the fusion of the classical score with the
+network's. OUT gets ``pairnet.keras`` and ``fusion.json``.
 """
 
 import json
@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import NamedTuple
 
 import click
 import numpy as np
@@ -41,12 +42,26 @@ from camid.store import open_store
 
 Array = NDArray[np.float64]
 
+
+class Told(NamedTuple):
+    """A list's comparisons at one number of crops."""
+
+    whom: Compared
+    models: NDArray[np.bool_]
+    """Whether the two devices are of one model."""
+    scores: dict[str, Array]
+    """By method ``(comparison,)``."""
+    sums: dict[str, Array]
+    """By method ``(comparison, number)``."""
+
+
 CONDITIONS = {
-    "4+4": ["num_images=[4,4]", "crop_size=128", "num_crops=[1,4,16]"],
+    "4+4": ["num_images=[4,4]", "crop_size=128", "num_crops=[1,4]"],
     "2+2": ["num_images=[2,2]", "crop_size=128", "num_crops=[1,4]"],
-    "1+1": ["num_images=[1,1]", "crop_size=128", "num_crops=[1,4,16]"],
+    "1+1": ["num_images=[1,1]", "crop_size=128", "num_crops=[1,4]"],
     "1+1 whole": ["num_images=[1,1]", "crop_size=0"],
 }
+"""No crop overlaps another: photographs have as many strips as crops are compared."""
 SIMULATED = [
     *("cameras=any", "num_devices=60", "num_models=30", "num_background=4", "num_foreground=9"),
     *("sizes=[[512,512]]", "portraits=0", "pattern_spread=0.8"),
@@ -66,10 +81,8 @@ def config_of(seed: int, condition: str, work: Folder) -> Config:
     return replace(config, paths=paths)
 
 
-def gathered(
-    seed: int, network: str, work: Folder, *, names: Sequence[str]
-) -> list[tuple[Compared, dict[str, Array], dict[str, Array]]]:
-    """Return what the lists' comparisons are, their scores and sums, for each number of crops."""
+def gathered(seed: int, network: str, work: Folder, *, names: Sequence[str]) -> list[Told]:
+    """Return what is told of the lists' comparisons, for each number of crops."""
     found = []
     for number, condition in enumerate(CONDITIONS):
         config = config_of(seed, condition, work)
@@ -86,10 +99,11 @@ def gathered(
         every = scores(evidence, chosen_methods(names, [network]))
         for column in range(len(num_crops) or 1):
             found.append(
-                (
-                    compared_in(listed),
-                    {name: values[:, column] for name, values in every.items()},
-                    {name: values[:, column, :-1] for name, values in evidence.sums.items()},
+                Told(
+                    whom=compared_in(listed),
+                    models=np.array([pair.level == "same-model" for pair in listed.comparisons]),
+                    scores={name: values[:, column] for name, values in every.items()},
+                    sums={name: values[:, column, :-1] for name, values in evidence.sums.items()},
                 )
             )
     return found
@@ -131,31 +145,32 @@ def main(network: str, out: str, *, work: str | None) -> None:
         trained = read_network(*Folder.at(absolute(network)))
         (folder / "first").write(f"{name}.keras", network_bytes(trained))
         first = gathered(FITTED, (folder / "first").address(f"{name}.keras"), folder, names=())
-        sums = np.concatenate([told[name] for _, _, told in first])
-        labels = np.concatenate([some.labels for some, _, _ in first])
+        sums = np.concatenate([told.sums[name] for told in first])
+        labels = np.concatenate([told.whom.labels for told in first])
+        models = np.concatenate([told.models for told in first])
         is_compared = sums[:, 1] > 0
-        sums, labels = sums[is_compared], labels[is_compared]
-        strangers = sums[labels == 0]
+        strangers = sums[is_compared & (labels == 0) & ~models]
+        positives = sums[is_compared & (labels == 1)]
         deviation = float((strangers[:, 0] / np.sqrt(strangers[:, 1] + SLACK)).std())
         excess = np.log(np.expm1(max(deviation - 1, 1e-3))) + 2
-        weights = prior(sums[labels == 1], deviation=deviation)
+        weights = prior(positives, deviation=deviation)
         trained.get_layer("likelihood").set_weights([weights, np.float32(excess)])
         target = Folder(absolute(out))
         target.write(NETWORK, network_bytes(trained))
         print_lines([f"strangers deviate by {deviation:.2f}"])
-        (folder / "second").write(NETWORK, network_bytes(trained))
         (folder / "second").write("shipped.keras", network_bytes(trained))
         address = (folder / "second").address("shipped.keras")
         names = ("classical", "shipped")
         second = gathered(FUSED, address, folder, names=names[:1])
-        values = np.concatenate([np.stack([s[n] for n in names], -1) for _, s, _ in second])
-        whom = [some for some, _, _ in second]
+        columns = [np.stack([told.scores[name] for name in names], -1) for told in second]
+        values, whom = np.concatenate(columns), [told.whom for told in second]
+        are_scored = np.asarray(np.isfinite(values).all(axis=1))
         together = Compared(
             labels=np.concatenate([some.labels for some in whom]),
             first=np.concatenate([some.first for some in whom]),
             second=np.concatenate([some.second for some in whom]),
-        ).where(np.isfinite(values).all(axis=1))
-        values = values[np.isfinite(values).all(axis=1)]
+        ).where(are_scored)
+        values = values[are_scored]
         made = logistic_fusion(together, values, methods=("classical", "pairnet"))
         target.write(SHIPPED_FILE, (json.dumps(made.facts(), indent=2) + "\n").encode())
         print_lines([str(made)])

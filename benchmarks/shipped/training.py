@@ -84,7 +84,7 @@ def step_of(network: keras.Model, optimiser: keras.optimizers.Optimizer, *, size
     shares = (1 + (SIBLINGS - 1) * siblings) * (1 - np.eye(size, dtype=np.float32))
     shares /= shares.sum()
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def step(levels: object) -> object:
         with tf.GradientTape() as tape:
             planes = unblocked(part(ops.reshape(levels, (-1, CROP, CROP, 4)), training=True))

@@ -6,7 +6,7 @@ from functools import reduce
 import numpy as np
 import pytest
 
-from camid import tiles
+from camid import listed_sides, tiles
 from camid.cleaning import without_blocks
 from camid.comparisons import Comparison, ComparisonList
 from camid.config import Comparisons, Enrolment, Strips
@@ -183,3 +183,30 @@ def test_an_image_without_a_strip_where_the_list_looks_is_named(store, listed):
     other = replace(listed, comparisons=(pair,))
     with RowGroups(store) as row_groups, pytest.raises(ValueError, match="has no strip where"):
         position_evidence(other, (0, 64), row_groups, SOME, num_crops=(1,))
+
+
+@pytest.mark.parametrize("most", [0, 2**20])
+def test_what_is_kept_of_a_strip_changes_no_score_and_is_made_once(
+    store, listed, monkeypatch, most
+):
+    """Tiles of two sides each, so that an image is in many of them."""
+    expected = gathered(listed, store, {"pairnet": METHODS["pairnet"]}, num_crops=(1, 9))["pairnet"]
+    made: list[int] = []
+    of = METHODS["pairnet"].first.gathered
+    counted = replace(of, of=lambda *strip: made.append(1) or of.of(*strip))
+    side = replace(METHODS["pairnet"].first, gathered=counted)
+    method = replace(METHODS["pairnet"], first=side, second=side)
+    monkeypatch.setattr(tiles, "MAX_SAMPLES", 2 * 4 * SIZE**2)
+    monkeypatch.setattr(listed_sides, "MAX_KEPT", most)
+    found = gathered(listed, store, {"pairnet": method}, num_crops=(1, 9))["pairnet"]
+    np.testing.assert_array_equal(found, expected)
+    strips_used = len(
+        {
+            (image, crop.top, crop.left)
+            for pair in listed.comparisons
+            for crop in pair.crops
+            for side in (pair.first, pair.second)
+            for image in listed.sides[side].images
+        }
+    )
+    assert (len(made) == strips_used) == bool(most)
