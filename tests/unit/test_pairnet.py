@@ -71,7 +71,8 @@ def test_a_pairs_likelihood_ratio_is_the_same_without_keras(network, tmp_path):
     method = network_method(f"{tmp_path}/own.keras")
     residuals, intensities = images(6)
     made = [method.first.gathered.of(*each) for each in zip(residuals, intensities, strict=True)]
-    sides = [method.first.prepared(sum(made[:3]), 3), method.first.prepared(sum(made[3:]), 3)]
+    totals = [np.sum(some, axis=0, dtype=np.float32) for some in (made[:3], made[3:])]
+    sides = [method.first.prepared(total, 3) for total in totals]
     tile = Tile(
         first=np.stack(sides[:1]),
         second=np.stack(sides[1:]),
@@ -80,7 +81,8 @@ def test_a_pairs_likelihood_ratio_is_the_same_without_keras(network, tmp_path):
         size=SIZE,
     )
     expected = llrs(network, pairs(1))
-    np.testing.assert_allclose(method.score(method.evidence(tile)), expected, rtol=1e-3, atol=1e-4)
+    found = method.score(method.evidence(tile))
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-3)
 
 
 def test_the_two_sides_are_alike(network):
