@@ -108,8 +108,7 @@ class Simulate:
     """Which models are drawn: small phones, or whatever takes photographs.
 
     ``any`` has larger and cleaner sensors too, blurred and sharp lenses, no noise reduction or a
-    strong one, files that were reduced in the camera, and colour that JPEG keeps whole; it is what
-    the shipped network was trained on.
+    strong one, files that were reduced in the camera, and colour that JPEG keeps whole.
     """
     write_patterns: bool = False
     """Also write each device's planted pattern, beside the folder: ``<folder>-patterns``."""

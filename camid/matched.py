@@ -19,6 +19,10 @@ from camid.images import LUMA
 
 Array = NDArray[np.float32]
 
+CHANNELS = 4
+"""Of an image: three of the residual, and the intensity less :data:`MIDDLE`."""
+BLOCK = 8
+"""Pixels a side of JPEG's blocks."""
 CELL = 4
 """Pixels a side of what has one reliability."""
 MIDDLE = np.float32(128)
@@ -128,17 +132,27 @@ def likelihood_ratio(sums: NDArray[np.float64], weights: Weights) -> NDArray[np.
     Sums are those of the products of two sides' planes, of the products' squares, of each side's
     squares, and the number of pixels.
     """
-    product, squares, first, second, size = np.moveaxis(np.asarray(sums, np.float64), -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        energy = (first + SLACK) * (second + SLACK)
-        score = product / np.sqrt(squares + SLACK) / weights.deviation
-        weight = (np.log(energy) - 2 * np.log(size)) / 4
-        power = np.stack([np.ones_like(weight), weight, weight * weight], axis=-1)
-        prior = log_softmax(power @ weights.prior, axis=-1)
-        counted = np.sqrt(energy / (squares + SLACK)) / weights.deviation
-    mean = STRENGTHS * counted[..., None]
-    found = logsumexp(prior + mean * score[..., None] - mean * mean / 2, axis=-1)
-    return np.where(squares > 0, found, np.nan)
+        power, gains = likelihood_terms(sums, deviation=weights.deviation)
+        found = logsumexp(log_softmax(power @ weights.prior, axis=-1) + gains, axis=-1)
+    return np.where(sums[..., 1] > 0, found, np.nan)
+
+
+def likelihood_terms(
+    sums: NDArray[np.float64], *, deviation: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the prior of strengths follows from, and each strength's log-likelihood ratio.
+
+    ``(…, 3)``, the weight of both sides' evidence to the powers 0, 1 and 2; and ``(…, strength)``,
+    nats. Sums are those of :func:`likelihood_ratio`.
+    """
+    product, squares, first, second, size = np.moveaxis(sums, -1, 0)
+    energy = (first + SLACK) * (second + SLACK)
+    weight = (np.log(energy) - 2 * np.log(size)) / 4
+    power = np.stack([np.ones_like(weight), weight, weight * weight], axis=-1)
+    score = product / np.sqrt(squares + SLACK) / deviation
+    mean = STRENGTHS * (np.sqrt(energy / (squares + SLACK)) / deviation)[..., None]
+    return power, mean * score[..., None] - mean * mean / 2
 
 
 def _facts(residual: Array, intensity: NDArray[np.uint8], bank: Array) -> tuple[Array, Array]:

@@ -9,18 +9,13 @@ from numpy.typing import NDArray
 
 from camid.batches import Reading
 from camid.config import Config
+from camid.matched import BLOCK, CHANNELS, MIDDLE
 from camid.output_files import PAIRNET
 from camid.pairs import Pair, used_strips
 from camid.row_groups import RowGroups
 from camid.strips import INTENSITY_STEP
 from camid.tasks import MOST_HELD, TRAINED, PairTask
 
-CHANNELS = 4
-"""Three of the residual, and the intensity less :data:`MIDDLE`."""
-MIDDLE = 128
-"""Grey level that the intensity's channel counts from."""
-BLOCK = 8
-"""Pixels a side of JPEG's blocks, on which crops lie: an intensity's cells divide them."""
 PIXELS = (
     "holds pixels, and the pair network learns from residuals and intensity; make a store with "
     "another residual.filter than none"
@@ -51,7 +46,7 @@ class Stacks:
 def side_stacks(pairs: Sequence[Pair], row_groups: RowGroups, *, crop_size: int) -> Stacks:
     """Return the images of pairs, cut to their crops, reading each strip once.
 
-    Corners and sizes of crops are multiples of :data:`BLOCK`.
+    Corners and sizes of crops are multiples of JPEG's blocks, which cells of intensity divide.
 
     Raises
     ------
@@ -67,7 +62,7 @@ def side_stacks(pairs: Sequence[Pair], row_groups: RowGroups, *, crop_size: int)
     count = crop_size // INTENSITY_STEP
     for use in used_strips(pairs, row_groups, column="intensity"):
         top, left = (corner // INTENSITY_STEP for corner in pairs[use.pair].crop)
-        cells = use.samples[top : top + count, left : left + count].astype(np.int16) - MIDDLE
+        cells = use.samples[top : top + count, left : left + count].astype(np.int16) - int(MIDDLE)
         wide = cells.repeat(INTENSITY_STEP, axis=0).repeat(INTENSITY_STEP, axis=1)
         samples[use.pair, use.side, use.image, ..., CHANNELS - 1] = wide
     labels = np.array([pair.label for pair in pairs], np.int8)

@@ -29,7 +29,7 @@ from camid.evidence import scores
 from camid.folder import Folder, absolute
 from camid.fusion import SHIPPED_FILE, logistic_fusion
 from camid.judging import compared_in
-from camid.matched import SLACK, STRENGTHS
+from camid.matched import SLACK, STRENGTHS, likelihood_terms
 from camid.methods import chosen_methods
 from camid.methods.pairnet import SHIPPED_FILE as NETWORK
 from camid.models.files import network_bytes, read_network
@@ -111,13 +111,7 @@ def gathered(seed: int, network: str, work: Folder, *, names: Sequence[str]) -> 
 
 def prior(sums: Array, *, deviation: float) -> Array:
     """Return the likelihood layer's prior ``(3, strength)`` that positives' sums make likeliest."""
-    product, squares, first, second, size = sums.T
-    energy = (first + SLACK) * (second + SLACK)
-    weight = (np.log(energy) - 2 * np.log(size)) / 4
-    power = np.stack([np.ones_like(weight), weight, weight * weight], axis=-1)
-    mean = STRENGTHS * np.sqrt(energy / (squares + SLACK))[:, None] / deviation
-    score = product / np.sqrt(squares + SLACK) / deviation
-    gains = mean * score[:, None] - mean * mean / 2
+    power, gains = likelihood_terms(sums, deviation=deviation)
 
     def cost(flat: Array) -> tuple[float, Array]:
         chosen = flat.reshape(3, -1)

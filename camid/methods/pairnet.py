@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from camid.compiled import compiled
 from camid.folder import Folder
-from camid.matched import Weights, evidence, likelihood_ratio, read_weights
+from camid.matched import BLOCK, Weights, evidence, likelihood_ratio, read_weights
 from camid.methods.method import Array, Estimator, Gathered, Method, Sums, Tile
 
 SHIPPED = ""
 """Stands for the address of the network that camid comes with."""
 SHIPPED_FILE = "pairnet.keras"
-BLOCK = 8
-"""Pixels a side of JPEG's blocks."""
 
 
 def pairnet_method(address: str = SHIPPED, *, num_planes: int = 4) -> Method:

@@ -29,11 +29,8 @@ from keras import layers, ops
 
 from camid.config import PairNet
 from camid.images import LUMA
-from camid.matched import CELL, MIDDLE, NETWORK, SLACK, STRENGTHS
+from camid.matched import CELL, CHANNELS, MIDDLE, NETWORK, SLACK, STRENGTHS
 from camid.models.layers import Unblocked
-
-CHANNELS = 4
-"""Three of the residual, and the intensity less 128."""
 
 
 @keras.saving.register_keras_serializable(package="camid")
@@ -243,8 +240,7 @@ def pairnet(settings: PairNet) -> keras.Model:
     """Return an untrained network for pairs ``(pair, 2, image, size, size, 4)``, with an LLR each.
 
     Any number of images goes in, the same on both sides of a batch, and any multiple of 8 pixels.
-    Weights are drawn from Keras's
-    seed (``keras.utils.set_random_seed``).
+    Weights are drawn from Keras's seed (``keras.utils.set_random_seed``).
     """
     pairs = keras.Input((2, None, None, None, CHANNELS), name="pairs", dtype="float32")
     planes = evidence(settings)(Images(name="sides", dtype="float32")(pairs))

@@ -7,13 +7,13 @@ import pytest
 from camid.config import PairNet
 from camid.folder import Folder
 from camid.images import LUMA
-from camid.matched import STRENGTHS, evidence, likelihood_ratio, read_weights
+from camid.matched import CHANNELS, STRENGTHS, evidence, likelihood_ratio, read_weights
 from camid.methods import METHODS
 from camid.methods.method import Tile
 from camid.methods.networks import network_method, network_samples
 from camid.methods.pairnet import products, shipped_network
 from camid.models.files import network_bytes, read_network
-from camid.models.pairnet import CHANNELS, pairnet
+from camid.models.pairnet import pairnet
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
