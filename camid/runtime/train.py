@@ -78,7 +78,8 @@ def train(
     )
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+    lasting = {"max_restarts": -1, "max_task_retries": -1}  # a node that joins may still take it
+    queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here, **lasting})
     steps = partial(work, task=task, output=output.uri, queue=queue)
     groups: list[str] = []
 
@@ -288,7 +289,13 @@ def _caught(fit: Callable[[], Any], ended: list[BaseException | None]) -> None:
 
 
 def _heard(queue: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = queue.get_nowait_batch(queue.qsize())
+    """Return what workers said since; a queue that was lost with its node begins empty."""
+    from ray.util.queue import Empty
+
+    try:
+        rows: list[dict[str, Any]] = queue.get_nowait_batch(queue.qsize())
+    except Empty:
+        return []
     return rows
 
 

@@ -89,10 +89,13 @@ def check_whole(out: Path, *networks: str) -> None:
     assert {row["method"] for row in rows} - {"fused"} == methods
 
 
-def test_killed_workers_and_a_killed_controller_are_replaced_and_no_step_is_lost(home, tmp_path):
+KILLED = {EVERY: "RayTrainWorker", 3 * EVERY: "_QueueActor", 5 * EVERY: "TrainController"}
+
+
+def test_killed_actors_of_a_training_are_replaced_and_no_step_is_lost(home, tmp_path):
     out = tmp_path / "worker"
     process = started(home, out)
-    for step, name in ((EVERY, "RayTrainWorker"), (4 * EVERY, "TrainController")):
+    for step, name in KILLED.items():
         wait_until(process, out, step=step)
         victims = trainers(process, name)
         assert victims
