@@ -31,6 +31,10 @@ NETWORK = "pairnet"
 """Its name in files."""
 STRENGTHS = np.concatenate([[0.0], np.geomspace(0.002, 0.5, 15)])
 """Correlations that two sides of one device may have."""
+LAGS = tuple((y, x) for r in (4, 6) for y in (-r, 0, r) for x in (-r, 0, r) if y or x)
+"""Pixels down and across, at which nothing of a pattern is left and demosaicking's lattice is."""
+NUM_SUMS = 5 + len(LAGS)
+"""Of two sides' products: five at no lag, one at each other."""
 SLACK = 1e-6
 
 
@@ -44,7 +48,7 @@ class Weights:
     prior: NDArray[np.float64]
     """``(3, strength)``."""
     deviation: float
-    """Standard deviation of strangers' scores."""
+    """Least standard deviation of strangers' products, over the root of their squares' sum."""
 
     @property
     def num_filters(self) -> int:
@@ -90,12 +94,12 @@ def read_weights(data: bytes) -> Weights:
             if "1" in kept:
                 biases[name] = np.asarray(kept["1"], np.float32)
         likelihood = stored["layers/likelihood/vars"]
-        excess = float(likelihood["1"][()])
+        raw = float(likelihood["1"][()])
         return Weights(
             kernels=kernels,
             biases=biases,
             prior=np.asarray(likelihood["0"], np.float64),
-            deviation=1 + float(np.logaddexp(0, excess - 2)),
+            deviation=1 + float(np.logaddexp(0, raw - 2)),
         )
     except (zipfile.BadZipFile, KeyError, TypeError, OSError) as error:
         raise ValueError(f"holds no pair network: {error}") from None
@@ -127,10 +131,10 @@ def evidence(residual: Array, intensity: NDArray[np.uint8], weights: Weights) ->
 
 
 def likelihood_ratio(sums: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
-    """Return log-likelihood ratios, nats, of sums ``(…, 5)``; NaN where nothing varies.
+    """Return log-likelihood ratios, nats, of sums ``(…, NUM_SUMS)``; NaN where nothing varies.
 
     Sums are those of the products of two sides' planes, of the products' squares, of each side's
-    squares, and the number of pixels.
+    squares, the number of pixels, and the products' sums at each of :data:`LAGS`.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         power, gains = likelihood_terms(sums, deviation=weights.deviation)
@@ -146,13 +150,20 @@ def likelihood_terms(
     ``(…, 3)``, the weight of both sides' evidence to the powers 0, 1 and 2; and ``(…, strength)``,
     nats. Sums are those of :func:`likelihood_ratio`.
     """
-    product, squares, first, second, size = np.moveaxis(sums, -1, 0)
+    _, squares, first, second, size = np.moveaxis(sums[..., :5], -1, 0)
+    lags = sums[..., 5:]
     energy = (first + SLACK) * (second + SLACK)
     weight = (np.log(energy) - 2 * np.log(size)) / 4
     power = np.stack([np.ones_like(weight), weight, weight * weight], axis=-1)
-    score = product / np.sqrt(squares + SLACK) / deviation
-    mean = STRENGTHS * (np.sqrt(energy / (squares + SLACK)) / deviation)[..., None]
-    return power, mean * score[..., None] - mean * mean / 2
+    least = deviation * deviation * (squares + SLACK)
+    noise = np.sqrt(np.maximum(least, np.square(lags).mean(axis=-1)))
+    mean = STRENGTHS * (np.sqrt(energy) / noise)[..., None]
+    return power, mean * (_excess(sums) / noise)[..., None] - mean * mean / 2
+
+
+def _excess(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by how much the product is more than at other lags, of sums ``(…, NUM_SUMS)``."""
+    return np.asarray(sums[..., 0] - sums[..., 5:].mean(axis=-1))
 
 
 def _facts(residual: Array, intensity: NDArray[np.uint8], bank: Array) -> tuple[Array, Array]:

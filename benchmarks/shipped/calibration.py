@@ -3,7 +3,8 @@
 Cameras of any kind are simulated twice. Comparisons of the first ones give the likelihood layer its
 prior, by maximum likelihood of the positives, and the deviation of strangers of two models; those
 of the others, which nothing was fitted to, give the fusion of the classical score with the
-network's. OUT gets ``pairnet.keras`` and ``fusion.json``.
+network's. OUT gets ``pairnet.keras``, ``fusion.json`` and ``verification.json``, the scores that
+the fusion gave.
 """
 
 import json
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 
+from camid.cases.reference import VERIFICATION_FILE, Reference, quantiles
 from camid.commandline import one_sentence, print_lines
 from camid.compared import Compared
 from camid.comparisons import write_list
@@ -69,6 +71,10 @@ SIMULATED = [
 FITTED, FUSED = 31, 32
 """Seeds of the two sets of cameras."""
 RIDGE = 1e-4
+MADE_OF = (
+    "simulated cameras of 30 models, two of each, with 13 photographs of 512×512 px each; "
+    "1+1, 2+2 and 4+4 images"
+)
 
 
 def config_of(seed: int, condition: str, work: Folder) -> Config:
@@ -146,9 +152,9 @@ def main(network: str, out: str, *, work: str | None) -> None:
         strangers = sums[is_compared & (labels == 0) & ~models]
         positives = sums[is_compared & (labels == 1)]
         deviation = float((strangers[:, 0] / np.sqrt(strangers[:, 1] + SLACK)).std())
-        excess = np.log(np.expm1(max(deviation - 1, 1e-3))) + 2
+        raw = np.log(np.expm1(max(deviation - 1, 1e-3))) + 2
         weights = prior(positives, deviation=deviation)
-        trained.get_layer("likelihood").set_weights([weights, np.float32(excess)])
+        trained.get_layer("likelihood").set_weights([weights, np.float32(raw)])
         target = Folder(absolute(out))
         target.write(NETWORK, network_bytes(trained))
         print_lines([f"strangers deviate by {deviation:.2f}"])
@@ -167,6 +173,16 @@ def main(network: str, out: str, *, work: str | None) -> None:
         values = values[are_scored]
         made = logistic_fusion(together, values, methods=("classical", "pairnet"))
         target.write(SHIPPED_FILE, (json.dumps(made.facts(), indent=2) + "\n").encode())
+        llrs, are_same = made.unbounded().llr(values), together.labels == 1
+        told = Reference(
+            made_of=MADE_OF,
+            num_devices=config_of(FUSED, "4+4", folder).simulate.num_devices,
+            num_positives=int(are_same.sum()),
+            num_negatives=int((~are_same).sum()),
+            positives=quantiles(llrs[are_same]),
+            negatives=quantiles(llrs[~are_same]),
+        )
+        target.write(VERIFICATION_FILE, (json.dumps(told.facts(), indent=1) + "\n").encode())
         print_lines([str(made)])
 
 

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from camid.compiled import compiled
 from camid.folder import Folder
-from camid.matched import BLOCK, Weights, evidence, likelihood_ratio, read_weights
+from camid.matched import (
+    BLOCK,
+    LAGS,
+    NUM_SUMS,
+    Weights,
+    evidence,
+    likelihood_ratio,
+    read_weights,
+)
 from camid.methods.method import Array, Estimator, Gathered, Method, Sums, Tile
 
 SHIPPED = ""
@@ -45,14 +53,17 @@ def shipped_network() -> bytes:
 
 
 def products(tile: Tile) -> Sums:
-    """Return sums over each pair's windows ``(pair, 5)``, of planes ``(side, plane, …)``.
+    """Return sums over each pair's windows ``(pair, NUM_SUMS)``, of planes ``(side, plane, …)``.
 
     Of the products of both sides' planes, added up over planes; of the products' squares; of each
-    side's squares; and the number of pixels.
+    side's squares; the number of pixels; and of the products at :data:`camid.matched.LAGS`, which
+    are circular shifts of the windows.
     """
-    found = np.empty((len(tile.pairs), 5))
+    found = np.empty((len(tile.pairs), NUM_SUMS))
     for part in tile.parts():
-        found[part.some] = _sums(part.first, part.second, *part.rows())
+        rows = part.rows()
+        found[part.some, :5] = _sums(part.first, part.second, *rows)
+        found[part.some, 5:] = _lag_products(part.first, part.second, *rows, np.array(LAGS))
     return found
 
 
@@ -127,4 +138,34 @@ def _sums(
                 sums[0] += product
                 sums[1] += product * product
         sums[4] = height * width
+    return found
+
+
+@compiled
+def _lag_products(
+    firsts: Array,
+    seconds: Array,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    lags: NDArray[np.int64],
+) -> Sums:
+    """Return the sums of products of pairs of windows of which one is shifted, ``(pair, lag)``."""
+    _, planes, height, width = firsts.shape
+    reach = np.abs(lags).max()
+    around = np.empty((planes, height, width + 2 * reach), np.float32)
+    found = np.zeros((len(rows), len(lags)))
+    for pair in range(len(rows)):
+        first, second = firsts[rows[pair]], seconds[columns[pair]]
+        for x in range(width + 2 * reach):
+            around[:, :, x] = second[:, :, (x - reach) % width]
+        for plane in range(planes):
+            for y in range(height):
+                one = first[plane, y]
+                for lag in range(len(lags)):
+                    down, left = lags[lag, 0], lags[lag, 1] + reach
+                    other = around[plane, (y + down) % height, left : left + width]
+                    total = np.float32(0)
+                    for x in range(width):
+                        total += one[x] * other[x]
+                    found[pair, lag] += total
     return found

@@ -10,8 +10,10 @@ a side with fewer images than the other is filled up with them.
    on average in the image; the result weighs the bank's outputs pixel by pixel. It begins as the
    plain residual over its surroundings' energy, which is the method ``weighted``.
 3. *Evidence.* The weighted outputs are added over a side's images, less JPEG's blocks, and
-   multiplied with the other side's, pixel by pixel: nothing else of the two sides meets. Of
-   strangers the products' sum over the root of the sum of their squares is a normal number.
+   multiplied with the other side's, pixel by pixel: nothing else of the two sides meets. What the
+   products are at lags where no pattern is left is demosaicking's lattice, which strangers share:
+   their mean is taken off, and their deviation is the noise, or what the products' squares tell,
+   whichever is more. Of strangers what is left, over the noise, is a normal number.
 4. *Likelihood.* How strong the pattern is nobody knows. Its correlation has a distribution over a
    few values that follows from how much the two sides' evidence weighs together, and the likelihood
    ratio is the mean over it.
@@ -29,7 +31,7 @@ from keras import layers, ops
 
 from camid.config import PairNet
 from camid.images import LUMA
-from camid.matched import CELL, CHANNELS, MIDDLE, NETWORK, SLACK, STRENGTHS
+from camid.matched import CELL, CHANNELS, LAGS, MIDDLE, NETWORK, NUM_SUMS, SLACK, STRENGTHS
 from camid.models.layers import Unblocked
 
 
@@ -129,20 +131,24 @@ class Weighed(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="camid")
 class Products(keras.layers.Layer):  # type: ignore[misc]
-    """What two sides have in common: ``(2 · pair · image, size, size, plane)`` → ``(pair, 5)``.
+    """What two sides have in common: ``(2 · pair · image, size, size, plane)`` → ``(pair, sum)``.
 
     Takes the planes, less JPEG's blocks, and the pairs, which tell how many images a side has.
     Gives the sums over pixels of the products of both sides' planes, of their squares, of each
-    side's own squares, and of ones.
+    side's own squares, and of ones; and of the products at each of :data:`camid.matched.LAGS`.
     """
 
     def call(self, planes: Any, pairs: Any) -> Any:
-        """Return the five sums."""
+        """Return the sums."""
         images, (height, width) = ops.shape(pairs)[2], ops.shape(planes)[1:3]
         parted = ops.reshape(planes, (-1, 2, images, height, width, planes.shape[-1]))
         sides = ops.sum(parted, axis=2)
         first, second = sides[:, 0], sides[:, 1]
         products = ops.sum(first * second, axis=-1)
+        lags = [
+            ops.sum(first * ops.roll(second, (-y, -x), axis=(1, 2)), axis=(1, 2, 3))
+            for y, x in LAGS
+        ]
         return ops.stack(
             [
                 ops.sum(products, axis=(1, 2)),
@@ -150,6 +156,7 @@ class Products(keras.layers.Layer):  # type: ignore[misc]
                 ops.sum(first * first, axis=(1, 2, 3)),
                 ops.sum(second * second, axis=(1, 2, 3)),
                 ops.sum(ops.ones_like(products), axis=(1, 2)),
+                *lags,
             ],
             axis=-1,
         )
@@ -160,15 +167,16 @@ class Products(keras.layers.Layer):  # type: ignore[misc]
         pairs_shape: tuple[int | None, ...],  # noqa: ARG002
     ) -> tuple[int | None, ...]:
         """Return the shape of the sums."""
-        return (None, 5)
+        return (None, NUM_SUMS)
 
 
 @keras.saving.register_keras_serializable(package="camid")
 class Likelihood(keras.layers.Layer):  # type: ignore[misc]
-    """The log-likelihood ratio of sums ``(…, 5)`` of :class:`Products` → ``(…, 1)``, nats.
+    """The log-likelihood ratio of sums of :class:`Products` → ``(…, 1)``, nats.
 
-    Of strangers the products' sum over the root of their squares' is normal with mean 0; of one
-    device its mean is the correlation times the root of the number of pixels that count. The
+    Of strangers the products' sum less their mean at lags is normal with mean 0, and its deviation
+    is that at lags, or one that is learned times the root of the squares' sum where that is more.
+    Of one device its mean is the correlation times the root of both sides' squares. The
     correlation is one of :data:`camid.matched.STRENGTHS`, with probabilities that follow from the
     weight of both sides' evidence, the logarithm of the product of their squares a pixel.
     """
@@ -180,17 +188,18 @@ class Likelihood(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, sums: Any) -> Any:
         """Return the log-likelihood ratios."""
-        product, squares, *energies, size = ops.split(sums, 5, axis=-1)
+        product, squares, *energies, size, lags = ops.split(sums, [1, 2, 3, 4, 5], axis=-1)
         energy = (energies[0] + SLACK) * (energies[1] + SLACK)
-        found = product / ops.sqrt(squares + SLACK)
-        counted = energy / (squares + SLACK)
+        deviation = 1 + ops.softplus(self.excess - 2)
+        least = deviation * deviation * (squares + SLACK)
+        noise = ops.sqrt(ops.maximum(least, ops.mean(lags * lags, axis=-1, keepdims=True)))
+        found = (product - ops.mean(lags, axis=-1, keepdims=True)) / noise
         weight = ops.stop_gradient(ops.log(energy) - 2 * ops.log(size)) / 4
         power = ops.concatenate([ops.ones_like(weight), weight, weight * weight], axis=-1)
         prior = ops.log_softmax(ops.matmul(power, self.prior), axis=-1)
-        deviation = 1 + ops.softplus(self.excess - 2)
         strengths = ops.convert_to_tensor(STRENGTHS, "float32")
-        mean = strengths * ops.sqrt(ops.stop_gradient(counted)) / deviation
-        gains = mean * (found / deviation) - mean * mean / 2
+        mean = strengths * ops.stop_gradient(ops.sqrt(energy) / noise)
+        gains = mean * found - mean * mean / 2
         return ops.logsumexp(prior + gains, axis=-1, keepdims=True)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

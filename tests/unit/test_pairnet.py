@@ -7,7 +7,15 @@ import pytest
 from camid.config import PairNet
 from camid.folder import Folder
 from camid.images import LUMA
-from camid.matched import CHANNELS, STRENGTHS, evidence, likelihood_ratio, read_weights
+from camid.matched import (
+    CHANNELS,
+    LAGS,
+    NUM_SUMS,
+    STRENGTHS,
+    evidence,
+    likelihood_ratio,
+    read_weights,
+)
 from camid.methods import METHODS
 from camid.methods.method import Tile
 from camid.methods.networks import network_method, network_samples
@@ -122,7 +130,7 @@ def test_the_likelihood_ratio_of_strangers_is_1_on_average(weights, energy):
     """At every weight of the evidence: that weight alone says nothing about the device."""
     scores, step = np.linspace(-40, 60, 20_001, retstep=True)
     squares = energy**2 / 400
-    sums = np.empty((len(scores), 5))
+    sums = np.zeros((len(scores), NUM_SUMS))
     sums[:, 0], sums[:, 1] = scores * weights.deviation * np.sqrt(squares), squares
     sums[:, 2], sums[:, 3], sums[:, 4] = energy, energy, 400
     density = np.exp(-(scores**2) / 2) / np.sqrt(2 * np.pi)
@@ -130,19 +138,33 @@ def test_the_likelihood_ratio_of_strangers_is_1_on_average(weights, energy):
     assert mean == pytest.approx(1, abs=1e-4)
 
 
+def told(product, *, squares=4.0, at_lags=0.0):
+    """Return sums over 400 pixels."""
+    return np.array([product, squares, 60, 70, 400, *np.broadcast_to(at_lags, len(LAGS))])
+
+
 def test_the_likelihood_ratio_rises_with_what_two_sides_have_in_common(weights):
-    sums = np.array([[product, 4.0, 60, 70, 400] for product in np.linspace(-20, 40, 50)])
+    sums = np.array([told(product) for product in np.linspace(-20, 40, 50)])
     assert (np.diff(likelihood_ratio(sums, weights)) >= 0).all()
 
 
 def test_nothing_that_varies_gives_no_likelihood_ratio(weights):
-    assert np.isnan(likelihood_ratio(np.array([0.0, 0, 0, 0, 400]), weights))
+    assert np.isnan(likelihood_ratio(np.array([0.0, 0, 0, 0, 400, *[0] * len(LAGS)]), weights))
 
 
 def test_no_correlation_is_one_of_the_strengths_so_that_the_ratio_is_bounded_below(weights):
     assert STRENGTHS[0] == 0
-    least = likelihood_ratio(np.array([-1e9, 1.0, 60, 70, 400]), weights)
-    assert np.isfinite(least)
+    assert np.isfinite(likelihood_ratio(told(-1e9), weights))
+
+
+def test_what_two_sides_have_in_common_at_lags_too_is_no_evidence(weights):
+    alone, lattice = told(30), told(30, at_lags=30)
+    assert likelihood_ratio(lattice, weights) <= 0 < likelihood_ratio(alone, weights)
+
+
+def test_the_more_products_vary_with_the_lag_the_less_one_of_them_says(weights):
+    ways = np.array([told(30, at_lags=np.resize([-some, some], len(LAGS))) for some in (5, 10, 20)])
+    assert (np.diff(likelihood_ratio(ways, weights)) < 0).all()
 
 
 def test_products_are_summed_over_a_window_and_over_planes():
@@ -153,7 +175,9 @@ def test_products_are_summed_over_a_window_and_over_planes():
     for found, (one, other), (y, x) in zip(products(tile), tile.pairs, corners, strict=True):
         a, b = (s[:, y : y + size, x : x + size] for s in (first[one], second[other]))
         both = (a * b).sum(axis=0)
+        shifted = [np.roll(b, (-down, -across), (1, 2)) for down, across in LAGS]
         expected = [both.sum(), (both**2).sum(), (a**2).sum(), (b**2).sum(), size**2]
+        expected += [(a * c).sum() for c in shifted]
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 

@@ -1,0 +1,1 @@
+"""Cases: the analyst's questions, answered from enrolled devices and a few photographs."""
