@@ -1,0 +1,89 @@
+"""The case report: one HTML page, whole in itself, of what a command answered."""
+
+import base64
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any
+
+from camid.cases.words import SCALE
+
+LIMITS = (
+    "The likelihood ratio compares two propositions. How likely either was before is not in it.",
+    "It is calibrated on the reference devices that are named here, and bounded by what they "
+    "support; cameras and editing that they do not have may err more often.",
+    "Photographs that were resized, turned by other than quarter turns, straightened, stabilised, "
+    "corrected for their lens, or taken with digital zoom may show no match although the device "
+    "is right.",
+    "A pattern can be copied from one photograph into another, and it can be weakened; a match "
+    "says nothing of whether what is shown is true.",
+    "EXIF is told as the file claims it and is not used for the answer.",
+)
+"""What a reader must know."""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the answer was computed with."""
+    names = ("camid", "numpy", "scipy", "numba", "pillow", "pywavelets")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def shipped_digests() -> dict[str, str]:
+    """Return the SHA-256 of the files that camid comes with and that the answer follows from."""
+    from importlib import resources
+
+    names = ("pairnet.keras", "fusion.json", "verification.json", "identification.json")
+    folder = resources.files("camid.shipped")
+    return {name: sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+
+def case_facts(
+    question: str,
+    answers: Sequence[Mapping[str, Any]],
+    *,
+    command: str,
+    parameters: Mapping[str, Any],
+    reference: str,
+) -> dict[str, Any]:
+    """Return everything that the page shows, pictures apart, as JSON has it."""
+    return {
+        "question": question,
+        "answers": list(answers),
+        "command": command,
+        "parameters": dict(parameters),
+        "reference": reference,
+        "versions": versions(),
+        "shipped": shipped_digests(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "byteorder": sys.byteorder,
+        "limits": list(LIMITS),
+    }
+
+
+def case_page(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]) -> str:
+    """Return the page of a case.
+
+    Parameters
+    ----------
+    facts
+        Of :func:`case_facts`.
+    pictures
+        PNG files by title, for each of the answers.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("camid"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = [
+        {title: f"data:image/png;base64,{base64.b64encode(data).decode()}" for title, data in of}
+        for of in (some.items() for some in pictures)
+    ]
+    page = environment.get_template("case.html.jinja").render(facts, pictures=shown, scale=SCALE)
+    return page.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,178 @@
+"""What commands answer, as JSON and the case report have it."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from camid.cases.identify import Candidate, Ranking
+from camid.cases.photographs import Photograph, Refused
+from camid.cases.reference import Reference
+from camid.cases.verify import Verdict
+from camid.cases.words import DECIDED, answer, ratio_words, support
+
+NONE = "none"
+"""The decision where no enrolled device is supported."""
+GRADES = ("A", "B", "C", "refused")
+"""Of photographs, the best first."""
+SIDES = ("the first side", "the second side")
+
+
+def rounded(value: float) -> float:
+    """Return a number to six digits, as answers have it."""
+    return float(f"{value:.6g}")
+
+
+def candidate_facts(candidate: Candidate, reference: Reference) -> dict[str, Any]:
+    """Return what is told of a candidate; log-likelihood ratios are nats."""
+    return {
+        "device": candidate.device,
+        "entry": candidate.entry,
+        "pce": rounded(candidate.pce),
+        "ncc": rounded(candidate.ncc),
+        "llr": rounded(candidate_llr(candidate, reference)),
+        "false_alarm": rounded(math.exp(candidate.log_false_alarm)),
+        "energy": rounded(candidate.energy),
+        "turn": candidate.turn,
+        "scale": rounded(candidate.scale),
+        "top": candidate.top,
+        "left": candidate.left,
+    }
+
+
+def candidate_llr(candidate: Candidate, reference: Reference) -> float:
+    """Return a candidate's log-likelihood ratio, nats, with every hypothesis counted."""
+    if reference.calibrator is None:
+        raise ValueError("the reference devices have no calibrator")
+    return float(reference.calibrator.llr(score_of(candidate.energy)))
+
+
+def score_of(energy: float) -> float:
+    """Return the root of an energy with its sign, which is calibrated: normal if strangers."""
+    return math.copysign(math.sqrt(abs(energy)), energy)
+
+
+def bounds(reference: Reference) -> tuple[float, float]:
+    """Return the least and the greatest log-likelihood ratio of a calibrated reference, nats."""
+    if reference.calibrator is None:
+        raise ValueError("the reference devices have no calibrator")
+    low, high = reference.calibrator.llr([-1e9, 1e9])
+    return float(low), float(high)
+
+
+def identified(
+    photograph: Photograph, ranking: Ranking, reference: Reference, *, num_entries: int
+) -> dict[str, Any]:
+    """Return the answer to: which enrolled device took this photograph?"""
+    candidates = [candidate_facts(one, reference) for one in ranking.candidates]
+    best = max((one["llr"] for one in candidates), default=-math.inf)
+    found = next((one for one in candidates if one["llr"] == best >= DECIDED), None)
+    if found:
+        device = found["device"]
+        words = answer(
+            found["llr"],
+            same=f"{device} took it",
+            different="another device did",
+        )
+    else:
+        words = (
+            f"None of these: of {num_entries} enrolled entries none is supported by a likelihood "
+            f"ratio of {ratio_words(DECIDED)} or more."
+        )
+    grade = (reference.grades or {}).get(photograph.quality.grade)
+    return {
+        "photograph": photograph.facts(),
+        "decision": found["device"] if found else NONE,
+        "answer": words,
+        "llr": found["llr"] if found else (rounded(best) if candidates else None),
+        "bounds": [rounded(bound) for bound in bounds(reference)],
+        "grade": photograph.quality.grade,
+        "grade_error_rate": grade["errors"] / grade["count"] if grade else None,
+        "warnings": [*photograph.quality.warnings, *_left(ranking)],
+        "candidates": candidates,
+        "searched": {
+            "entries": num_entries,
+            "whole": ranking.num_aligned,
+            "parts": ranking.num_searched,
+            "places": ranking.num_lags,
+            "left_out": ranking.num_left,
+        },
+    }
+
+
+def not_identified(refused: Refused) -> dict[str, Any]:
+    """Return the same of a photograph that carries no answer."""
+    return {
+        "photograph": refused.facts(),
+        "decision": NONE,
+        "answer": f"No answer: {refused.reason}.",
+        "llr": None,
+        "bounds": None,
+        "grade": "refused",
+        "grade_error_rate": None,
+        "warnings": [refused.reason],
+        "candidates": [],
+        "searched": None,
+    }
+
+
+def verified(
+    verdict: Verdict,
+    sides: Sequence[Sequence[Photograph]],
+    left_out: Sequence[Refused],
+) -> dict[str, Any]:
+    """Return the answer to: did one camera take both sides?"""
+    ratio = verdict.llr
+    decision = "undecided" if abs(ratio) < DECIDED else "same" if ratio > 0 else "different"
+    every = [photograph for side in sides for photograph in side]
+    return {
+        "decision": decision,
+        "answer": answer(
+            ratio,
+            same="one camera took both sides",
+            different="two cameras took them",
+        ),
+        "llr": rounded(ratio),
+        "log10_lr": rounded(ratio / math.log(10)),
+        "bounds": [rounded(verdict.low), rounded(verdict.high)],
+        "support": support(ratio),
+        "scores": {name: rounded(score) for name, score in verdict.scores.items()},
+        "turn": verdict.turn,
+        "turns": {str(turn): rounded(llr) for turn, llr in verdict.turns.items()},
+        "num_crops": verdict.num_crops,
+        "grade": max((one.quality.grade for one in every), key=GRADES.index),
+        "warnings": [
+            *(f"{one.path}: {words}" for one in every for words in one.quality.warnings),
+            *(f"{one.path}: left out: {one.reason}" for one in left_out),
+        ],
+        "sides": [[photograph.facts() for photograph in side] for side in sides],
+        "left_out": [refused.facts() for refused in left_out],
+    }
+
+
+def not_verified(reason: str, left_out: Sequence[Refused]) -> dict[str, Any]:
+    """Return the same where the sides carry no answer."""
+    return {
+        "decision": "refused",
+        "answer": f"No answer: {reason}.",
+        "llr": None,
+        "log10_lr": None,
+        "bounds": None,
+        "support": None,
+        "scores": {},
+        "turn": None,
+        "turns": {},
+        "num_crops": 0,
+        "grade": "refused",
+        "warnings": [f"{one.path}: left out: {one.reason}" for one in left_out],
+        "sides": [],
+        "left_out": [refused.facts() for refused in left_out],
+    }
+
+
+def _left(ranking: Ranking) -> list[str]:
+    if not ranking.num_left or any(one.pce >= 60 for one in ranking.candidates):
+        return []
+    return [
+        f"{ranking.num_left} crops, turns and scales were not searched, as the budget was spent; "
+        "raise --budget"
+    ]

@@ -1,0 +1,1 @@
+"""The commands of `camid`, by who types them."""

@@ -1,0 +1,391 @@
+"""The analyst's commands: enrol, list, remove, export, check, identify and verify.
+
+What they need is imported when they run, so that ``--help`` answers at once.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+DATABASE = "fingerprints"
+USER_ERROR = 2
+INTERRUPTED = 130
+WRONG = 1
+
+database = click.option(
+    "--db", default=DATABASE, show_default=True, help="Folder of enrolled devices."
+)
+as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON and nothing else.")
+reported = click.option(
+    "--report", metavar="FILE.html", help="Write a case report, and JSON beside it."
+)
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """End with one sentence where a user or their files are at fault."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        click.echo(" ".join(str(error).split()), err=True)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+
+
+@click.command()
+@click.argument("device")
+@click.argument("paths", nargs=-1, required=True, metavar="PHOTOS...")
+@database
+@as_json
+def enrol(device: str, paths: tuple[str, ...], db: str, is_json: bool) -> None:
+    """Enrol DEVICE with photographs that it took, or improve what is enrolled by more.
+
+    Ten or more of even, bright scenes are best; a folder stands for all photographs in it.
+    """
+    with one_sentence():
+        from camid.cases.enrol import enrol as enrolled
+        from camid.cases.fingerprints import Fingerprints
+        from camid.cases.photographs import named
+
+        found = enrolled(Fingerprints(db), device, named(paths), tell=_tell(is_json))
+        facts = found.facts()
+        if is_json:
+            click.echo(json.dumps(facts, indent=2))
+        else:
+            for line in found.lines():
+                click.echo(line)
+        if not found.entries:
+            raise ValueError(f"{device}: none of {len(found.rejected)} photographs was enrolled")
+
+
+@click.command("list")
+@database
+@as_json
+def list_command(db: str, is_json: bool) -> None:
+    """List the devices that are enrolled, and how good their fingerprints are."""
+    with one_sentence():
+        found = _opened(db)
+        rows = [_entry_facts(entry) for entry in found.entries()]
+        if is_json:
+            click.echo(json.dumps(rows, indent=2))
+            return
+        columns = ("device", "model", "size", "images", "split_half", "warnings")
+        _print_table([{name: row[name] for name in columns} for row in rows], f"{db}: enrolled")
+        for name, reason in found.damaged():
+            click.echo(f"{name}: {reason}", err=True)
+
+
+@click.command()
+@click.argument("device")
+@database
+def remove(device: str, db: str) -> None:
+    """Remove all entries of DEVICE."""
+    with one_sentence():
+        count = _opened(db).remove(device)
+        if not count:
+            raise ValueError(f"{db}: no device {device!r}; `camid list` names those that are there")
+        click.echo(f"{device}: {count} {'entry' if count == 1 else 'entries'} removed")
+
+
+@click.command()
+@click.argument("device")
+@click.option("--out", default=".", show_default=True, help="Folder for the files.")
+@database
+def export(device: str, out: str, db: str) -> None:
+    """Write each fingerprint of DEVICE as a NumPy array, what is known of it, and a picture."""
+    with one_sentence():
+        import numpy as np
+
+        from camid.figures import pattern_figure, png
+
+        found = _opened(db)
+        chosen = [entry for entry in found.entries() if entry.device == device]
+        if not chosen:
+            raise ValueError(f"{db}: no device {device!r}; `camid list` names those that are there")
+        folder = Path(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        for entry in chosen:
+            stem = folder / entry.name.replace("/", "-")
+            pattern = found.pattern(entry)
+            np.save(f"{stem}.npy", pattern)
+            Path(f"{stem}.json").write_text(json.dumps(_entry_facts(entry), indent=2) + "\n")
+            Path(f"{stem}.png").write_bytes(png(pattern_figure({entry.device: pattern})))
+            click.echo(f"{stem}.npy, .json and .png")
+
+
+@click.command()
+@database
+@as_json
+def check(db: str, is_json: bool) -> None:
+    """Name entries that are damaged, share photographs, or look like one device twice."""
+    with one_sentence():
+        from camid.cases.checks import problems
+
+        found = [str(problem) for problem in problems(_opened(db))]
+        if is_json:
+            click.echo(json.dumps(found, indent=2))
+        else:
+            for words in found:
+                click.echo(words)
+            click.echo(f"{db}: {len(found)} problems")
+        if found:
+            sys.exit(WRONG)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PHOTOS...")
+@database
+@as_json
+@reported
+@click.option("--candidates", default=10, show_default=True, help="Of a photograph, at most.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    help="Samples of Fourier transforms spent on a photograph that may be cropped or zoomed; "
+    "0 looks for whole photographs alone.",
+)
+@click.option(
+    "--scale", "scales", multiple=True, type=float, help="Look for crops at this scale alone."
+)
+@click.option("--ray", "is_ray", is_flag=True, help="Many at once, on this machine or a cluster.")
+def identify(
+    paths: tuple[str, ...],
+    *,
+    db: str,
+    is_json: bool,
+    report: str | None,
+    candidates: int,
+    budget: float | None,
+    scales: tuple[float, ...],
+    is_ray: bool,
+) -> None:
+    """Tell which enrolled device took each of some photographs, or that none did."""
+    with one_sentence():
+        from camid.cases.identified import BUDGET, answers
+
+        spent = BUDGET if budget is None else int(budget)
+        found = _opened(db)
+        rows, pictures = [], []
+        how: dict[str, Any] = {
+            "budget": spent,
+            "scales": scales or None,
+            "num_candidates": candidates,
+            "has_pictures": report is not None,
+        }
+        if is_ray:
+            from camid.runtime.identifying import answers_by_ray
+
+            asked = answers_by_ray(found, paths, **how)
+        else:
+            asked = answers(found, paths, **how)
+        for answer, drawn in asked:
+            rows.append(answer)
+            pictures.append(drawn)
+            if not is_json:
+                _print_identified(answer)
+        if is_json:
+            click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2))
+        if report:
+            parameters = {
+                "Enrolled devices": db,
+                "Budget": f"{spent:,} samples of Fourier transforms",
+                "Scales": ", ".join(map(str, scales)) or "those that the sizes imply, and common",
+            }
+            _write_report(
+                report,
+                "Which enrolled device took this?",
+                rows,
+                pictures,
+                parameters,
+                file="identification.json",
+                is_json=is_json,
+            )
+
+
+class Sided(click.Command):
+    """A command whose ``--side`` takes all words up to the next option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give every word of a side an option of its own, with the side's number."""
+        made: list[str] = []
+        number = -1
+        is_side = False
+        for word in args:
+            if word == "--side" or word.startswith("--side="):
+                number, is_side = number + 1, True
+                if word != "--side":
+                    made += ["--side", f"{number}:{word.removeprefix('--side=')}"]
+            elif word.startswith("-") and len(word) > 1:
+                is_side = False
+                made.append(word)
+            elif is_side:
+                made += ["--side", f"{number}:{word}"]
+            else:
+                made.append(word)
+        return super().parse_args(ctx, made)
+
+
+@click.command(cls=Sided)
+@click.option(
+    "--side",
+    "words",
+    multiple=True,
+    metavar="PHOTOS...",
+    help="Photographs of one camera, files or a folder; twice.",
+)
+@as_json
+@reported
+def verify(words: tuple[str, ...], is_json: bool, report: str | None) -> None:
+    """Tell whether one camera took two sides' photographs: --side a*.jpg --side b*.jpg."""
+    with one_sentence():
+        from camid.cases.verified import verification
+
+        sides: dict[int, list[str]] = {}
+        for word in words:
+            number, _, path = word.partition(":")
+            sides.setdefault(int(number), []).append(path)
+        if len(sides) != 2:
+            raise ValueError(
+                f"expected two sides, each with photographs, got {len(sides)}: "
+                "camid verify --side a1.jpg a2.jpg --side b1.jpg"
+            )
+        answer, pictures = verification(
+            [sides[number] for number in sorted(sides)], has_pictures=report is not None
+        )
+        if is_json:
+            click.echo(json.dumps(answer, indent=2))
+        else:
+            click.echo(answer["answer"])
+            if answer["llr"] is not None:
+                low, high = answer["bounds"]
+                click.echo(
+                    f"log-likelihood ratio {answer['llr']:+.2f} nats "
+                    f"(the reference devices support {low:+.2f} to {high:+.2f}), "
+                    f"{answer['num_crops']} crops, grade {answer['grade']}"
+                )
+            _print_warnings(answer["warnings"])
+        if report:
+            _write_report(
+                report,
+                "Did one camera take both sides?",
+                [answer],
+                [pictures],
+                {},
+                file="verification.json",
+                is_json=is_json,
+            )
+
+
+def _opened(db: str) -> Any:
+    from camid.cases.fingerprints import Fingerprints
+
+    found = Fingerprints(db)
+    if not found.entries() and not found.damaged():
+        raise ValueError(f"{db}: no device is enrolled there; `camid enrol DEVICE PHOTOS…` does")
+    return found
+
+
+def _entry_facts(entry: Any) -> dict[str, Any]:
+    return {
+        "device": entry.device,
+        "entry": entry.name,
+        "model": " ".join(part for part in (entry.make, entry.model) if part),
+        "lens": entry.lens,
+        "size": f"{entry.width}x{entry.height}",
+        "images": entry.num_images,
+        "split_half": round(entry.split_half, 4) if entry.split_half == entry.split_half else None,
+        "warnings": "; ".join(entry.warnings),
+    }
+
+
+def _tell(is_json: bool) -> Callable[[str], None]:
+    """Return what says how far a command is: lines on standard error, or nothing."""
+    return (lambda _: None) if is_json else (lambda words: click.echo(words, err=True))
+
+
+def _print_identified(answer: Mapping[str, Any]) -> None:
+    from rich.console import Console
+
+    click.echo(f"{answer['photograph']['path']}: {answer['answer']}")
+    columns = ("device", "pce", "ncc", "llr", "false_alarm", "turn", "scale")
+    rows = [{name: row[name] for name in columns} for row in answer["candidates"][:5]]
+    if rows:
+        _print_table(rows, f"candidates, grade {answer['grade']}", console=Console())
+    _print_warnings(answer["warnings"])
+
+
+def _print_table(rows: Sequence[Mapping[str, Any]], title: str, *, console: Any = None) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD)
+    for name in rows[0] if rows else ():
+        is_text = isinstance(rows[0][name], str)
+        table.add_column(name.replace("_", " "), justify="left" if is_text else "right")
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row.values()))
+    (console or Console()).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _print_warnings(warnings: Sequence[str]) -> None:
+    for words in warnings:
+        click.echo(f"  {words}", err=True)
+
+
+def _write_report(
+    path: str,
+    question: str,
+    answers: Sequence[Mapping[str, Any]],
+    pictures: Sequence[Mapping[str, bytes]],
+    parameters: Mapping[str, Any],
+    *,
+    file: str,
+    is_json: bool,
+) -> None:
+    from camid.cases.case_report import case_facts, case_page
+    from camid.cases.reference import shipped_reference
+
+    place = Path(path)
+    if place.suffix.lower() not in {".html", ".htm"}:
+        raise ValueError(f"{path}: expected the name of an HTML file, such as case.html")
+    told = shipped_reference(file)
+    facts = case_facts(
+        question,
+        answers,
+        command=shlex.join(["camid", *sys.argv[1:]]),
+        parameters=parameters,
+        reference=f"{told.num_devices} devices: {told.made_of}; {told.num_positives:,} comparisons "
+        f"of one device and {told.num_negatives:,} of two",
+    )
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(case_page(facts, pictures), "utf-8")
+    place.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    click.echo(f"report: {place} and {place.with_suffix('.json')}", err=is_json)
+
+
+COMMANDS = {
+    "enrol": enrol,
+    "list": list_command,
+    "remove": remove,
+    "export": export,
+    "check": check,
+    "identify": identify,
+    "verify": verify,
+}
+"""By name."""

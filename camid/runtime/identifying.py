@@ -1,0 +1,72 @@
+"""Identification of many photographs at once: some a Ray task, the answers in their order."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from camid.cases.fingerprints import Fingerprints
+from camid.cases.identified import Answer, answers
+from camid.cases.photographs import named
+from camid.cases.shortlist import refresh
+from camid.folder import absolute
+from camid.runtime.session import session
+from camid.runtime.stream import streamed
+
+PORTION = 16
+"""Photographs of a task, which share what is read of the database."""
+MEMORY = 4 * 2**30
+"""Bytes that a task may need: a photograph of 12 MP, its spectra, and a fingerprint's."""
+
+
+def answers_by_ray(
+    fingerprints: Fingerprints, paths: Sequence[str], **how: Any
+) -> Iterator[Answer]:
+    """Yield what :func:`camid.cases.identified.answers` does, made by Ray's tasks.
+
+    Photographs and database must be where all nodes see them.
+
+    Raises
+    ------
+    ValueError
+        If nothing is at a path, or the cluster cannot be reached.
+    """
+    files = [absolute(path) for path in named(paths)]
+    refresh(fingerprints, fingerprints.folder)
+    work = partial(_answered, database=absolute(fingerprints.uri), how=how)
+    tables = [
+        pa.table({"number": range(start, start + len(some)), "path": list(some)})
+        for start, some in _portions(files)
+    ]
+    found: dict[int, Answer] = {}
+    with session():
+        for table in streamed(
+            tables, work, description="identify", unit="photographs", memory=MEMORY
+        ):
+            for row in table.to_pylist():
+                pictures = dict(zip(row["titles"], row["pictures"], strict=True))
+                found[row["number"]] = json.loads(row["answer"]), pictures
+    yield from (found[number] for number in range(len(files)))
+
+
+def _answered(table: pa.Table, *, database: str, how: dict[str, Any]) -> pa.Table:
+    """Return the answers of some photographs; runs on a worker."""
+    found = list(answers(Fingerprints(database), table["path"].to_pylist(), **how))
+    return pa.table(
+        {
+            "number": table["number"],
+            "answer": [json.dumps(answer) for answer, _ in found],
+            "titles": [list(pictures) for _, pictures in found],
+            "pictures": pa.array(
+                [list(pictures.values()) for _, pictures in found], pa.list_(pa.binary())
+            ),
+        }
+    )
+
+
+def _portions(files: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield portions of files, and the number of the first of each."""
+    for number in range(0, len(files), PORTION):
+        yield number, files[number : number + PORTION]
