@@ -30,7 +30,7 @@ def candidate_facts(candidate: Candidate, reference: Reference) -> dict[str, Any
         "pce": rounded(candidate.pce),
         "ncc": rounded(candidate.ncc),
         "llr": rounded(candidate_llr(candidate, reference)),
-        "false_alarm": rounded(math.exp(candidate.log_false_alarm)),
+        "false_alarm": rounded(candidate.false_alarm),
         "energy": rounded(candidate.energy),
         "turn": candidate.turn,
         "scale": rounded(candidate.scale),

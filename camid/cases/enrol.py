@@ -1,0 +1,262 @@
+"""Enrolment: photographs that a device took become its entries in the database, or improve them."""
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from camid.cases.fingerprints import (
+    NOISE_STEP,
+    WEIGHT_STEP,
+    EnrolledImage,
+    Entry,
+    Fingerprints,
+    Half,
+    Sample,
+    Sums,
+)
+from camid.cases.photographs import Refused, named, photographs
+from camid.cleaning import cleaned, whitened
+from camid.images import Header, header, quiet, unreadable_reason
+from camid.matching import ncc
+from camid.residuals import restored
+
+FEWEST = 8
+"""Images of an entry from which on single ones are compared with the others."""
+CENTRE = 1024
+"""Pixels a side of the middle in which they are."""
+STRANGE = 2.0
+"""Standard deviations of a chance correlation that a stranger's image seldom exceeds."""
+EXPECTED = 16.0
+"""What an image must be expected to reach before it can be suspected. By the photographs that the
+project measures on, own images reach the expectation in the median, and few less than a quarter."""
+FLOOR = np.float32(1)
+"""Energy that flat surroundings have, grey levels squared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrolled:
+    """What became of the photographs that a device was enrolled with."""
+
+    device: str
+    entries: tuple[Entry, ...]
+    """Those that the photographs belong to."""
+    accepted: tuple[str, ...]
+    """Paths of those that were added."""
+    skipped: tuple[tuple[str, str], ...]
+    """Paths, and reasons: these are enrolled already."""
+    rejected: tuple[tuple[str, str], ...]
+    """Paths, and reasons."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as JSON knows it."""
+        return {
+            "device": self.device,
+            "accepted": list(self.accepted),
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "rejected": [{"path": path, "reason": reason} for path, reason in self.rejected],
+            "entries": [
+                {
+                    "entry": entry.name,
+                    "images": entry.num_images,
+                    "split_half": None if math.isnan(entry.split_half) else entry.split_half,
+                    "warnings": list(entry.warnings),
+                }
+                for entry in self.entries
+            ],
+        }
+
+    def lines(self) -> list[str]:
+        """Return it as sentences: the files that were left out, the entries, and the counts."""
+        lines = [f"{path}: {reason}" for path, reason in (*self.rejected, *self.skipped)]
+        for entry in self.entries:
+            agreed = (
+                "" if math.isnan(entry.split_half) else f", halves agree {entry.split_half:.4f}"
+            )
+            lines.append(f"{entry.name}: {entry.num_images} images{agreed}")
+            lines += [f"  {words}" for words in entry.warnings]
+        counts = [len(some) for some in (self.accepted, self.skipped, self.rejected)]
+        lines.append("{}: {} accepted, {} skipped, {} rejected".format(self.device, *counts))
+        return lines
+
+
+class _File(NamedTuple):
+    path: str
+    sha256: str
+    head: Header
+
+
+def enrol(
+    fingerprints: Fingerprints,
+    device: str,
+    paths: Sequence[str],
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Enrolled:
+    """Add photographs to a device's entries, one for each lens and pixel size, and say what became.
+
+    What was enrolled already, by the digest of its file, is skipped. A photograph whose EXIF names
+    another model than the others' is enrolled and warned of, and so is one whose pixels do not
+    carry the pattern of the others, where there are eight and more. One image and one entry's sums
+    are in memory at a time.
+
+    Parameters
+    ----------
+    paths
+        Files, folders of them, or patterns of names.
+    tell
+        Is given a sentence before each photograph is read.
+
+    Raises
+    ------
+    ValueError
+        If the device has no name, nothing is at a path, or an entry's file is damaged.
+    """
+    if not device.strip():
+        raise ValueError("a device needs a name, got an empty one")
+    skipped: list[tuple[str, str]] = []
+    rejected: list[tuple[str, str]] = []
+    groups: dict[tuple[str, int, int], list[_File]] = {}
+    for path in named(paths):
+        try:
+            file = _opened(path)
+            groups.setdefault((file.head.lens, file.head.width, file.head.height), []).append(file)
+        except (ValueError, OSError) as error:
+            rejected.append((path, str(error)))
+    total, number = sum(map(len, groups.values())), 0
+    accepted: list[str] = []
+    entries: list[Entry] = []
+    for (lens, width, height), files in sorted(groups.items()):
+        entry = fingerprints.entry(device, lens=lens, width=width, height=height)
+        sums = fingerprints.sums(entry) if entry else Sums.empty(height, width)
+        known = {image.sha256 for image in sums.images}
+        with _Middles((height, width)) as middles:
+            for file in files:
+                number += 1
+                tell(f"{device}: {number} of {total}: {file.path}")
+                if file.sha256 in known:
+                    skipped.append((file.path, "enrolled already"))
+                    continue
+                known.add(file.sha256)
+                try:
+                    image, sample = _read(file)
+                except ValueError as error:
+                    rejected.append((file.path, str(error)))
+                    continue
+                sums = sums.plus(image, sample)
+                middles.keep(image.sha256, sample)
+                accepted.append(file.path)
+            if middles.names:
+                entry = fingerprints.write(device, _suspected(sums, middles), lens=lens)
+        if entry:
+            entries.append(entry)
+    return Enrolled(
+        device=device,
+        entries=tuple(entries),
+        accepted=tuple(accepted),
+        skipped=tuple(skipped),
+        rejected=tuple(rejected),
+    )
+
+
+def _opened(path: str) -> _File:
+    """Return a file with its digest and header, or raise ``ValueError`` with the reason."""
+    if reason := unreadable_reason(path, Path(path).stat().st_size):
+        raise ValueError(reason)
+    with quiet(), Path(path).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        stream.seek(0)
+        return _File(path, digest, header(stream))
+
+
+def _read(file: _File) -> tuple[EnrolledImage, Sample]:
+    """Return an image and what it adds, or raise ``ValueError`` with the reason for refusing it."""
+    (found,) = photographs([file.path])
+    if isinstance(found, Refused):
+        raise ValueError(found.reason)
+    if found.rgb.shape[:2] != (file.head.height, file.head.width) or found.sha256 != file.sha256:
+        raise ValueError("changed while it was read, or its header is wrong")
+    image = EnrolledImage(
+        sha256=file.sha256,
+        name=PurePath(file.path).name,
+        make=file.head.make,
+        model=file.head.model,
+        warnings=found.quality.warnings,
+    )
+    return image, Sample.of(found.rgb)
+
+
+class _Middles:
+    """The middles of images, kept on disk until all are added up; a context manager."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        corner = [max(0, (side - CENTRE) // 16 * 8) for side in shape]
+        self.window = tuple(
+            slice(start, min(side, start + CENTRE))
+            for start, side in zip(corner, shape, strict=True)
+        )
+        self.names: list[str] = []
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed by the context)
+
+    def __enter__(self) -> "_Middles":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def keep(self, name: str, sample: Sample) -> None:
+        """Keep the middle of an image."""
+        for plane in sample:
+            self._file.write(np.ascontiguousarray(plane[self.window]).tobytes())
+        self.names.append(name)
+
+    def samples(self) -> Iterable[tuple[str, Sample]]:
+        """Yield names and middles, in order."""
+        shape = [part.stop - part.start for part in self.window]
+        size = math.prod(shape)
+        self._file.seek(0)
+        for name in self.names:
+            noise = np.frombuffer(self._file.read(size), np.int8).reshape(shape)
+            weight = np.frombuffer(self._file.read(size), np.uint8).reshape(shape)
+            yield name, Sample(noise, weight)
+
+
+def _suspected(sums: Sums, middles: _Middles) -> Sums:
+    """Return sums in which those images have a warning that do not carry the others' pattern."""
+    agreement = sums.split_half() if len(sums.images) >= FEWEST else 0.0
+    if not agreement > 0:
+        return sums
+    reliability = 2 * agreement / (1 + agreement)
+    whole = Half(*(plane[middles.window] for plane in sums.total))
+    strange = set()
+    for name, sample in middles.samples():
+        found, possible = correlation(sample, whole.less(sample.half()))
+        if found < STRANGE and reliability * possible > EXPECTED:
+            strange.add(name)
+    words = "does not carry the pattern of the others: of another camera, zoomed or edited?"
+    images = tuple(
+        replace(image, warnings=(*image.warnings, words)) if image.sha256 in strange else image
+        for image in sums.images
+    )
+    return replace(sums, images=images)
+
+
+def correlation(sample: Sample, others: Half) -> tuple[float, float]:
+    """Return how an image correlates with other images' pattern, and how it would without noise.
+
+    Both in standard deviations of a chance correlation. The second is what an image of the same
+    sensor reaches if the pattern is exact; multiplied by the pattern's reliability it is what is
+    expected of one. Intensity and local energy of the residual are taken into account.
+    """
+    pattern = cleaned(others.pattern())
+    noise = cleaned(restored(sample.noise, step=NOISE_STEP))
+    found = ncc(whitened(noise), whitened(pattern)) * math.sqrt(noise.size)
+    local = np.sqrt(uniform_filter(noise * noise, 9) + FLOOR)
+    signal = sample.weight * np.float32(WEIGHT_STEP) * pattern / local
+    return found, float(np.linalg.norm(signal) / max(float(np.std(noise / local)), 1e-6))

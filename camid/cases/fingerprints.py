@@ -1,0 +1,449 @@
+"""The database of enrolled devices: a parquet file for each device, lens and pixel size.
+
+``device=<device>/<width>x<height>[-<lens>].parquet`` has a row for each row of pixels, 256 of them
+a row group: the pattern in eighths of a byte's range, and the sums that it is made of, apart for
+the two halves of the images. The sums are of integers, so that it makes no difference in which
+order images come, and in how many goes. The footer says what the entry is, and digests of both.
+"""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from camid.cleaning import cleaned
+from camid.folder import Folder, absolute
+from camid.images import grey
+from camid.matching import ncc
+from camid.patterns import intensity_weight, likelihood_pattern
+from camid.records import LONGEST_NAME, device_name
+from camid.residuals import quantised, residual, restored
+
+Plane = NDArray[np.float32]
+
+SCHEMA_VERSION = 1
+BAND = 256
+"""Rows of pixels in a row group."""
+STEP = 1 / 16
+"""Standard deviations a unit of a stored pattern: clipped near ±8, correlating by 0.9998."""
+NOISE_STEP = 1 / 8
+"""Grey levels a unit of an image's residual, clipped near ±16."""
+WEIGHT_STEP = 1 / 255
+FEW = 10
+"""Images below which an entry is said to have few."""
+AGREEMENT = 5.0
+"""Standard deviations of a chance correlation that the halves of a pattern must agree by."""
+
+_FACTS = b"camid.fingerprint"
+_SUMS = ("products_0", "squares_0", "products_1", "squares_1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrolledImage:
+    """What is kept of an image beside its share of the sums."""
+
+    sha256: str
+    name: str
+    make: str = ""
+    model: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def half(self) -> int:
+        """The half, 0 or 1, that the image is in, by its digest alone."""
+        return int(self.sha256[-1], 16) & 1
+
+    @property
+    def camera(self) -> str:
+        """Make and model."""
+        return " ".join(part for part in (self.make, self.model) if part)
+
+
+class Sample(NamedTuple):
+    """What an image adds: its grey residual and intensity's weight, quantised."""
+
+    noise: NDArray[np.int8]
+    """``(height, width)``, units of :data:`NOISE_STEP` grey levels."""
+    weight: NDArray[np.uint8]
+    """``(height, width)``, units of :data:`WEIGHT_STEP`."""
+
+    @classmethod
+    def of(cls, rgb: NDArray[np.uint8]) -> "Sample":
+        """Return that of an image ``(height, width, 3)``, by the filter ``lukas``.
+
+        Raises
+        ------
+        ValueError
+            If the image is too small for the filter.
+        """
+        levels = np.rint(grey(rgb)).astype(np.uint8)
+        weight = np.rint(intensity_weight(levels) / np.float32(WEIGHT_STEP)).astype(np.uint8)
+        return cls(quantised(residual(levels), step=NOISE_STEP), weight)
+
+    def half(self) -> "Half":
+        """Return its sums alone."""
+        weight = self.weight.astype(np.int32)
+        return Half(self.noise * weight, weight * weight)
+
+
+class Half(NamedTuple):
+    """Sums over some images, ``(height, width)`` int32 each, in units of the steps."""
+
+    products: NDArray[np.int32]
+    squares: NDArray[np.int32]
+
+    def plus(self, other: "Half") -> "Half":
+        """Return the sums over both's images."""
+        return Half(self.products + other.products, self.squares + other.squares)
+
+    def less(self, other: "Half") -> "Half":
+        """Return the sums without another's images."""
+        return Half(self.products - other.products, self.squares - other.squares)
+
+    def pattern(self) -> Plane:
+        """Return the likelihood pattern, not cleaned, grey levels."""
+        return likelihood_pattern(
+            self.products * np.float32(NOISE_STEP * WEIGHT_STEP),
+            self.squares * np.float32(WEIGHT_STEP**2),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sums:
+    """Images, ordered by digest, and what their two halves add up to."""
+
+    images: tuple[EnrolledImage, ...]
+    halves: tuple[Half, Half]
+
+    @classmethod
+    def empty(cls, height: int, width: int) -> "Sums":
+        """Return the sums of no image."""
+        zeros = np.zeros((height, width), np.int32)
+        return cls(images=(), halves=(Half(zeros, zeros), Half(zeros, zeros)))
+
+    def plus(self, image: EnrolledImage, sample: Sample) -> "Sums":
+        """Return the sums with an image that is not yet in them."""
+        images = tuple(sorted((*self.images, image), key=lambda one: one.sha256))
+        added = self.halves[image.half].plus(sample.half())
+        first, second = self.halves
+        return Sums(images=images, halves=(first, added) if image.half else (added, second))
+
+    @property
+    def total(self) -> Half:
+        """The sums over all images."""
+        return self.halves[0].plus(self.halves[1])
+
+    def pattern(self) -> Plane:
+        """Return the pattern of all images, cleaned and whitened ``(height, width)``."""
+        return cleaned(self.total.pattern(), whiten=True)
+
+    def split_half(self) -> float:
+        """Return how the patterns of the halves correlate, NaN where one has no image."""
+        if len({image.half for image in self.images}) < 2:
+            return math.nan
+        first, second = (cleaned(half.pattern(), whiten=True) for half in self.halves)
+        return ncc(first, second)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A device's pattern with one lens at one pixel size, as stored: turned ones are another's."""
+
+    device: str
+    make: str
+    model: str
+    lens: str
+    width: int
+    height: int
+    sha256s: tuple[str, ...]
+    """Digests of its images' files, in order."""
+    split_half: float
+    """Correlation of the patterns of its two halves; NaN where one has no image."""
+    warnings: tuple[str, ...]
+
+    @property
+    def num_images(self) -> int:
+        """Images that it is made of."""
+        return len(self.sha256s)
+
+    @property
+    def name(self) -> str:
+        """A key: ``<device>/<width>x<height>[-<lens>]``."""
+        return f"{self.device}/{self._size}"
+
+    @property
+    def file(self) -> str:
+        """The name of its file below the database's folder."""
+        name = quote(self._size, safe=" ")
+        if len(name) > LONGEST_NAME:
+            digest = hashlib.sha256(self._size.encode()).hexdigest()
+            name = f"{name[:LONGEST_NAME]}~{digest[:16]}"
+        return f"{device_name(self.device)}/{name}.parquet"
+
+    @property
+    def _size(self) -> str:
+        return f"{self.width}x{self.height}" + (f"-{self.lens}" if self.lens else "")
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """A database at a path or address; it need not be there before something is written."""
+
+    uri: str
+
+    @property
+    def folder(self) -> Folder:
+        """The folder that holds it."""
+        return Folder(absolute(self.uri))
+
+    def entries(self) -> list[Entry]:
+        """Return all that can be read, by name; only footers are."""
+        return sorted((e for _, e in self._read() if isinstance(e, Entry)), key=lambda e: e.name)
+
+    def damaged(self) -> list[tuple[str, str]]:
+        """Return the files that are no entries or not whole, and the reasons, by name.
+
+        Footers alone are read; :meth:`sums` and :meth:`pattern` see to the content.
+        """
+        return [(name, reason) for name, reason in self._read() if isinstance(reason, str)]
+
+    def entry(self, device: str, *, lens: str, width: int, height: int) -> Entry | None:
+        """Return a device's entry, or None where it has none.
+
+        Raises
+        ------
+        ValueError
+            If its file is damaged.
+        """
+        file = _entry(device=device, lens=lens, width=width, height=height).file
+        return self._entry(file) if self.folder.exists(file) else None
+
+    def pattern(self, entry: Entry) -> Plane:
+        """Return an entry's pattern ``(height, width)``, cleaned, whitened and quantised.
+
+        Raises
+        ------
+        ValueError
+            If the file is missing or damaged.
+        """
+        steps = self._columns(entry.file, ("pattern",), "pattern_digest")["pattern"]
+        return restored(steps.view(np.int8).reshape(entry.height, entry.width), step=STEP)
+
+    def sums(self, entry: Entry) -> Sums:
+        """Return what an entry is made of, for more images to be added.
+
+        Raises
+        ------
+        ValueError
+            If the file is missing or damaged.
+        """
+        shape = entry.height, entry.width
+        columns = self._columns(entry.file, _SUMS, "sums_digest")
+        planes = [columns[name].view("<i4").reshape(shape) for name in _SUMS]
+        images = tuple(
+            EnrolledImage(**{**image, "warnings": tuple(image["warnings"])})
+            for image in self._facts(entry.file)["images"]
+        )
+        return Sums(images=images, halves=(Half(*planes[:2]), Half(*planes[2:])))
+
+    def write(self, device: str, sums: Sums, *, lens: str = "") -> Entry:
+        """Write the entry that ``sums`` make, seen whole or not at all, and return it.
+
+        Equal sums give equal bytes.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        entry = _made(device, sums, lens=lens)
+        columns: dict[str, NDArray[Any]] = {"pattern": quantised(sums.pattern(), step=STEP)}
+        planes = [plane for half in sums.halves for plane in half]
+        columns |= {name: plane.astype("<i4") for name, plane in zip(_SUMS, planes, strict=True)}
+        facts = {
+            "schema_version": SCHEMA_VERSION,
+            **asdict(entry),
+            "split_half": None if math.isnan(entry.split_half) else entry.split_half,
+            "images": [asdict(image) for image in sums.images],
+            "step": STEP,
+            "noise_step": NOISE_STEP,
+            "pattern_digest": _digest(columns, ("pattern",)),
+            "sums_digest": _digest(columns, _SUMS),
+        }
+        facts["seal"] = _seal(facts)
+        schema = pa.schema(
+            [(name, pa.binary(c.shape[1] * c.itemsize)) for name, c in columns.items()],
+            metadata={_FACTS: json.dumps(facts)},
+        )
+
+        def fill(sink: Any) -> None:
+            with pq.ParquetWriter(
+                sink, schema, compression="zstd", use_dictionary=False, write_statistics=False
+            ) as writer:
+                for top in range(0, entry.height, BAND):
+                    bands = [plane[top : top + BAND] for plane in columns.values()]
+                    writer.write_table(pa.table([_binary(b) for b in bands], schema=schema))
+
+        self.folder.write(entry.file, fill)
+        return entry
+
+    def remove(self, device: str) -> int:
+        """Delete all entries of a device, damaged ones too, and return how many there were."""
+        own = [name for name in self._names() if name.startswith(f"{device_name(device)}/")]
+        for name in own:
+            self.folder.delete(name)
+        if own:
+            self.folder.delete(device_name(device))
+        return len(own)
+
+    def _names(self) -> list[str]:
+        names = self.folder.files() if self.folder.exists() else []
+        return [n for n in names if n.startswith("device=") and n.endswith(".parquet")]
+
+    def _read(self) -> list[tuple[str, Entry | str]]:
+        found: list[tuple[str, Entry | str]] = []
+        for name in self._names():
+            try:
+                found.append((name, self._entry(name)))
+            except ValueError as error:
+                found.append((name, str(error).removeprefix(f"{self.folder.uri}/{name}: ")))
+        return found
+
+    def _entry(self, name: str) -> Entry:
+        facts = self._facts(name)
+        stated = {field: facts[field] for field in Entry.__dataclass_fields__}
+        stated |= {field: tuple(facts[field]) for field in ("sha256s", "warnings")}
+        if facts["split_half"] is None:
+            stated["split_half"] = math.nan
+        entry = Entry(**stated)
+        if entry.file != name:
+            raise ValueError(f"{self.folder.uri}/{name}: the file of the entry {entry.name!r}")
+        return entry
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        with self._file(name) as file:
+            return _facts_of(file, f"{self.folder.uri}/{name}")
+
+    def _columns(self, name: str, columns: tuple[str, ...], digest: str) -> dict[str, Any]:
+        """Return columns ``(height, width × bytes a sample)`` uint8 whose digest is as stated."""
+        address = f"{self.folder.uri}/{name}"
+        with self._file(name) as file:
+            facts = _facts_of(file, address)
+            try:
+                table = file.read(columns=list(columns), use_threads=False)
+                found = {column: _bytes(table[column]) for column in columns}
+            except (pa.ArrowException, OSError, ValueError) as error:
+                raise _damaged(address, error) from None
+        if _digest(found, columns) != facts[digest]:
+            raise _damaged(address, "not as it was written")
+        return found
+
+    def _file(self, name: str) -> pq.ParquetFile:
+        address = f"{self.folder.uri}/{name}"
+        try:
+            return pq.ParquetFile(self.folder.open(name))
+        except FileNotFoundError:
+            raise ValueError(f"{address}: no such entry; it may have been removed") from None
+        except ConnectionError:
+            raise  # says nothing of the file
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _damaged(address, error) from None
+
+
+def _made(device: str, sums: Sums, *, lens: str) -> Entry:
+    """Return the entry that sums make, with what is to be warned of."""
+    height, width = sums.total.products.shape
+    cameras = Counter((i.make, i.model) for i in sums.images if i.camera)
+    make, model = min(cameras, key=lambda one: (-cameras[one], one), default=("", ""))
+    entry = _entry(device=device, lens=lens, width=width, height=height, make=make, model=model)
+    split_half = sums.split_half()
+    warnings = []
+    if len(sums.images) < FEW:
+        warnings.append(
+            f"of {len(sums.images)} image{'s' * (len(sums.images) > 1)}; {FEW} or more make it "
+            "reliable"
+        )
+    if split_half * math.sqrt(width * height) < AGREEMENT:
+        warnings.append("its halves do not agree: these images show no pattern that they share")
+    if len(cameras) > 1:
+        told = ", ".join(f"{count} of {' '.join(c)}" for c, count in sorted(cameras.items()))
+        warnings.append(f"mixed input: by their EXIF images are {told}")
+    warnings += [f"{image.name}: {words}" for image in sums.images for words in image.warnings]
+    return replace(
+        entry,
+        sha256s=tuple(image.sha256 for image in sums.images),
+        split_half=split_half,
+        warnings=tuple(warnings),
+    )
+
+
+def _entry(
+    *, device: str, lens: str, width: int, height: int, make: str = "", model: str = ""
+) -> Entry:
+    return Entry(
+        device=device,
+        make=make,
+        model=model,
+        lens=lens,
+        width=width,
+        height=height,
+        sha256s=(),
+        split_half=math.nan,
+        warnings=(),
+    )
+
+
+def _facts_of(file: pq.ParquetFile, address: str) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads(file.schema_arrow.metadata[_FACTS])
+        version, seal = facts["schema_version"], facts.pop("seal")
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise ValueError(f"{address}: not an entry of a fingerprint database") from None
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"{address}: an entry of schema version {version!r}, and this camid reads "
+            f"{SCHEMA_VERSION}; enrol the device again or use the camid that wrote it"
+        )
+    if seal != _seal(facts):
+        raise _damaged(address, "what it says of itself is not as it was written")
+    return facts
+
+
+def _seal(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(columns: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(np.ascontiguousarray(columns[name]).data)
+    return digest.hexdigest()
+
+
+def _damaged(address: str, error: Exception | str) -> ValueError:
+    words = " ".join(str(error).split())
+    return ValueError(f"{address}: damaged ({words}); remove it and enrol the device again")
+
+
+def _binary(rows: NDArray[Any]) -> pa.Array:
+    """Return rows as one fixed-size binary value each, without a copy."""
+    flat = np.ascontiguousarray(rows)
+    width = pa.binary(flat.shape[1] * flat.itemsize)
+    return pa.FixedSizeBinaryArray.from_buffers(width, len(flat), [None, pa.py_buffer(flat)])
+
+
+def _bytes(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """Return fixed-size binary values as ``(row, byte)``."""
+    rows = column.combine_chunks()
+    width = rows.type.byte_width
+    flat = np.frombuffer(rows.buffers()[1], np.uint8)
+    return flat[rows.offset * width :][: len(rows) * width].reshape(len(rows), width)
