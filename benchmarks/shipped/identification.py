@@ -1,9 +1,9 @@
 """What identification's likelihood ratios follow from: ``… .identification OUT``.
 
-Cameras of any kind, those of the calibration's fusion, are simulated. Half of each one's photographs
-enrol it, and every other photograph is compared with all devices at the place where it was taken.
-OUT gets ``identification.json``: the calibrator from the root of the energy to log-likelihood
-ratios, the scores it was fitted to, and how often each grade of photograph was answered wrongly.
+Cameras of any kind are simulated, those that the calibration's fusion is fitted to. Half of each
+one's photographs enrol it, and every other photograph is compared with all devices at the place
+where it was taken. OUT gets ``identification.json``: the calibrator from the root of the energy to
+log-likelihood ratios, the scores it was fitted to, and how often each grade was answered wrongly.
 """
 
 import json
@@ -28,6 +28,7 @@ from camid.cases.reference import IDENTIFICATION_FILE, Reference, quantiles
 from camid.cases.words import DECIDED
 from camid.commandline import one_sentence, print_lines
 from camid.compared import Compared
+from camid.config import Config
 from camid.folder import Folder, absolute
 from camid.records import OK
 from camid.runtime.ingest import catalogued
@@ -51,12 +52,12 @@ class Asked(NamedTuple):
     """With each device's fingerprint."""
 
 
-def files(folder: Folder, config: object) -> dict[str, list[str]]:
+def files(config: Config) -> dict[str, list[str]]:
     """Return the photographs of each device, in order."""
     found: dict[str, list[str]] = {}
-    for record in catalogued(config):  # type: ignore[arg-type]
+    for record in catalogued(config):
         if record.status == OK:
-            found.setdefault(record.device, []).append(record.source)
+            found.setdefault(record.device, []).append(record.path)
     return {device: sorted(some) for device, some in sorted(found.items())}
 
 
@@ -90,11 +91,14 @@ def reference_of(found: list[Asked], num_devices: int) -> Reference:
     grades = {}
     for grade in sorted({one.grade for one in found}):
         some = [one for one in found if one.grade == grade]
-        wrong = 0
-        for one in some:
-            llrs = made.llr(one.scores)
-            wrong += bool(llrs.argmax() != one.device or llrs.max() < DECIDED)
-        grades[grade] = {"count": len(some), "errors": wrong}
+        llrs = [made.llr(one.scores) for one in some]
+        named = [found.max() >= DECIDED for found in llrs]
+        is_own = [of.argmax() == one.device for of, one in zip(llrs, some, strict=True)]
+        grades[grade] = {
+            "count": len(some),
+            "unanswered": len(some) - sum(named),
+            "wrong": sum(a and not own for a, own in zip(named, is_own, strict=True)),
+        }
     return Reference(
         made_of=MADE_OF,
         num_devices=num_devices,
@@ -117,7 +121,7 @@ def main(out: str, *, work: str | None) -> None:
         stack.enter_context(session())
         config = config_of(FUSED, "4+4", folder)
         simulate(Folder(config.paths.data), config.simulate, seed=FUSED)
-        paths = files(folder, config)
+        paths = files(config)
         database = Fingerprints((folder / "fingerprints").uri)
         told = reference_of(asked(paths, database), len(paths))
         Folder(absolute(out)).write(

@@ -1,7 +1,7 @@
 """What commands answer, as JSON and the case report have it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camid.cases.identify import Candidate, Ranking
@@ -86,7 +86,7 @@ def identified(
         "llr": found["llr"] if found else (rounded(best) if candidates else None),
         "bounds": [rounded(bound) for bound in bounds(reference)],
         "grade": photograph.quality.grade,
-        "grade_error_rate": grade["errors"] / grade["count"] if grade else None,
+        "grade_rates": _rates(grade) if grade else None,
         "warnings": [*photograph.quality.warnings, *_left(ranking)],
         "candidates": candidates,
         "searched": {
@@ -108,7 +108,7 @@ def not_identified(refused: Refused) -> dict[str, Any]:
         "llr": None,
         "bounds": None,
         "grade": "refused",
-        "grade_error_rate": None,
+        "grade_rates": None,
         "warnings": [refused.reason],
         "candidates": [],
         "searched": None,
@@ -167,6 +167,11 @@ def not_verified(reason: str, left_out: Sequence[Refused]) -> dict[str, Any]:
         "sides": [],
         "left_out": [refused.facts() for refused in left_out],
     }
+
+
+def _rates(grade: Mapping[str, int]) -> dict[str, float]:
+    """Return how often reference photographs of a grade had no answer, and a wrong one."""
+    return {name: rounded(grade[name] / grade["count"]) for name in ("unanswered", "wrong")}
 
 
 def _left(ranking: Ranking) -> list[str]:

@@ -31,8 +31,8 @@ class Reference:
     """Of two devices."""
     calibrator: Calibrator | None = None
     """From scores to log-likelihood ratios, where the scores are none."""
-    grades: Mapping[str, Mapping[str, float]] | None = None
-    """By grade of a photograph: how many there were, and how often the answer was wrong."""
+    grades: Mapping[str, Mapping[str, int]] | None = None
+    """By grade of a photograph: ``count``, and how many were ``unanswered`` and ``wrong``."""
 
     def facts(self) -> dict[str, Any]:
         """Return what JSON keeps and :func:`reference` takes."""

@@ -77,8 +77,12 @@ def list_command(db: str, is_json: bool) -> None:
         if is_json:
             click.echo(json.dumps(rows, indent=2))
             return
-        columns = ("device", "model", "size", "images", "split_half", "warnings")
-        _print_table([{name: row[name] for name in columns} for row in rows], f"{db}: enrolled")
+        columns = ("device", "model", "lens", "size", "images", "split_half")
+        shown = [
+            {name: row[name] for name in columns} | {"warnings": len(row["warnings"])}
+            for row in rows
+        ]
+        _print_table(shown, f"{db}: enrolled; --json has the warnings")
         for name, reason in found.damaged():
             click.echo(f"{name}: {reason}", err=True)
 
@@ -302,7 +306,7 @@ def _entry_facts(entry: Any) -> dict[str, Any]:
         "size": f"{entry.width}x{entry.height}",
         "images": entry.num_images,
         "split_half": round(entry.split_half, 4) if entry.split_half == entry.split_half else None,
-        "warnings": "; ".join(entry.warnings),
+        "warnings": list(entry.warnings),
     }
 
 

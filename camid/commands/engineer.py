@@ -119,9 +119,11 @@ def _found(
 def compile_command() -> None:
     """Compile camid's loops and keep them, once an installation, so that no job has to."""
     with one_sentence():
+        from camid.cases.loops import compile_case_loops
         from camid.costs import compile_loops
 
         compile_loops()
+        compile_case_loops()
 
 
 @click.group()

@@ -1,0 +1,195 @@
+"""How often the analyst's commands are right: ``python -m benchmarks.cases PHOTOGRAPHS``.
+
+PHOTOGRAPHS is a folder that camid reads. Half of each device's photographs enrol it; some of the
+others are asked, as they are and after what happens to photographs, of all devices and of those
+only that did not take them. Pairs of sides of four are verified beside. A table a question.
+"""
+
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from camid.cases.decisions import candidate_llr
+from camid.cases.enrol import enrol
+from camid.cases.fingerprints import Entry, Fingerprints
+from camid.cases.geometry import query_plane
+from camid.cases.identify import THRESHOLD, rankings
+from camid.cases.photographs import Photograph, photographs
+from camid.cases.quality import quality
+from camid.cases.reference import IDENTIFICATION_FILE, Reference, shipped_reference
+from camid.cases.verify import verdict
+from camid.cases.words import DECIDED
+from camid.commandline import one_sentence
+from camid.sources import find_files, read_headers
+
+Pixels = NDArray[np.uint8]
+
+
+def as_jpeg(image: Pixels, quality: int) -> Pixels:
+    """Return an image encoded and decoded."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file).convert("RGB"))
+
+
+def resized(image: Pixels, scale: float) -> Pixels:
+    """Return an image made smaller, as a program would."""
+    height, width = (round(scale * side) for side in image.shape[:2])
+    made = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+    return as_jpeg(np.asarray(made), 95)
+
+
+VARIANTS: dict[str, Callable[[Pixels], Pixels]] = {
+    "as they are": lambda image: image,
+    "turned by 90°": lambda image: np.ascontiguousarray(np.rot90(image)),
+    "cropped to 60 %": lambda image: image[100:-160, 60:-120],
+    "resized to 70 %": lambda image: resized(image, 0.7),
+    "JPEG quality 70": lambda image: as_jpeg(image, 70),
+}
+
+
+@dataclass(frozen=True)
+class Some:
+    """The entries of a database that are of some devices."""
+
+    database: Fingerprints
+    devices: frozenset[str]
+
+    def entries(self) -> list[Entry]:
+        return [entry for entry in self.database.entries() if entry.device in self.devices]
+
+    def pattern(self, entry: Entry) -> NDArray[np.float32]:
+        return self.database.pattern(entry)
+
+
+@dataclass
+class Counts:
+    """What came of one variant's questions."""
+
+    asked: int = 0
+    refused: int = 0
+    first: int = 0
+    named: int = 0
+    wrong: int = 0
+    passed: int = 0
+    false: int = 0
+
+    def add(self, device: str, found: Sequence[tuple[str, float, float]]) -> None:
+        """Count candidates: device, likelihood ratio and PCE, the best first."""
+        self.asked += 1
+        if not found:
+            return
+        best, llr, pce = found[0]
+        self.first += best == device
+        self.named += best == device and llr >= DECIDED
+        self.wrong += best != device and llr >= DECIDED
+        self.passed += best == device and pce >= THRESHOLD
+        self.false += best != device and pce >= THRESHOLD
+
+
+def files(data: str) -> dict[str, list[str]]:
+    """Return the photographs of each device, in order."""
+    found: dict[str, list[str]] = {}
+    for record in read_headers(find_files(data)):
+        if record.status == "ok":
+            found.setdefault(record.device, []).append(record.path)
+    return {device: sorted(some) for device, some in sorted(found.items())}
+
+
+def questions(
+    asked: dict[str, list[str]], change: Callable[[Pixels], Pixels], counts: Counts
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield devices and their changed images, as they are compared."""
+    for device, some in asked.items():
+        for one in photographs(some):
+            image = change(one.rgb) if isinstance(one, Photograph) else None
+            if image is None or quality(image).reason:
+                counts.refused += 1
+            else:
+                yield device, query_plane(image)
+
+
+def identified(
+    database: Fingerprints, asked: dict[str, list[str]], name: str, budget: int, told: Reference
+) -> tuple[Counts, Counts]:
+    """Return what came of one variant: of all devices, and of all but the one."""
+    every, others = Counts(), Counts()
+    devices = frozenset(asked)
+    halves = [frozenset(sorted(devices)[k::2]) for k in (0, 1)]
+    made = list(questions(asked, VARIANTS[name], every))
+    groups = [(every, devices, made)]
+    groups += [
+        (others, devices - half, [(device, plane) for device, plane in made if device in half])
+        for half in halves
+    ]
+    for counts, some, group in groups:
+        found = rankings([plane for _, plane in group], Some(database, some), budget=budget)
+        for (device, _), ranking in zip(group, found, strict=True):
+            rows = [(c.device, candidate_llr(c, told), c.pce) for c in ranking.candidates]
+            counts.add(device, rows)
+    return every, others
+
+
+def verifications(paths: dict[str, list[str]], number: int, count: int) -> tuple[list, list]:  # type: ignore[type-arg]
+    """Return log-likelihood ratios of one device's sides, and of two devices'."""
+    sides = {}
+    for device, some in paths.items():
+        read = [one.rgb for one in photographs(some) if isinstance(one, Photograph)]
+        if len(read) >= 2 * number:
+            sides[device] = (read[:number], read[number : 2 * number])
+    names = [*sides]
+    same = [verdict(*sides[name]).llr for name in names]
+    pairs = [(a, names[(k + step) % len(names)]) for k, a in enumerate(names) for step in (1, 7)]
+    return same, [verdict(sides[a][0], sides[b][1]).llr for a, b in pairs[:count]]
+
+
+@click.command(help=__doc__)
+@click.argument("data")
+@click.option("--queries", default=4, help="Photographs of a device that are asked.")
+@click.option("--budget", default=3e8, help="Samples of transforms a photograph.")
+@click.option("--work", help="Working folder, kept.")
+@click.option("--verify", "number", default=0, help="Photographs of a side that is verified.")
+def main(data: str, *, queries: int, budget: float, work: str | None, number: int) -> None:
+    with one_sentence(), ExitStack() as stack:
+        folder = Path(work or stack.enter_context(tempfile.TemporaryDirectory()))
+        told = shipped_reference(IDENTIFICATION_FILE)
+        paths = files(data)
+        database = Fingerprints(str(folder / "fingerprints"))
+        for device, some in paths.items():
+            enrol(database, device, some[0::2])
+        asked = {device: some[1::2][:queries] for device, some in paths.items()}
+        table = Table(title=f"{len(paths)} devices, {data}", title_justify="left", box=SIMPLE_HEAD)
+        for heading in ("photographs", "asked", "refused", "rank-1", "named", "wrongly"):
+            table.add_column(heading)
+        for heading in ("PCE ≥ 60", "wrongly", "device left out", "named", "PCE ≥ 60"):
+            table.add_column(heading)
+        for name in VARIANTS:
+            every, others = identified(database, asked, name, int(budget), told)
+            row = (every.asked, every.refused, every.first, every.named, every.wrong)
+            row += (every.passed, every.false, others.asked, others.wrong, others.false)
+            table.add_row(name, *map(str, row))
+            print(name, row, flush=True)
+        Console(width=120).print(table)
+        if number:
+            same, different = verifications(paths, number, 2 * len(paths))
+            for words, llrs in (("one device", same), ("two devices", different)):
+                found = np.array(llrs)
+                print(
+                    f"{number}+{number}, {words}: {len(found)} pairs, same from a ratio of ten "
+                    f"{(found >= DECIDED).sum()}, different {(found <= -DECIDED).sum()}"
+                )
+
+
+if __name__ == "__main__":
+    main()

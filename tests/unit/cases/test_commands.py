@@ -1,0 +1,220 @@
+"""The analyst's commands, as they are typed, on simulated cameras whose patterns are planted."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from camid.cli import main
+from camid.config import Simulate
+from camid.simulate import phones
+
+SETTINGS = Simulate(
+    num_devices=3,
+    num_models=2,
+    sizes=((384, 512),),
+    portraits=0,
+    pattern_strength=0.012,
+    pattern_spread=0,
+)
+NUM_ENROLLED = 6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Return a folder with ten photographs of each camera, two of which are enrolled."""
+    folder = tmp_path_factory.mktemp("case")
+    for number, phone in enumerate(phones(SETTINGS, seed=5)):
+        place = folder / f"camera-{number}"
+        place.mkdir()
+        for image in range(10):
+            (place / f"{image}.jpg").write_bytes(phone.photograph("foreground", image + 1))
+    for number in (0, 1):
+        some = [folder / f"camera-{number}/{image}.jpg" for image in range(NUM_ENROLLED)]
+        done = run("enrol", f"camera-{number}", *some, "--db", folder / "db")
+        assert done.exit_code == 0, done.output
+    return folder
+
+
+def run(*words):
+    return CliRunner().invoke(main, [*map(str, words)])
+
+
+def answer(*words):
+    done = run(*words, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_an_enrolled_cameras_photograph_is_identified(folder):
+    found = answer("identify", folder / "camera-0/8.jpg", "--db", folder / "db")
+    assert found["decision"] == "camera-0"
+    assert found["candidates"][0]["device"] == "camera-0"
+    assert found["candidates"][0]["pce"] > 60
+    low, high = found["bounds"]
+    assert low <= found["llr"] <= high
+
+
+def test_a_camera_that_is_not_enrolled_is_none_of_these(folder):
+    """The third is of the first one's model."""
+    found = answer("identify", folder / "camera-2/8.jpg", "--db", folder / "db")
+    assert found["decision"] == "none"
+    assert found["answer"].startswith("None of these")
+
+
+@pytest.mark.parametrize("change", ["turned", "cropped", "smaller"])
+def test_what_was_done_to_a_photograph_is_told_from_its_pixels(folder, tmp_path, change):
+    image = Image.open(folder / "camera-0/8.jpg")
+    if change == "turned":
+        image = image.transpose(Image.Transpose.ROTATE_90)
+    elif change == "cropped":
+        image = image.crop((40, 80, 340, 420))
+    else:
+        image = image.resize((round(0.8 * image.width), round(0.8 * image.height)))
+    image.save(tmp_path / "changed.png")
+    found = answer("identify", tmp_path / "changed.png", "--db", folder / "db")
+    assert found["decision"] == "camera-0"
+    first = found["candidates"][0]
+    if change == "turned":
+        assert first["turn"] == 270
+    elif change == "cropped":
+        assert (first["top"], first["left"]) == (80, 40)
+    else:
+        assert first["scale"] == pytest.approx(0.8, abs=0.01)
+
+
+def test_several_photographs_have_an_answer_each_in_their_order(folder, tmp_path):
+    (tmp_path / "none.jpg").write_text("no photograph")
+    Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / "black.png")
+    paths = [tmp_path / "none.jpg", folder / "camera-1/9.jpg", tmp_path / "black.png"]
+    found = answer("identify", *paths, "--db", folder / "db")
+    assert [row["photograph"]["path"] for row in found] == [*map(str, paths)]
+    assert [row["decision"] for row in found] == ["none", "camera-1", "none"]
+    assert [row["grade"] == "refused" for row in found] == [True, False, True]
+
+
+def test_one_camera_took_both_sides(folder):
+    words = ["--side", *(folder / f"camera-0/{n}.jpg" for n in range(3))]
+    words += ["--side", *(folder / f"camera-0/{n}.jpg" for n in range(3, 5))]
+    found = answer("verify", *words)
+    assert found["decision"] == "same"
+    assert [len(side) for side in found["sides"]] == [3, 2]
+    low, high = found["bounds"]
+    assert low <= found["llr"] <= high
+
+
+def test_two_cameras_took_the_sides(folder):
+    found = answer("verify", "--side", folder / "camera-0", "--side", folder / "camera-1")
+    assert found["decision"] != "same"
+
+
+def test_a_photograph_on_both_sides_is_taken_once_and_told(folder):
+    first, second = (folder / f"camera-0/{n}.jpg" for n in (0, 1))
+    found = answer("verify", "--side", first, "--side", first, second)
+    assert [len(side) for side in found["sides"]] == [1, 1]
+    assert any("already" in words for words in found["warnings"])
+
+
+def test_a_side_without_a_photograph_that_can_be_used_is_refused(folder, tmp_path):
+    (tmp_path / "none.jpg").write_text("no photograph")
+    found = answer("verify", "--side", folder / "camera-0", "--side", tmp_path / "none.jpg")
+    assert found["decision"] == "refused"
+    assert found["left_out"][0]["path"] == str(tmp_path / "none.jpg")
+
+
+@pytest.mark.parametrize("question", ["identify", "verify"])
+def test_a_report_and_json_beside_it_say_what_was_answered(folder, tmp_path, question):
+    asked = folder / "camera-0/8.jpg"
+    words = ["--side", asked, "--side", folder / "camera-0/7.jpg"]
+    if question == "identify":
+        words = [asked, "--db", folder / "db"]
+    done = run(question, *words, "--report", tmp_path / "case.html")
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "case.html").read_text()
+    facts = json.loads((tmp_path / "case.json").read_text())
+    assert facts["answers"][0]["answer"] in page
+    assert page.count("data:image/png;base64,") == 2
+
+
+def test_what_is_enrolled_is_listed_exported_and_removed(folder, tmp_path):
+    database = ("--db", tmp_path / "db")
+    run("enrol", "one", folder / "camera-0", *database)
+    (row,) = answer("list", *database)
+    assert (row["device"], row["size"], row["images"]) == ("one", "384x512", 10)
+    assert run("export", "one", "--out", tmp_path / "out", *database).exit_code == 0
+    (array,) = (tmp_path / "out").glob("*.npy")
+    assert np.load(array).shape == (512, 384)
+    assert array.with_suffix(".png").exists()
+    assert run("remove", "one", *database).exit_code == 0
+    assert run("list", *database).exit_code == 2
+
+
+def test_more_photographs_improve_an_entry(folder, tmp_path):
+    database = ("--db", tmp_path / "db")
+    counts = []
+    for some in (range(4), range(10)):
+        paths = [folder / f"camera-1/{n}.jpg" for n in some]
+        assert run("enrol", "one", *paths, *database).exit_code == 0
+        (row,) = answer("list", *database)
+        counts.append((row["images"], row["split_half"]))
+    assert counts[0][0] == 4
+    assert counts[1][0] == 10
+    assert counts[1][1] > counts[0][1]
+
+
+def test_one_device_under_two_names_is_a_problem(folder, tmp_path):
+    database = ("--db", tmp_path / "db")
+    run("enrol", "one", *(folder / f"camera-0/{n}.jpg" for n in range(5)), *database)
+    assert run("check", *database).exit_code == 0
+    run("enrol", "two", *(folder / f"camera-0/{n}.jpg" for n in range(5, 10)), *database)
+    done = run("check", *database)
+    assert done.exit_code == 1
+    assert "two names" in done.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("identify", "nothing.jpg"),
+        ("identify", __file__, "--db", "nowhere"),
+        ("list", "--db", "nowhere"),
+        ("remove", "one", "--db", "nowhere"),
+        ("verify", "--side", __file__),
+        ("verify", "--side", "nothing.jpg", "--side", "nothing.jpg"),
+        ("enrol", "one", "nothing.jpg"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run(*words)
+    assert done.exit_code == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_questions_load_neither_ray_nor_tensorflow(folder):
+    code = (
+        "import sys; from camid.cli import main\n"
+        f"main(['identify', {str(folder / 'camera-0/8.jpg')!r}, '--db', {str(folder / 'db')!r}],"
+        " standalone_mode=False)\n"
+        "print(*({'ray', 'tensorflow', 'keras', 'mlflow'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder
+    )
+    assert "camera-0" in done.stdout
+    assert not done.stderr.split()
+
+
+def test_help_loads_no_library_but_click():
+    code = (
+        "import sys; from camid.cli import main\n"
+        "main(['identify', '--help'], standalone_mode=False)\n"
+        "print(*({'numpy', 'scipy', 'pyarrow', 'rich', 'numba'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not done.stdout.splitlines()[-1].split()
