@@ -96,8 +96,8 @@ def reference_of(found: list[Asked], num_devices: int) -> Reference:
         is_own = [of.argmax() == one.device for of, one in zip(llrs, some, strict=True)]
         grades[grade] = {
             "count": len(some),
-            "unanswered": len(some) - sum(named),
-            "wrong": sum(a and not own for a, own in zip(named, is_own, strict=True)),
+            "unanswered": len(some) - int(sum(named)),
+            "wrong": sum(bool(a) and not own for a, own in zip(named, is_own, strict=True)),
         }
     return Reference(
         made_of=MADE_OF,

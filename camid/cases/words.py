@@ -16,19 +16,21 @@ evaluative reporting in forensic science, 2015."""
 DECIDED = math.log(10)
 """Log-likelihood ratio, nats, from which an answer is given: a likelihood ratio of ten."""
 FEW = 1_000
-"""Likelihood ratios below are written with two digits."""
+"""Likelihood ratios below are written without thousands apart."""
+MOST = 50.0
+"""Log-likelihood ratio, nats, from which a ratio is written as if it were this."""
 
 
 def support(llr: float) -> str:
     """Return how strongly a log-likelihood ratio, nats, supports the likelier proposition."""
-    ratio = math.exp(min(abs(llr), 700))
+    ratio = math.exp(min(abs(llr), MOST))
     return next(words for limit, words in SCALE if ratio < limit or limit == math.inf)
 
 
 def ratio_words(llr: float) -> str:
     """Return a log-likelihood ratio, nats, as how many times likelier what was seen is."""
-    ratio = math.exp(min(abs(llr), 700))
-    return f"{ratio:.2g}" if ratio < FEW else f"{float(f'{ratio:.2g}'):,.0f}"
+    ratio = float(f"{math.exp(min(abs(llr), MOST)):.2g}")
+    return f"{ratio:g}" if ratio < FEW else f"{ratio:,.0f}"
 
 
 def answer(llr: float, *, same: str, different: str) -> str:
