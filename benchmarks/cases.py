@@ -101,7 +101,7 @@ class Counts:
 def files(data: str) -> dict[str, list[str]]:
     """Return the photographs of each device, in order."""
     found: dict[str, list[str]] = {}
-    for record in read_headers(find_files(data)):
+    for record in read_headers(find_files(data), min_side=1, max_megapixels=250):
         if record.status == "ok":
             found.setdefault(record.device, []).append(record.path)
     return {device: sorted(some) for device, some in sorted(found.items())}
