@@ -181,3 +181,41 @@ def test_a_report_prints_with_all_that_is_folded(browser, home, tmp_path):
     pages = len(re.findall(rb"/Type\s*/Page\b", data))
     assert 4 <= pages <= 60
     watched.done()
+
+
+@pytest.fixture(scope="module")
+def case(home) -> Path:
+    """A folder with a case report of both questions, on the demo's photographs."""
+    folder = home / "case"
+    folder.mkdir()
+    photographs = sorted((home / "runs/demo/photographs").rglob("*.jpg"))
+    device = photographs[0].name.split("_")[1]
+    own = [str(path) for path in photographs if path.name.split("_")[1] == device]
+
+    def camid(*words: str) -> None:
+        command = [sys.executable, "-c", "from camid.cli import main; main()", *words]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+    camid("enrol", device, *own[2:])
+    camid("identify", *own[:2], "--report", "identify.html")
+    camid("verify", "--side", own[0], "--side", *own[2:5], "--report", "verify.html")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(DESKTOP, "light"), (PHONE, "light"), (PHONE, "dark")]
+)
+@pytest.mark.parametrize("question", ["identify", "verify"])
+def test_a_case_report_opens_from_disk_and_fits_its_window(browser, case, question, size, scheme):
+    watched = Watched(browser, size, color_scheme=scheme)
+    watched.page.goto((case / f"{question}.html").as_uri())
+    facts = json.loads((case / f"{question}.json").read_text())
+    for answer in facts["answers"]:
+        expect(watched.page.get_by_text(answer["answer"]).first).to_be_visible()
+    loaded = watched.page.evaluate("[...document.images].map(i => i.naturalWidth)")
+    assert len(loaded) == 2 * len(facts["answers"])
+    assert min(loaded) > 500
+    wide = watched.page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+    assert wide <= 0
+    watched.shot(f"case-{question}-{size['width']}-{scheme}", whole=True)
+    watched.done()

@@ -594,8 +594,8 @@ def _check_click(command: Any, words: list[str]) -> None:
     while isinstance(command, click.Group):
         assert words, "a command is missing"
         name, *words = words
-        assert name in command.commands, name
-        command = command.commands[name]
+        command = command.get_command(click.Context(command), name)
+        assert command, name
     known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
     for word in words:
         if word.startswith("-"):

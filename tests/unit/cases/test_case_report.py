@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from itertools import chain
 
 import pytest
 
@@ -78,7 +79,7 @@ class Words(HTMLParser):
         super().__init__()
         self.text, self.sources = [], []
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs):  # noqa: ARG002
         self.sources += [value for name, value in attrs if name in {"src", "href"}]
 
     def handle_data(self, data):
@@ -101,7 +102,7 @@ def page_of(*answers, pictures=None):
 @pytest.mark.parametrize("answer", [IDENTIFIED, VERIFIED, REFUSED])
 def test_the_page_says_what_was_answered_of_which_files_and_how_to_repeat_it(answer):
     text, _ = page_of(answer)
-    every = [answer["photograph"]] if "photograph" in answer else sum(answer["sides"], [])
+    every = [answer["photograph"]] if "photograph" in answer else [*chain(*answer["sides"])]
     stated = [answer["answer"], *answer["warnings"], "camid identify 'pictures/<b>.jpg'"]
     stated += [one.get("sha256", one.get("reason")) for one in every]
     stated += [one["path"] for one in every] + ["60 devices", *LIMITS]

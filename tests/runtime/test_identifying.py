@@ -1,0 +1,45 @@
+"""Many photographs at once: the answers are those of one after the other, in their order."""
+
+import pytest
+
+from camid.cases.enrol import enrol
+from camid.cases.fingerprints import Fingerprints
+from camid.cases.identified import answers
+from camid.config import Simulate
+from camid.runtime import identifying
+from camid.simulate import phones
+
+SETTINGS = Simulate(
+    num_devices=2,
+    num_models=2,
+    sizes=((384, 256),),
+    portraits=0,
+    pattern_strength=0.02,
+    pattern_spread=0,
+)
+
+
+def test_rays_answers_are_those_of_one_process_in_their_order(ray_here, tmp_path, monkeypatch):
+    monkeypatch.setattr(identifying, "PORTION", 2)
+    paths = []
+    database = Fingerprints(str(tmp_path / "db"))
+    for number, phone in enumerate(phones(SETTINGS, seed=3)):
+        some = [tmp_path / f"{number}-{image}.jpg" for image in range(5)]
+        for image, path in enumerate(some):
+            path.write_bytes(phone.photograph("background", image + 1))
+        enrol(database, f"camera-{number}", [str(path) for path in some[:3]])
+        paths += [str(path) for path in some[3:]]
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no photograph")
+    asked = [paths[3], str(bad), *paths[:3]]
+    expected = [answer for answer, _ in answers(database, asked)]
+    found = [answer for answer, _ in identifying.answers_by_ray(database, asked)]
+    assert found == expected
+    assert [row["decision"] for row in found] == [
+        "camera-1", "none", "camera-0", "camera-0", "camera-1",
+    ]  # fmt: skip
+
+
+def test_no_photograph_is_a_sentence(ray_here, tmp_path):
+    with pytest.raises(ValueError, match="no photograph there"):
+        next(identifying.answers_by_ray(Fingerprints(str(tmp_path)), [str(tmp_path / "x.jpg")]))
