@@ -1,8 +1,9 @@
-"""How often the analyst's commands are right: ``python -m benchmarks.cases PHOTOGRAPHS``.
+"""How often the analyst's commands are right: ``python -m benchmarks.cases [PHOTOGRAPHS]``.
 
-PHOTOGRAPHS is a folder that camid reads. Half of each device's photographs enrol it; some of the
-others are asked, as they are and after what happens to photographs, of all devices and of those
-only that did not take them. Pairs of sides of four are verified beside. A table a question.
+PHOTOGRAPHS is a folder that camid reads; if none is named, phones are simulated. Half of each
+device's photographs enrol it; some of the others are asked, as they are and after what happens to
+photographs, of all devices and of those only that did not take them. Pairs of sides are verified if
+asked. A table a question.
 """
 
 import io
@@ -31,8 +32,13 @@ from camid.cases.reference import IDENTIFICATION_FILE, Reference, shipped_refere
 from camid.cases.verify import verdict
 from camid.cases.words import DECIDED
 from camid.commandline import one_sentence
+from camid.config import load_config
+from camid.folder import Folder, absolute
+from camid.runtime.session import session
+from camid.runtime.simulation import simulate
 from camid.sources import find_files, read_headers
 
+SIMULATED = ["simulate.num_devices=12", "simulate.num_models=6", "simulate.num_foreground=8"]
 Pixels = NDArray[np.uint8]
 
 
@@ -155,15 +161,19 @@ def verifications(paths: dict[str, list[str]], number: int, count: int) -> tuple
 
 
 @click.command(help=__doc__)
-@click.argument("data")
+@click.argument("data", required=False)
 @click.option("--queries", default=4, help="Photographs of a device that are asked.")
 @click.option("--budget", default=3e8, help="Samples of transforms a photograph.")
 @click.option("--work", help="Working folder, kept.")
 @click.option("--verify", "number", default=0, help="Photographs of a side that is verified.")
-def main(data: str, *, queries: int, budget: float, work: str | None, number: int) -> None:
+def main(data: str | None, *, queries: int, budget: float, work: str | None, number: int) -> None:
     with one_sentence(), ExitStack() as stack:
         folder = Path(work or stack.enter_context(tempfile.TemporaryDirectory()))
         told = shipped_reference(IDENTIFICATION_FILE)
+        if not data:
+            stack.enter_context(session())
+            data = str(folder / "photographs")
+            simulate(Folder(absolute(data)), load_config(settings=SIMULATED).simulate, seed=1)
         paths = files(data)
         database = Fingerprints(str(folder / "fingerprints"))
         for device, some in paths.items():

@@ -11,17 +11,9 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from camid.cases.fingerprints import (
-    NOISE_STEP,
-    WEIGHT_STEP,
-    EnrolledImage,
-    Entry,
-    Fingerprints,
-    Half,
-    Sample,
-    Sums,
-)
+from camid.cases.fingerprints import Entry, Fingerprints
 from camid.cases.photographs import Refused, named, photographs
+from camid.cases.sums import NOISE_STEP, WEIGHT_STEP, EnrolledImage, Half, Sample, Sums
 from camid.cleaning import cleaned, whitened
 from camid.images import Header, header, quiet, unreadable_reason
 from camid.matching import ncc
@@ -37,7 +29,7 @@ KINSHIP = 1 / 30
 """… or this share of what is expected, as devices of one model share something."""
 EXPECTED = 16.0
 """What an image must be expected to reach before it can be suspected. Of the 862 photographs that
-the project measures on four were, which are by all signs zoomed or another camera's; of photographs
+the project measures on five were, which are by all signs zoomed or another camera's; of photographs
 of other cameras 57 % would be, and up to 99 % where a pattern is strong."""
 FLOOR = np.float32(1)
 """Energy that flat surroundings have, grey levels squared."""

@@ -12,7 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.cases.quality import Quality, quality
-from camid.images import SUFFIXES, header, pixels, unreadable_reason
+from camid.images import (
+    HEIF_SUFFIXES,
+    RAW_SUFFIXES,
+    SUFFIXES,
+    header,
+    pixels,
+    unreadable_reason,
+)
+
+NAMED = SUFFIXES | RAW_SUFFIXES | HEIF_SUFFIXES
+"""Of files in folders, what is taken or refused with a reason; others are no photographs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,7 +78,7 @@ def named(paths: Sequence[str]) -> list[str]:
     for path in paths:
         place = Path(path)
         if place.is_dir():
-            inside = (p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
+            inside = (p for p in place.rglob("*") if p.suffix.lower() in NAMED)
             some = sorted(str(p) for p in inside if p.is_file())
         else:
             some = [path] if place.exists() else sorted(glob(path, recursive=True))  # noqa: PTH207 - may be absolute

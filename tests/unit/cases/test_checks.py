@@ -1,7 +1,8 @@
 import pytest
 
 from camid.cases.checks import problems
-from camid.cases.fingerprints import EnrolledImage, Fingerprints, Sample, Sums
+from camid.cases.fingerprints import Fingerprints
+from camid.cases.sums import EnrolledImage, Sample, Sums
 from camid.config import Simulate
 from camid.images import pixels
 from camid.simulate import phones
