@@ -59,7 +59,7 @@ def resized(image: Pixels, scale: float) -> Pixels:
 VARIANTS: dict[str, Callable[[Pixels], Pixels]] = {
     "as they are": lambda image: image,
     "turned by 90°": lambda image: np.ascontiguousarray(np.rot90(image)),
-    "cropped to 60 %": lambda image: image[100:-160, 60:-120],
+    "cropped to 588×508 px": lambda image: image[100:-160, 60:-120],
     "resized to 70 %": lambda image: resized(image, 0.7),
     "JPEG quality 70": lambda image: as_jpeg(image, 70),
 }
