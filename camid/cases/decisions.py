@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from camid.cases.geometry import Match
 from camid.cases.identify import Candidate, Ranking
 from camid.cases.photographs import Photograph, Refused
 from camid.cases.reference import Reference
@@ -121,25 +122,56 @@ def verified(
     left_out: Sequence[Refused],
 ) -> dict[str, Any]:
     """Return the answer to: did one camera take both sides?"""
-    ratio = verdict.llr
-    decision = "undecided" if abs(ratio) < DECIDED else "same" if ratio > 0 else "different"
-    every = [photograph for side in sides for photograph in side]
     return {
-        "decision": decision,
-        "answer": answer(
-            ratio,
-            same="one camera took both sides",
-            different="two cameras took them",
-        ),
-        "llr": rounded(ratio),
-        "log10_lr": rounded(ratio / math.log(10)),
-        "bounds": [rounded(verdict.low), rounded(verdict.high)],
-        "support": support(ratio),
+        **_answered(verdict.llr, (verdict.low, verdict.high)),
         "scores": {name: rounded(score) for name, score in verdict.scores.items()},
         "turn": verdict.turn,
         "turns": {str(turn): rounded(llr) for turn, llr in verdict.turns.items()},
         "num_crops": verdict.num_crops,
-        "grade": max((one.quality.grade for one in every), key=GRADES.index),
+        "place": None,
+        **_sides(sides, left_out),
+    }
+
+
+def verified_by_search(
+    match: Match,
+    reference: Reference,
+    sides: Sequence[Sequence[Photograph]],
+    left_out: Sequence[Refused],
+) -> dict[str, Any]:
+    """Return the same of sides that differ in size, where one lies best within the other."""
+    facts = candidate_facts(Candidate(**vars(match), device="", entry=""), reference)
+    place = {name: facts[name] for name in ("turn", "scale", "top", "left", "false_alarm")}
+    return {
+        **_answered(facts["llr"], bounds(reference)),
+        "scores": {name: facts[name] for name in ("pce", "ncc")},
+        "turn": match.turn,
+        "turns": {},
+        "num_crops": 0,
+        "place": place | {"places": match.num_lags},
+        **_sides(sides, left_out),
+    }
+
+
+def _answered(llr: float, limits: tuple[float, float]) -> dict[str, Any]:
+    """Return what a log-likelihood ratio, nats, says of two sides."""
+    decision = "undecided" if abs(llr) < DECIDED else "same" if llr > 0 else "different"
+    words = {"same": "one camera took both sides", "different": "two cameras took them"}
+    return {
+        "decision": decision,
+        "answer": answer(llr, **words),
+        "llr": rounded(llr),
+        "log10_lr": rounded(llr / math.log(10)),
+        "bounds": [rounded(limit) for limit in limits],
+        "support": support(llr),
+    }
+
+
+def _sides(sides: Sequence[Sequence[Photograph]], left_out: Sequence[Refused]) -> dict[str, Any]:
+    """Return what is told of two sides' photographs; the grade is that of the worst."""
+    every = [photograph for side in sides for photograph in side]
+    return {
+        "grade": max((one.quality.grade for one in every), key=GRADES.index, default="refused"),
         "warnings": [
             *(f"{one.path}: {words}" for one in every for words in one.quality.warnings),
             *(f"{one.path}: left out: {one.reason}" for one in left_out),
@@ -162,10 +194,8 @@ def not_verified(reason: str, left_out: Sequence[Refused]) -> dict[str, Any]:
         "turn": None,
         "turns": {},
         "num_crops": 0,
-        "grade": "refused",
-        "warnings": [f"{one.path}: left out: {one.reason}" for one in left_out],
-        "sides": [],
-        "left_out": [refused.facts() for refused in left_out],
+        "place": None,
+        **_sides([], left_out),
     }
 
 

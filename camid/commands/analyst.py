@@ -273,7 +273,7 @@ def verify(words: tuple[str, ...], is_json: bool, report: str | None) -> None:
                 click.echo(
                     f"log-likelihood ratio {answer['llr']:+.2f} nats "
                     f"(the reference devices support {low:+.2f} to {high:+.2f}), "
-                    f"{answer['num_crops']} crops, grade {answer['grade']}"
+                    f"grade {answer['grade']}"
                 )
             _print_warnings(answer["warnings"])
         if report:

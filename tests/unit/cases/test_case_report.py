@@ -53,6 +53,7 @@ VERIFIED = {
     "turn": 0,
     "turns": {"0": 5.0, "180": -1.0},
     "num_crops": 36,
+    "place": None,
     "grade": "B",
     "warnings": [],
     "sides": [[PHOTOGRAPH], [PHOTOGRAPH | {"path": "other.jpg"}]],
@@ -116,6 +117,13 @@ def test_every_candidate_and_every_score_is_shown():
         assert shown in text
     text, _ = page_of(VERIFIED)
     for shown in ("classical 5.500", "pairnet 3.250", "180°: -1.00", "too small"):
+        assert shown in text
+
+
+def test_the_place_of_a_search_is_shown():
+    place = {"turn": 90, "scale": 0.75, "top": 16, "left": 24, "false_alarm": 1e-5, "places": 4321}
+    text, _ = page_of(VERIFIED | {"place": place, "turns": {}, "num_crops": 0})
+    for shown in ("90°", "0.75", "16", "24", "4,321", "1e-05"):
         assert shown in text
 
 

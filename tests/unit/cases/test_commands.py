@@ -113,6 +113,18 @@ def test_two_cameras_took_the_sides(folder):
     assert found["decision"] != "same"
 
 
+@pytest.mark.parametrize(("other", "is_same"), [(0, True), (1, False)])
+def test_a_side_that_was_cropped_is_looked_for_in_the_other(folder, tmp_path, other, is_same):
+    for number in (6, 7, 8):
+        image = Image.open(folder / f"camera-{other}/{number}.jpg")
+        image.crop((40, 80, 360, 460)).save(tmp_path / f"{number}.png")
+    first = (folder / f"camera-0/{number}.jpg" for number in range(4))
+    found = answer("verify", "--side", *first, "--side", tmp_path)
+    assert (found["decision"] == "same") == is_same
+    if is_same:
+        assert (found["place"]["top"], found["place"]["left"]) == (80, 40)
+
+
 def test_a_photograph_on_both_sides_is_taken_once_and_told(folder):
     first, second = (folder / f"camera-0/{n}.jpg" for n in (0, 1))
     found = answer("verify", "--side", first, "--side", first, second)
