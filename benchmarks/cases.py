@@ -147,17 +147,20 @@ def identified(
     return every, others
 
 
-def verifications(paths: dict[str, list[str]], number: int, count: int) -> tuple[list, list]:  # type: ignore[type-arg]
-    """Return log-likelihood ratios of one device's sides, and of two devices'."""
-    sides = {}
-    for device, some in paths.items():
+def verifications(paths: dict[str, list[str]], number: int) -> dict[str, NDArray[np.float64]]:
+    """Return log-likelihood ratios of each device's two sides, and of its first and the next's."""
+    sides = []
+    for some in paths.values():
         read = [one.rgb for one in photographs(some) if isinstance(one, Photograph)]
         if len(read) >= 2 * number:
-            sides[device] = (read[:number], read[number : 2 * number])
-    names = [*sides]
-    same = [verdict(*sides[name]).llr for name in names]
-    pairs = [(a, names[(k + step) % len(names)]) for k, a in enumerate(names) for step in (1, 7)]
-    return same, [verdict(sides[a][0], sides[b][1]).llr for a, b in pairs[:count]]
+            sides.append((read[:number], read[number : 2 * number]))
+    others = [*sides[1:], *sides[:1]]
+    return {
+        "one device": np.array([verdict(*side).llr for side in sides]),
+        "two devices": np.array(
+            [verdict(one[0], other[1]).llr for one, other in zip(sides, others, strict=True)]
+        ),
+    }
 
 
 @click.command(help=__doc__)
@@ -192,12 +195,10 @@ def main(data: str | None, *, queries: int, budget: float, work: str | None, num
             print(name, row, flush=True)
         Console(width=120).print(table)
         if number:
-            same, different = verifications(paths, number, 2 * len(paths))
-            for words, llrs in (("one device", same), ("two devices", different)):
-                found = np.array(llrs)
+            for words, llrs in verifications(paths, number).items():
                 print(
-                    f"{number}+{number}, {words}: {len(found)} pairs, same from a ratio of ten "
-                    f"{(found >= DECIDED).sum()}, different {(found <= -DECIDED).sum()}"
+                    f"{number}+{number}, {words}: {len(llrs)} pairs, same from a ratio of ten "
+                    f"{(llrs >= DECIDED).sum()}, different {(llrs <= -DECIDED).sum()}"
                 )
 
 
