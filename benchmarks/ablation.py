@@ -23,7 +23,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from camid.commandline import one_sentence, print_lines
+from camid.commandline import print_lines
 from camid.config import load_config
 from camid.folder import Folder, absolute
 from camid.methods import METHODS, chosen_methods
@@ -32,6 +32,7 @@ from camid.runtime.session import session
 from camid.runtime.simulation import simulate
 from camid.runtime.stores import make_store
 from camid.runtime.workflow import make_evaluation
+from camid.sentences import one_sentence
 
 Row = dict[str, Any]
 

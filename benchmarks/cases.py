@@ -21,7 +21,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from camid.cases.decisions import candidate_llr
+from camid.cases.decisions import match_llr
 from camid.cases.enrol import enrol
 from camid.cases.fingerprints import Entry, Fingerprints
 from camid.cases.geometry import query_plane
@@ -31,11 +31,11 @@ from camid.cases.quality import quality
 from camid.cases.reference import IDENTIFICATION_FILE, Reference, shipped_reference
 from camid.cases.verify import verdict
 from camid.cases.words import DECIDED
-from camid.commandline import one_sentence
 from camid.config import load_config
 from camid.folder import Folder, absolute
 from camid.runtime.session import session
 from camid.runtime.simulation import simulate
+from camid.sentences import one_sentence
 from camid.sources import find_files, read_headers
 
 SIMULATED = ["simulate.num_devices=12", "simulate.num_models=6", "simulate.num_foreground=8"]
@@ -142,7 +142,7 @@ def identified(
     for counts, some, group in groups:
         found = rankings([plane for _, plane in group], Some(database, some), budget=budget)
         for (device, _), ranking in zip(group, found, strict=True):
-            rows = [(c.device, candidate_llr(c, told), c.pce) for c in ranking.candidates]
+            rows = [(c.device, match_llr(c, told), c.pce) for c in ranking.candidates]
             counts.add(device, rows)
     return every, others
 

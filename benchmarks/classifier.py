@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import click
 
-from camid.commandline import CLOSED_SET, one_sentence, print_lines, print_table
+from camid.commandline import CLOSED_SET, print_lines, print_table
 from camid.config import Config, load_config
 from camid.folder import Folder, absolute
 from camid.runtime.classifier import BY_IMAGE
@@ -23,6 +23,7 @@ from camid.runtime.session import session
 from camid.runtime.simulation import simulate
 from camid.runtime.stores import make_store
 from camid.runtime.workflow import make_cnn
+from camid.sentences import one_sentence
 from camid.store import is_finished
 
 PIXELS, RESIDUALS = "residual.filter=none", "residual.filter=lukas"

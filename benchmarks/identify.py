@@ -31,7 +31,7 @@ PCE = 90.0
 
 
 class Drawn:
-    """Patterns of eight-bit normal numbers, drawn when they are read: about as long as decoding."""
+    """Patterns of eight-bit normal numbers, drawn when they are read, not decoded."""
 
     def __init__(self, num_entries: int, *, width: int, height: int) -> None:
         self._shape = (height, width)

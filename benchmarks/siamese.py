@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import click
 
-from camid.commandline import EVALUATION, one_sentence, print_lines, print_table
+from camid.commandline import EVALUATION, print_lines, print_table
 from camid.config import Config, load_config
 from camid.folder import Folder, absolute
 from camid.output_files import SIAMESE
@@ -23,6 +23,7 @@ from camid.runtime.session import session
 from camid.runtime.simulation import simulate
 from camid.runtime.stores import make_store
 from camid.runtime.workflow import make_evaluation, make_siamese
+from camid.sentences import one_sentence
 
 ROWS = {
     "small": [],

@@ -1,9 +1,7 @@
 """What every pipeline's command line shares: options, one-sentence errors, printed results."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Protocol
 
@@ -19,11 +17,9 @@ from camid.output_files import CONFIG, REPORT, SEARCH, TRIALS_PICTURE, TRIALS_TA
 from camid.report import AGAINST
 from camid.runtime.session import placed
 from camid.runtime.stages import stage_line, stage_seconds
+from camid.sentences import one_sentence
 from camid.space import told_value
 from camid.trials import figure_words, read_trials
-
-USER_ERROR = 2
-INTERRUPTED = 130
 
 BASELINES = {
     "method": "method",
@@ -144,25 +140,6 @@ def _resumed(out: str | None, *, pipeline: str) -> str:
     if not folder.exists(CONFIG):
         raise ValueError(f"{folder.uri}: nothing to go on with; start without --resume")
     return folder.address(CONFIG)
-
-
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """End the program with one sentence where a user's mistake or a full disk ends the work."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        click.echo(f"camid: {' '.join(str(error).split())}", err=True)
-        sys.exit(USER_ERROR)
-    except ModuleNotFoundError as error:
-        name = (getattr(error, "name", "") or "").partition(".")[0]
-        if name in {"", "camid"}:
-            raise
-        click.echo(f"camid: the package {name} is not installed; `make setup` does it", err=True)
-        sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        click.echo("camid: stopped; the same command goes on where it was", err=True)
-        sys.exit(INTERRUPTED)
 
 
 def print_results(

@@ -2,13 +2,16 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from camid.folder import Folder
 from camid.output_files import PICTURES
 from camid.report_facts import part_folder, report_facts
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 FEW_DEVICES = 30
 FEW_QUERIES = 300
@@ -154,15 +157,7 @@ def report_page(output: Folder) -> str:
     ValueError
         If there are no results.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("camid"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {
         "rate": rate,
         "count": count,
@@ -195,7 +190,25 @@ def _embedded(output: Folder, file: str) -> str:
     """Return a picture as an address that holds it; empty where there is none."""
     if not output.exists(file):
         return ""
-    return f"data:image/png;base64,{base64.b64encode(output.read(file)).decode()}"
+    return embedded(output.read(file))
+
+
+def page_environment() -> "Environment":
+    """Return Jinja's environment of camid's pages: what is undefined is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("camid"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def embedded(picture: bytes) -> str:
+    """Return a PNG as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
 
 
 def _change(value: float) -> str:

@@ -4,10 +4,11 @@ import json
 
 import click
 
-from camid.commandline import one_sentence, print_differences
+from camid.commandline import print_differences
 from camid.config import load_config
 from camid.runtime.comparing import make_comparison
 from camid.runtime.session import placed
+from camid.sentences import one_sentence
 
 
 @click.command("compare")

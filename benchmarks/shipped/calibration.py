@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 
 from camid.cases.reference import VERIFICATION_FILE, Reference, quantiles
-from camid.commandline import one_sentence, print_lines
+from camid.commandline import print_lines
 from camid.compared import Compared
 from camid.comparisons import write_list
 from camid.config import Config, load_config
@@ -40,6 +40,7 @@ from camid.runtime.gathering import gather
 from camid.runtime.session import session
 from camid.runtime.simulation import simulate
 from camid.runtime.stores import make_store
+from camid.sentences import one_sentence
 from camid.store import open_store
 
 Array = NDArray[np.float64]

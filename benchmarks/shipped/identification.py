@@ -26,7 +26,7 @@ from camid.cases.hypotheses import Hypothesis
 from camid.cases.photographs import Photograph, photographs
 from camid.cases.reference import IDENTIFICATION_FILE, Reference, quantiles
 from camid.cases.words import DECIDED
-from camid.commandline import one_sentence, print_lines
+from camid.commandline import print_lines
 from camid.compared import Compared
 from camid.config import Config
 from camid.folder import Folder, absolute
@@ -34,6 +34,7 @@ from camid.records import OK
 from camid.runtime.ingest import catalogued
 from camid.runtime.session import session
 from camid.runtime.simulation import simulate
+from camid.sentences import one_sentence
 
 MADE_OF = (
     "simulated cameras of 30 models, two of each, half of whose 13 photographs of 512×512 px each "

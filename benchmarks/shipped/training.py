@@ -17,13 +17,14 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from camid.commandline import one_sentence, print_lines
+from camid.commandline import print_lines
 from camid.config import Config, PairNet, load_config
 from camid.folder import Folder
 from camid.images import LUMA, pixels
 from camid.models.files import network_bytes
 from camid.models.pairnet import pairnet
 from camid.residuals import quantised, residual
+from camid.sentences import one_sentence
 from camid.simulate import phones
 from camid.strips import INTENSITY_STEP, intensity
 

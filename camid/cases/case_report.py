@@ -1,14 +1,16 @@
 """The case report: one HTML page, whole in itself, of what a command answered."""
 
-import base64
 import platform
-import sys
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
+from camid import fusion
+from camid.cases.reference import IDENTIFICATION_FILE, VERIFICATION_FILE
 from camid.cases.words import SCALE
+from camid.methods import pairnet
+from camid.report import embedded, page_environment
 
 LIMITS = (
     "The likelihood ratio compares two propositions. How likely either was before is not in it.",
@@ -34,7 +36,7 @@ def shipped_digests() -> dict[str, str]:
     """Return the SHA-256 of the files that camid comes with and that the answer follows from."""
     from importlib import resources
 
-    names = ("pairnet.keras", "fusion.json", "verification.json", "identification.json")
+    names = (pairnet.SHIPPED_FILE, fusion.SHIPPED_FILE, VERIFICATION_FILE, IDENTIFICATION_FILE)
     folder = resources.files("camid.shipped")
     return {name: sha256((folder / name).read_bytes()).hexdigest() for name in names}
 
@@ -57,7 +59,6 @@ def case_facts(
         "versions": versions(),
         "shipped": shipped_digests(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "byteorder": sys.byteorder,
         "limits": list(LIMITS),
     }
 
@@ -72,18 +73,7 @@ def case_page(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]])
     pictures
         PNG files by title, for each of the answers.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("camid"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    shown = [
-        {title: f"data:image/png;base64,{base64.b64encode(data).decode()}" for title, data in of}
-        for of in (some.items() for some in pictures)
-    ]
-    page = environment.get_template("case.html.jinja").render(facts, pictures=shown, scale=SCALE)
+    shown = [{title: embedded(data) for title, data in some.items()} for some in pictures]
+    template = page_environment().get_template("case.html.jinja")
+    page = template.render(facts, pictures=shown, scale=SCALE)
     return page.encode("utf-8", "backslashreplace").decode()

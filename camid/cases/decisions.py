@@ -4,17 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from camid.calibration import Calibrator
 from camid.cases.geometry import Match
-from camid.cases.identify import Candidate, Ranking
+from camid.cases.identify import THRESHOLD, Candidate, Ranking
 from camid.cases.photographs import Photograph, Refused
+from camid.cases.quality import GRADES, REFUSED
 from camid.cases.reference import Reference
 from camid.cases.verify import Verdict
 from camid.cases.words import DECIDED, answer, ratio_words, support
 
 NONE = "none"
 """The decision where no enrolled device is supported."""
-GRADES = ("A", "B", "C", "refused")
-"""Of photographs, the best first."""
+Answer = tuple[dict[str, Any], Mapping[str, bytes]]
+"""As JSON has it, and pictures by title, PNG."""
 SIDES = ("the first side", "the second side")
 
 
@@ -25,26 +27,28 @@ def rounded(value: float) -> float:
 
 def candidate_facts(candidate: Candidate, reference: Reference) -> dict[str, Any]:
     """Return what is told of a candidate; log-likelihood ratios are nats."""
+    named = {"device": candidate.device, "entry": candidate.entry}
+    return named | match_facts(candidate, reference)
+
+
+def match_facts(match: Match, reference: Reference) -> dict[str, Any]:
+    """Return what is told of a match."""
     return {
-        "device": candidate.device,
-        "entry": candidate.entry,
-        "pce": rounded(candidate.pce),
-        "ncc": rounded(candidate.ncc),
-        "llr": rounded(candidate_llr(candidate, reference)),
-        "false_alarm": rounded(candidate.false_alarm),
-        "energy": rounded(candidate.energy),
-        "turn": candidate.turn,
-        "scale": rounded(candidate.scale),
-        "top": candidate.top,
-        "left": candidate.left,
+        "pce": rounded(match.pce),
+        "ncc": rounded(match.ncc),
+        "llr": rounded(match_llr(match, reference)),
+        "false_alarm": rounded(match.false_alarm),
+        "energy": rounded(match.energy),
+        "turn": match.turn,
+        "scale": rounded(match.scale),
+        "top": match.top,
+        "left": match.left,
     }
 
 
-def candidate_llr(candidate: Candidate, reference: Reference) -> float:
-    """Return a candidate's log-likelihood ratio, nats, with every hypothesis counted."""
-    if reference.calibrator is None:
-        raise ValueError("the reference devices have no calibrator")
-    return float(reference.calibrator.llr(score_of(candidate.energy)))
+def match_llr(match: Match, reference: Reference) -> float:
+    """Return a match's log-likelihood ratio, nats, with every hypothesis counted."""
+    return float(_calibrator(reference).llr(score_of(match.energy)))
 
 
 def score_of(energy: float) -> float:
@@ -54,10 +58,14 @@ def score_of(energy: float) -> float:
 
 def bounds(reference: Reference) -> tuple[float, float]:
     """Return the least and the greatest log-likelihood ratio of a calibrated reference, nats."""
+    low, high = _calibrator(reference).llr([-1e9, 1e9])
+    return float(low), float(high)
+
+
+def _calibrator(reference: Reference) -> Calibrator:
     if reference.calibrator is None:
         raise ValueError("the reference devices have no calibrator")
-    low, high = reference.calibrator.llr([-1e9, 1e9])
-    return float(low), float(high)
+    return reference.calibrator
 
 
 def identified(
@@ -108,7 +116,7 @@ def not_identified(refused: Refused) -> dict[str, Any]:
         "answer": f"No answer: {refused.reason}.",
         "llr": None,
         "bounds": None,
-        "grade": "refused",
+        "grade": REFUSED,
         "grade_rates": None,
         "warnings": [refused.reason],
         "candidates": [],
@@ -140,7 +148,7 @@ def verified_by_search(
     left_out: Sequence[Refused],
 ) -> dict[str, Any]:
     """Return the same of sides that differ in size, where one lies best within the other."""
-    facts = candidate_facts(Candidate(**vars(match), device="", entry=""), reference)
+    facts = match_facts(match, reference)
     place = {name: facts[name] for name in ("turn", "scale", "top", "left", "false_alarm")}
     return {
         **_answered(facts["llr"], bounds(reference)),
@@ -171,7 +179,7 @@ def _sides(sides: Sequence[Sequence[Photograph]], left_out: Sequence[Refused]) -
     """Return what is told of two sides' photographs; the grade is that of the worst."""
     every = [photograph for side in sides for photograph in side]
     return {
-        "grade": max((one.quality.grade for one in every), key=GRADES.index, default="refused"),
+        "grade": max((one.quality.grade for one in every), key=GRADES.index, default=REFUSED),
         "warnings": [
             *(f"{one.path}: {words}" for one in every for words in one.quality.warnings),
             *(f"{one.path}: left out: {one.reason}" for one in left_out),
@@ -205,7 +213,7 @@ def _rates(grade: Mapping[str, int]) -> dict[str, float]:
 
 
 def _left(ranking: Ranking) -> list[str]:
-    if not ranking.num_left or any(one.pce >= 60 for one in ranking.candidates):
+    if not ranking.num_left or any(one.pce >= THRESHOLD for one in ranking.candidates):
         return []
     return [
         f"{ranking.num_left} crops, turns and scales were not searched, as the budget was spent; "

@@ -18,6 +18,8 @@ from camid.matching import PEAK_RADIUS
 from camid.residuals import residual
 
 Plane = NDArray[np.float32]
+CELL = 64
+"""Pixels a side of what a map of a match shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +153,7 @@ def search(
     )
 
 
-def heat(query: Plane, pattern: Plane, match: Match, *, cell: int = 64) -> NDArray[np.float32]:
+def heat(query: Plane, pattern: Plane, match: Match, *, cell: int = CELL) -> NDArray[np.float32]:
     """Return how well each cell of a query matches at the place found: ``(row, column)``.
 
     As standard normal numbers among strangers: a cell's correlation times the square root of its

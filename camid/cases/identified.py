@@ -1,24 +1,18 @@
 """Photographs in, answers out: which enrolled device took each of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from camid.cases.decisions import bounds, identified, not_identified, score_of
+from camid.cases.decisions import Answer, bounds, identified, not_identified, score_of
 from camid.cases.fingerprints import Fingerprints
-from camid.cases.geometry import heat, query_plane
+from camid.cases.geometry import CELL, heat, query_plane
 from camid.cases.identify import BUDGET, TOGETHER, Ranking, rankings
 from camid.cases.photographs import Photograph, named, photographs
 from camid.cases.reference import IDENTIFICATION_FILE, Reference, shipped_reference
 from camid.cases.shortlist import refresh
 
 __all__ = ["BUDGET", "answers"]
-
-CELL = 64
-"""Pixels a side of what a map of a match shows."""
-
-Answer = tuple[dict[str, Any], Mapping[str, bytes]]
-"""As JSON has it, and pictures by title, PNG."""
 
 
 def answers(
@@ -63,7 +57,7 @@ def answers(
             if has_pictures and ranking.candidates:
                 best = ranking.candidates[0]
                 pattern = fingerprints.pattern(every[best.entry])
-                pictures = _pictures(heat(plane, pattern, best, cell=CELL), ranking, told)
+                pictures = _pictures(heat(plane, pattern, best), ranking, told)
             yield answer, pictures
 
 

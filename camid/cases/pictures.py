@@ -1,7 +1,6 @@
 """Pictures of a case: where it matched, and where its score stands among the reference's."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,9 +26,7 @@ def heat_figure(values: NDArray[np.floating], *, cell: str) -> Figure:
     return figure
 
 
-def reference_figure(
-    reference: Reference, scores: Mapping[str, float] | Sequence[float], *, axis: str
-) -> Figure:
+def reference_figure(reference: Reference, scores: Mapping[str, float], *, axis: str) -> Figure:
     """Return histograms of reference comparisons, and lines where this case's scores are."""
     figure = Figure(figsize=(6.4, 3.4), layout="constrained")
     axes = figure.add_subplot()
@@ -37,7 +34,6 @@ def reference_figure(
         "same device": (reference.positives, reference.num_positives),
         "two devices": (reference.negatives, reference.num_negatives),
     }
-    named: dict[str, Any] = dict(scores) if isinstance(scores, Mapping) else {"this case": scores}
     for kind, (kept, number) in kinds.items():
         inside = np.clip(kept, -EXTENT, EXTENT)
         heights, edges = np.histogram(inside, np.linspace(-EXTENT, EXTENT, 51), density=True)
@@ -49,7 +45,7 @@ def reference_figure(
             ec=COLOURS[kind],
             label=f"{kind} ({number:,})",
         )
-    for name, value in named.items():
+    for name, value in scores.items():
         axes.axvline(np.clip(value, -EXTENT, EXTENT), color="#222222", lw=1.6, label=name)
     axes.set(xlabel=f"{axis} (from ±{EXTENT:g} on at the edge)", ylabel="density", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)

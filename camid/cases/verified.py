@@ -1,31 +1,26 @@
 """Two sides' photographs in, an answer out: did one camera take both?"""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import reduce
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camid.cases.decisions import (
     SIDES,
+    Answer,
     not_verified,
     score_of,
     verified,
     verified_by_search,
 )
-from camid.cases.geometry import heat, search
+from camid.cases.geometry import CELL, heat, search
 from camid.cases.photographs import Photograph, Refused, named, photographs
 from camid.cases.reference import IDENTIFICATION_FILE, VERIFICATION_FILE, shipped_reference
 from camid.cases.sums import Half, Sample
 from camid.cases.verify import Verdict, turns_between, verdict
 from camid.cleaning import cleaned
-
-CELL = 64
-"""Pixels a side of what a map of a match shows."""
-
-Answer = tuple[dict[str, Any], Mapping[str, bytes]]
 
 
 def verification(sides: Sequence[Sequence[str]], *, has_pictures: bool = False) -> Answer:
@@ -82,7 +77,7 @@ def _searched(
     from camid.cases.pictures import heat_figure, reference_figure
     from camid.figures import png
 
-    cells = heat(small, large, match, cell=CELL)
+    cells = heat(small, large, match)
     score = {"this case": score_of(match.energy)}
     return answer, {
         "Where the smaller side agrees with the larger: blue where they do, white where they are "

@@ -6,17 +6,17 @@ What they need is imported when they run, so that ``--help`` answers at once.
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from camid.sentences import one_sentence
+
 DATABASE = "fingerprints"
-USER_ERROR = 2
-INTERRUPTED = 130
 WRONG = 1
+STOPPED = "stopped"
 
 database = click.option(
     "--db", default=DATABASE, show_default=True, help="Folder of enrolled devices."
@@ -25,19 +25,6 @@ as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON and n
 reported = click.option(
     "--report", metavar="FILE.html", help="Write a case report, and JSON beside it."
 )
-
-
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """End with one sentence where a user or their files are at fault."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        click.echo(" ".join(str(error).split()), err=True)
-        sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
 
 
 @click.command()
@@ -50,12 +37,11 @@ def enrol(device: str, paths: tuple[str, ...], db: str, is_json: bool) -> None:
 
     Ten or more of even, bright scenes are best; a folder stands for all photographs in it.
     """
-    with one_sentence():
+    with one_sentence(STOPPED):
         from camid.cases.enrol import enrol as enrolled
         from camid.cases.fingerprints import Fingerprints
-        from camid.cases.photographs import named
 
-        found = enrolled(Fingerprints(db), device, named(paths), tell=_tell(is_json))
+        found = enrolled(Fingerprints(db), device, paths, tell=_tell(is_json))
         facts = found.facts()
         if is_json:
             click.echo(json.dumps(facts, indent=2))
@@ -71,7 +57,7 @@ def enrol(device: str, paths: tuple[str, ...], db: str, is_json: bool) -> None:
 @as_json
 def list_command(db: str, is_json: bool) -> None:
     """List the devices that are enrolled, and how good their fingerprints are."""
-    with one_sentence():
+    with one_sentence(STOPPED):
         found = _opened(db)
         rows = [_entry_facts(entry) for entry in found.entries()]
         if is_json:
@@ -92,7 +78,7 @@ def list_command(db: str, is_json: bool) -> None:
 @database
 def remove(device: str, db: str) -> None:
     """Remove all entries of DEVICE."""
-    with one_sentence():
+    with one_sentence(STOPPED):
         count = _opened(db).remove(device)
         if not count:
             raise ValueError(f"{db}: no device {device!r}; `camid list` names those that are there")
@@ -105,7 +91,7 @@ def remove(device: str, db: str) -> None:
 @database
 def export(device: str, out: str, db: str) -> None:
     """Write each fingerprint of DEVICE as a NumPy array, what is known of it, and a picture."""
-    with one_sentence():
+    with one_sentence(STOPPED):
         import numpy as np
 
         from camid.figures import pattern_figure, png
@@ -130,7 +116,7 @@ def export(device: str, out: str, db: str) -> None:
 @as_json
 def check(db: str, is_json: bool) -> None:
     """Name entries that are damaged, share photographs, or look like one device twice."""
-    with one_sentence():
+    with one_sentence(STOPPED):
         from camid.cases.checks import problems
 
         found = [str(problem) for problem in problems(_opened(db))]
@@ -172,8 +158,9 @@ def identify(
     is_ray: bool,
 ) -> None:
     """Tell which enrolled device took each of some photographs, or that none did."""
-    with one_sentence():
+    with one_sentence(STOPPED):
         from camid.cases.identified import BUDGET, answers
+        from camid.cases.reference import IDENTIFICATION_FILE
 
         spent = BUDGET if budget is None else int(budget)
         found = _opened(db)
@@ -209,7 +196,7 @@ def identify(
                 rows,
                 pictures,
                 parameters,
-                file="identification.json",
+                file=IDENTIFICATION_FILE,
                 is_json=is_json,
             )
 
@@ -249,7 +236,8 @@ class Sided(click.Command):
 @reported
 def verify(words: tuple[str, ...], is_json: bool, report: str | None) -> None:
     """Tell whether one camera took two sides' photographs: --side a*.jpg --side b*.jpg."""
-    with one_sentence():
+    with one_sentence(STOPPED):
+        from camid.cases.reference import VERIFICATION_FILE
         from camid.cases.verified import verification
 
         sides: dict[int, list[str]] = {}
@@ -283,7 +271,7 @@ def verify(words: tuple[str, ...], is_json: bool, report: str | None) -> None:
                 [answer],
                 [pictures],
                 {},
-                file="verification.json",
+                file=VERIFICATION_FILE,
                 is_json=is_json,
             )
 
@@ -316,17 +304,15 @@ def _tell(is_json: bool) -> Callable[[str], None]:
 
 
 def _print_identified(answer: Mapping[str, Any]) -> None:
-    from rich.console import Console
-
     click.echo(f"{answer['photograph']['path']}: {answer['answer']}")
     columns = ("device", "pce", "ncc", "llr", "false_alarm", "turn", "scale")
     rows = [{name: row[name] for name in columns} for row in answer["candidates"][:5]]
     if rows:
-        _print_table(rows, f"candidates, grade {answer['grade']}", console=Console())
+        _print_table(rows, f"candidates, grade {answer['grade']}")
     _print_warnings(answer["warnings"])
 
 
-def _print_table(rows: Sequence[Mapping[str, Any]], title: str, *, console: Any = None) -> None:
+def _print_table(rows: Sequence[Mapping[str, Any]], title: str) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
@@ -338,7 +324,7 @@ def _print_table(rows: Sequence[Mapping[str, Any]], title: str, *, console: Any 
         table.add_column(name.replace("_", " "), justify="left" if is_text else "right")
     for row in rows:
         table.add_row(*(escape(_cell(value)) for value in row.values()))
-    (console or Console()).print(table)
+    Console().print(table)
 
 
 def _cell(value: Any) -> str:

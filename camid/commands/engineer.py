@@ -10,13 +10,14 @@ from dataclasses import replace
 import click
 import pyarrow.compute as pc
 
-from camid.commandline import one_sentence, print_facts, print_lines
+from camid.commandline import print_facts, print_lines
 from camid.config import load_config
 from camid.folder import Folder, absolute
 from camid.plan import chunks_of
 from camid.records import OK, ImageRecord, chunk_name
 from camid.runtime.session import home
 from camid.runtime.stream import tracked
+from camid.sentences import one_sentence
 from camid.store import Store, open_store
 from camid.store_index import num_strips
 from camid.verify import Problem, problems, source_problems

@@ -7,8 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from camid.cases.decisions import Answer
 from camid.cases.fingerprints import Fingerprints
-from camid.cases.identified import Answer, answers
+from camid.cases.identified import answers
 from camid.cases.photographs import named
 from camid.cases.shortlist import refresh
 from camid.folder import absolute

@@ -2,8 +2,9 @@ from importlib import import_module
 
 import pytest
 
-from camid.commandline import EVALUATION, one_sentence, print_results
+from camid.commandline import EVALUATION, print_results
 from camid.methods import METHODS
+from camid.sentences import one_sentence
 from camid.study import study_figures
 
 FIGURES = {"eer": 0.1, "eer_low": 0.05, "eer_high": 0.2, "auc": 0.9, "cllr": 0.5}

@@ -1,0 +1,33 @@
+"""How programs end where a user, their files or their disks are at fault: with one sentence."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+USER_ERROR = 2
+INTERRUPTED = 130
+GOES_ON = "stopped; the same command goes on where it was"
+
+
+@contextmanager
+def one_sentence(stopped: str = GOES_ON) -> Iterator[None]:
+    """End the program with one sentence where a user's mistake or a full disk ends the work.
+
+    ``stopped`` is what is said where the user stopped it.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        click.echo(f"camid: {' '.join(str(error).split())}", err=True)
+        sys.exit(USER_ERROR)
+    except ModuleNotFoundError as error:
+        name = (getattr(error, "name", "") or "").partition(".")[0]
+        if name in {"", "camid"}:
+            raise
+        click.echo(f"camid: the package {name} is not installed; `make setup` does it", err=True)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        click.echo(f"camid: {stopped}", err=True)
+        sys.exit(INTERRUPTED)
