@@ -203,6 +203,8 @@ class Follower(tune.Callback):  # type: ignore[misc]
             trial.state = "failed"
         else:
             done = checkpoint_parts((self.folder / trial.name).read(CHECKPOINT))[1]
+            # A worker that died after writing its checkpoint told nobody of its last validation.
+            trial.validations = [dict(row) for row in done.history]
             is_over = done.is_finished(self._configs(trial).training)
             trial.state = "finished" if is_over else "stopped"
         self._keep(trial)
