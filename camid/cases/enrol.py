@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,9 @@ EXPECTED = 16.0
 """What an image must be expected to reach before it can be suspected. Of the 862 photographs that
 the project measures on five were, which are by all signs zoomed or another camera's; of photographs
 of other cameras 57 % would be, and up to 99 % where a pattern is strong."""
+SUSPICION = "does not carry the pattern of the others: of another camera, zoomed or edited?"
+KEPT_EVERY = 16
+"""Images after which an entry is written, so that no more are lost with a process."""
 FLOOR = np.float32(1)
 """Energy that flat surroundings have, grey levels squared."""
 
@@ -99,7 +103,7 @@ def enrol(
     What was enrolled already, by the digest of its file, is skipped. A photograph whose EXIF names
     another model than the others' is enrolled and warned of, and so is one whose pixels do not
     carry the pattern of the others, where there are eight and more. One image and one entry's sums
-    are in memory at a time.
+    are in memory at a time. What was read is kept where the call is stopped, but for a few.
 
     Parameters
     ----------
@@ -111,7 +115,8 @@ def enrol(
     Raises
     ------
     ValueError
-        If the device has no name, nothing is at a path, or an entry's file is damaged.
+        If the device has no name, nothing is at a path, an entry's file is damaged, or another
+        enrolment of the device is at work.
     """
     if not device.strip():
         raise ValueError("a device needs a name, got an empty one")
@@ -120,30 +125,23 @@ def enrol(
     total, number = sum(map(len, groups.values())), 0
     accepted: list[str] = []
     entries: list[Entry] = []
-    for (lens, width, height), files in sorted(groups.items()):
-        entry = fingerprints.entry(device, lens=lens, width=width, height=height)
-        sums = fingerprints.sums(entry) if entry else Sums.empty(height, width)
-        known = {image.sha256 for image in sums.images}
-        with _Middles((height, width)) as middles:
-            for file in files:
-                number += 1
-                tell(f"{device}: {number} of {total}: {file.path}")
-                if file.sha256 in known:
-                    skipped.append((file.path, "enrolled already"))
-                    continue
-                known.add(file.sha256)
-                try:
-                    image, sample = _read(file)
-                except ValueError as error:
-                    rejected.append((file.path, str(error)))
-                    continue
-                sums = sums.plus(image, sample)
-                middles.keep(image.sha256, sample)
-                accepted.append(file.path)
-            if middles.names:
-                entry = fingerprints.write(device, _suspected(sums, middles), lens=lens)
-        if entry:
-            entries.append(entry)
+    with fingerprints.alone(device):
+        for (lens, *size), files in sorted(groups.items()):
+            with _Growing(fingerprints, device, lens, *size) as growing:
+                for file in files:
+                    number += 1
+                    tell(f"{device}: {number} of {total}: {file.path}")
+                    if growing.has(file.sha256):
+                        skipped.append((file.path, "enrolled already"))
+                        continue
+                    try:
+                        growing.add(*_read(file))
+                    except ValueError as error:
+                        rejected.append((file.path, str(error)))
+                    else:
+                        accepted.append(file.path)
+            if growing.entry:
+                entries.append(growing.entry)
     return Enrolled(
         device=device,
         entries=tuple(entries),
@@ -151,6 +149,50 @@ def enrol(
         skipped=tuple(skipped),
         rejected=tuple(rejected),
     )
+
+
+class _Growing:
+    """An entry that images are added to; a context manager.
+
+    It is written after every :data:`KEPT_EVERY` of them, and at the end, also if that is an error.
+    """
+
+    def __init__(
+        self, fingerprints: Fingerprints, device: str, lens: str, width: int, height: int
+    ) -> None:
+        self.entry = fingerprints.entry(device, lens=lens, width=width, height=height)
+        """As it is written; None where there is none."""
+        self._sums = fingerprints.sums(self.entry) if self.entry else Sums.empty(height, width)
+        self._fingerprints, self._device, self._lens = fingerprints, device, lens
+        self._middles = _Middles((height, width))
+        self._num_written = 0
+
+    def __enter__(self) -> "_Growing":
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        with self._middles:
+            if error is None and self._middles.names:
+                self._write(since=0)
+            elif self._middles.names[self._num_written :]:
+                self._write(since=self._num_written)
+
+    def has(self, sha256: str) -> bool:
+        """Return whether an image is in the entry already."""
+        return any(image.sha256 == sha256 for image in self._sums.images)
+
+    def add(self, image: EnrolledImage, sample: Sample) -> None:
+        """Add an image."""
+        self._sums = self._sums.plus(image, sample)
+        self._middles.keep(image.sha256, sample)
+        if len(self._middles.names) - self._num_written == KEPT_EVERY:
+            self._write(since=self._num_written)
+
+    def _write(self, *, since: int) -> None:
+        """Write the entry, those images that were added since one compared with all others."""
+        self._sums = _suspected(self._sums, self._middles, since=since)
+        self.entry = self._fingerprints.write(self._device, self._sums, lens=self._lens)
+        self._num_written = len(self._middles.names)
 
 
 def _grouped(
@@ -217,40 +259,49 @@ class _Middles:
 
     def keep(self, name: str, sample: Sample) -> None:
         """Keep the middle of an image."""
+        self._file.seek(0, os.SEEK_END)
         for plane in sample:
             self._file.write(np.ascontiguousarray(plane[self.window]).tobytes())
         self.names.append(name)
 
-    def samples(self) -> Iterable[tuple[str, Sample]]:
-        """Yield names and middles, in order."""
+    def samples(self, *, since: int) -> Iterable[tuple[str, Sample]]:
+        """Yield names and middles in order, from a number on."""
         shape = [part.stop - part.start for part in self.window]
         size = math.prod(shape)
-        self._file.seek(0)
-        for name in self.names:
+        self._file.seek(2 * size * since)
+        for name in self.names[since:]:
             noise = np.frombuffer(self._file.read(size), np.int8).reshape(shape)
             weight = np.frombuffer(self._file.read(size), np.uint8).reshape(shape)
             yield name, Sample(noise, weight)
 
 
-def _suspected(sums: Sums, middles: _Middles) -> Sums:
-    """Return sums in which those images have a warning that do not carry the others' pattern."""
+def _suspected(sums: Sums, middles: _Middles, *, since: int) -> Sums:
+    """Return sums in which those images have a warning that do not carry the others' pattern.
+
+    Those whose middles are kept, from a number on, are judged anew.
+    """
     agreement = sums.split_half() if len(sums.images) >= FEWEST else 0.0
     if not agreement > 0:
         return sums
     reliability = 2 * agreement / (1 + agreement)
     whole = Half(*(plane[middles.window] for plane in sums.total))
-    strange = set()
-    for name, sample in middles.samples():
+    strange = {}
+    for name, sample in middles.samples(since=since):
         found, possible = correlation(sample, whole.less(sample.half()))
         expected = reliability * possible
-        if expected > EXPECTED and found < max(STRANGE, KINSHIP * expected):
-            strange.add(name)
-    words = "does not carry the pattern of the others: of another camera, zoomed or edited?"
+        strange[name] = expected > EXPECTED and found < max(STRANGE, KINSHIP * expected)
     images = tuple(
-        replace(image, warnings=(*image.warnings, words)) if image.sha256 in strange else image
+        replace(image, warnings=_warnings(image, is_strange=strange[image.sha256]))
+        if image.sha256 in strange
+        else image
         for image in sums.images
     )
     return replace(sums, images=images)
+
+
+def _warnings(image: EnrolledImage, *, is_strange: bool) -> tuple[str, ...]:
+    others = [words for words in image.warnings if words != SUSPICION]
+    return (*others, *([SUSPICION] if is_strange else []))
 
 
 def correlation(sample: Sample, others: Half) -> tuple[float, float]:

@@ -9,19 +9,23 @@ order images come, and in how many goes. The footer says what the entry is, and 
 import hashlib
 import json
 import math
+import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from camid.cases.sums import NOISE_STEP, EnrolledImage, Half, Plane, Sums
-from camid.folder import Folder, absolute
+from camid.folder import TEMPORARY, Folder, absolute
 from camid.records import LONGEST_NAME, device_name
 from camid.residuals import quantised, restored
 
@@ -34,6 +38,8 @@ FEW = 10
 """Images below which an entry is said to have few."""
 AGREEMENT = 5.0
 """Standard deviations of a chance correlation that the halves of a pattern must agree by."""
+
+LOCK = ".lock"
 
 _FACTS = b"camid.fingerprint"
 _SUMS = ("products_0", "squares_0", "products_1", "squares_1")
@@ -180,6 +186,36 @@ class Fingerprints:
 
         self.folder.write(entry.file, fill)
         return entry
+
+    @contextmanager
+    def alone(self, device: str) -> Iterator[None]:
+        """Keep others that do the same away from a device's entries, where there are locks.
+
+        A dead one keeps nobody away. At an address there are none: who writes last is read.
+
+        Raises
+        ------
+        ValueError
+            If another is at work.
+        """
+        if not self.folder.is_local:
+            yield
+            return
+        place = Path((self.folder / device_name(device)).local_path)
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(place / LOCK, timeout=0):
+                for left in place.glob(f"*{TEMPORARY}"):  # by one that was killed
+                    left.unlink()
+                try:
+                    yield
+                finally:
+                    if [path.name for path in place.iterdir()] == [LOCK]:
+                        shutil.rmtree(place, ignore_errors=True)
+        except Timeout:
+            raise ValueError(
+                f"{self.uri}: {device} is being enrolled by another; wait for it"
+            ) from None
 
     def remove(self, device: str) -> int:
         """Delete all entries of a device, damaged ones too, and return how many there were."""

@@ -72,6 +72,40 @@ def test_two_goes_are_as_good_as_one(database, folder, tmp_path):
         np.testing.assert_array_equal(found.squares, expected.squares)
 
 
+@pytest.mark.parametrize("stopped_at", [1, 3, 4, 5, 9])
+def test_a_call_that_is_stopped_keeps_what_it_read_and_the_same_one_completes_it(
+    database, folder, tmp_path, monkeypatch, stopped_at
+):
+    monkeypatch.setattr("camid.cases.enrol.KEPT_EVERY", 4)
+    told = []
+
+    def stop(words):
+        if len(told) == stopped_at:
+            raise KeyboardInterrupt
+        told.append(words)
+
+    with pytest.raises(KeyboardInterrupt):
+        enrol(database, "a", files(folder, "100"), tell=stop)
+    assert database.entries()[0].num_images == stopped_at
+    completed = enrol(database, "a", files(folder, "100"))
+    assert len(completed.skipped) == stopped_at
+    whole = Fingerprints(str(tmp_path / "whole"))
+    monkeypatch.setattr("camid.cases.enrol.KEPT_EVERY", NUM + 1)
+    assert enrol(whole, "a", files(folder, "100")).entries == completed.entries
+    name = completed.entries[0].file
+    assert database.folder.read(name) == whole.folder.read(name)
+
+
+def test_two_enrolments_of_a_device_at_once_are_refused_and_other_devices_are_not(database, folder):
+    some = files(folder, "100")[:2]
+    with database.alone("a"):
+        with pytest.raises(ValueError, match="a is being enrolled by another; wait for it"):
+            enrol(database, "a", some)
+        enrol(database, "b", some)
+    assert [entry.device for entry in database.entries()] == ["b"]
+    assert enrol(database, "a", some).accepted == tuple(some)
+
+
 def test_what_is_enrolled_already_is_skipped_and_said(database, folder, tmp_path):
     some = files(folder, "100")
     copy = tmp_path / "copy.jpg"
