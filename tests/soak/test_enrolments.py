@@ -55,7 +55,10 @@ def test_kill_9_of_an_enrolment_loses_a_few_photographs_and_changes_no_byte(
         assert now >= kept + KEPT_EVERY
         kept = now
     said, _ = enrolment(photographs, database.uri).communicate()
-    assert sorted(path.suffix for path in (tmp_path / "db/device=mine").iterdir()) == ["", ".parquet"]
+    assert sorted(path.suffix for path in (tmp_path / "db/device=mine").iterdir()) == [
+        "",
+        ".parquet",
+    ]
     assert f"{NUM - kept} accepted, {kept} skipped, 0 rejected" in said
     whole = Fingerprints(str(tmp_path / "whole"))
     enrolment(photographs, whole.uri).communicate()
