@@ -11,7 +11,7 @@ from camid.records import OK, rejected
 from camid.splits import Split
 from camid.store import Store
 
-PACKAGES = ("camid", "numpy", "scipy", "pywavelets", "pyarrow", "pillow", "ray")
+PACKAGES = ("camid", "numpy", "scipy", "numba", "pywavelets", "pyarrow", "pillow", "ray")
 MAX_EXAMPLES = 25
 """Rejected files that are named for each reason; the manifest names all of them."""
 
@@ -59,7 +59,7 @@ def data_summary(store: Store, split: Split, *, pipeline: str) -> dict[str, Any]
             "missing": list(split.missing),
             "num_scenes": {part: len(scenes) for part, scenes in split.scenes.items()},
         },
-        "versions": {"Python": platform.python_version(), **_versions()},
+        "versions": versions(),
     }
 
 
@@ -94,9 +94,9 @@ def _parts(images: ImageTable, *names: str, joined: str) -> list[dict[str, Any]]
     ]
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Return the versions of what results depend on; a package that is not installed is left."""
-    found = {}
+    found = {"Python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)

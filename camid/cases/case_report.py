@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from importlib.metadata import version
 from typing import Any
 
 from camid import fusion
@@ -11,6 +10,7 @@ from camid.cases.reference import IDENTIFICATION_FILE, VERIFICATION_FILE
 from camid.cases.words import SCALE
 from camid.methods import pairnet
 from camid.report import embedded, page_environment
+from camid.summary import versions
 
 LIMITS = (
     "The likelihood ratio compares two propositions. How likely either was before is not in it.",
@@ -24,12 +24,6 @@ LIMITS = (
     "EXIF is told as the file claims it and is not used for the answer.",
 )
 """What a reader must know."""
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what the answer was computed with."""
-    names = ("camid", "numpy", "scipy", "numba", "pillow", "pywavelets")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def shipped_digests() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Photographs in, answers out: which enrolled device took each of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -23,8 +24,14 @@ def answers(
     scales: Sequence[float] | None = None,
     num_candidates: int = 10,
     has_pictures: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Answer]:
     """Yield the answer of each photograph, in order; a few share what is read of the database.
+
+    Parameters
+    ----------
+    tell
+        Is given words on what is being done, some of them many times a second.
 
     Raises
     ------
@@ -34,8 +41,13 @@ def answers(
     told = shipped_reference(IDENTIFICATION_FILE)
     refresh(fingerprints, fingerprints.folder)
     every = {entry.name: entry for entry in fingerprints.entries()}
-    todo = photographs(named(paths))
+    files = named(paths)
+    todo = photographs(files)
+    number = 0
     while group := list(islice(todo, TOGETHER)):
+        number += len(group)
+        where = f"{number} of {len(files)} photographs"
+        tell(f"{where}: denoising")
         taken = [one for one in group if isinstance(one, Photograph)]
         planes = [query_plane(one.rgb) for one in taken]
         found = rankings(
@@ -45,6 +57,7 @@ def answers(
             budget=budget,
             scales=scales,
             num_candidates=num_candidates,
+            tell=partial(_tell, tell, where),
         )
         ranked = dict(zip(map(id, taken), zip(planes, found, strict=True), strict=True))
         for one in group:
@@ -59,6 +72,10 @@ def answers(
                 pattern = fingerprints.pattern(every[best.entry])
                 pictures = _pictures(heat(plane, pattern, best), ranking, told)
             yield answer, pictures
+
+
+def _tell(tell: Callable[[str], None], where: str, words: str) -> None:
+    tell(f"{where}: {words}")
 
 
 def _pictures(cells: Any, ranking: Ranking, told: Reference) -> dict[str, bytes]:

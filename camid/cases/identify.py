@@ -6,7 +6,7 @@ an image that this finds nowhere, cropped and zoomed ones by Fourier transforms 
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, product
 
@@ -114,21 +114,23 @@ def rankings(
     scales: Sequence[float] | None = None,
     num_candidates: int = 10,
     num_threads: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Ranking]:
     """Yield what :func:`identify` returns for each of many images, in their order.
 
     Some images at a time share the digests and patterns that are read, and entries' spectra. The
-    answer for each is what it is on its own.
+    answer for each is what it is on its own. ``tell`` is given words on what is being done.
     """
     entries, todo = by_shape(gallery.entries()), iter(queries)
     while group := list(islice(todo, TOGETHER)):
         cases = [_Case(query, entries, budget=budget, scales=scales) for query in group]
+        tell(f"whole, among {sum(map(len, entries.values())):,} fingerprints")
         _try_aligned(cases, gallery, entries, folder, num_threads)
         wanting = [case for case in cases if not case.has_passed]
         largest = max(math.prod(shape) for shape in (*entries, *(c.shape for c in cases)))
         size = max(1, SPECTRA // (4 * len(TURNS) * largest))
         for start in range(0, len(wanting), size):
-            _search(wanting[start : start + size], gallery, entries, num_threads)
+            _search(wanting[start : start + size], gallery, entries, num_threads, tell)
         yield from (case.ranking(num_candidates) for case in cases)
 
 
@@ -275,10 +277,12 @@ def _search(
     gallery: Gallery[E],
     entries: Mapping[Shape, Sequence[E]],
     num_threads: int | None,
+    tell: Callable[[str], None],
 ) -> None:
     """Search parts of entries, scale by scale, until a match is found or nothing is left."""
     views = [View(case.query, keep=len(TURNS), num_threads=num_threads) for case in cases]
-    for number in range(max(len(case.rounds) for case in cases)):
+    num_rounds = max(len(case.rounds) for case in cases)
+    for number in range(num_rounds):
         begun = [
             (case, view, case.rounds[number])
             for case, view in zip(cases, views, strict=True)
@@ -287,6 +291,7 @@ def _search(
         for entry in chain.from_iterable(entries.values()):
             wanting = [one for one in begun if entry.name in one[2]]
             if wanting:
+                tell(f"parts of {len(wanting)} in {entry.name}, scale {number + 1} of {num_rounds}")
                 pattern = View(gallery.pattern(entry), num_threads=num_threads)
                 for case, view, planned in wanting:
                     match = search(

@@ -4,14 +4,21 @@ What they need is imported when they run, so that ``--help`` answers at once.
 """
 
 import json
-import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from camid.commands.shown import (
+    print_identified,
+    print_table,
+    print_warnings,
+    reported,
+    waited,
+    write_report,
+)
 from camid.sentences import one_sentence
 
 DATABASE = "fingerprints"
@@ -22,9 +29,6 @@ database = click.option(
     "--db", default=DATABASE, show_default=True, help="Folder of enrolled devices."
 )
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON and nothing else.")
-reported = click.option(
-    "--report", metavar="FILE.html", help="Write a case report, and JSON beside it."
-)
 
 
 @click.command()
@@ -37,7 +41,7 @@ def enrol(device: str, paths: tuple[str, ...], db: str, is_json: bool) -> None:
 
     Ten or more of even, bright scenes are best; a folder stands for all photographs in it.
     """
-    with one_sentence(STOPPED):
+    with one_sentence():
         from camid.cases.enrol import enrol as enrolled
         from camid.cases.fingerprints import Fingerprints
 
@@ -68,7 +72,7 @@ def list_command(db: str, is_json: bool) -> None:
             {name: row[name] for name in columns} | {"warnings": len(row["warnings"])}
             for row in rows
         ]
-        _print_table(shown, f"{db}: enrolled; --json has the warnings")
+        print_table(shown, f"{db}: enrolled; --json has the warnings")
         for name, reason in found.damaged():
             click.echo(f"{name}: {reason}", err=True)
 
@@ -151,7 +155,7 @@ def identify(
     *,
     db: str,
     is_json: bool,
-    report: str | None,
+    report: Path | None,
     candidates: int,
     budget: float | None,
     scales: tuple[float, ...],
@@ -176,12 +180,12 @@ def identify(
 
             asked = answers_by_ray(found, paths, **how)
         else:
-            asked = answers(found, paths, **how)
+            asked = waited(lambda tell: answers(found, paths, tell=tell, **how))
         for answer, drawn in asked:
             rows.append(answer)
             pictures.append(drawn)
             if not is_json:
-                _print_identified(answer)
+                print_identified(answer)
         if is_json:
             click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2))
         if report:
@@ -190,7 +194,7 @@ def identify(
                 "Budget": f"{spent:,} samples of Fourier transforms",
                 "Scales": ", ".join(map(str, scales)) or "those that the sizes imply, and common",
             }
-            _write_report(
+            write_report(
                 report,
                 "Which enrolled device took this?",
                 rows,
@@ -234,7 +238,7 @@ class Sided(click.Command):
 )
 @as_json
 @reported
-def verify(words: tuple[str, ...], is_json: bool, report: str | None) -> None:
+def verify(words: tuple[str, ...], is_json: bool, report: Path | None) -> None:
     """Tell whether one camera took two sides' photographs: --side a*.jpg --side b*.jpg."""
     with one_sentence(STOPPED):
         from camid.cases.reference import VERIFICATION_FILE
@@ -263,9 +267,9 @@ def verify(words: tuple[str, ...], is_json: bool, report: str | None) -> None:
                     f"(the reference devices support {low:+.2f} to {high:+.2f}), "
                     f"grade {answer['grade']}"
                 )
-            _print_warnings(answer["warnings"])
+            print_warnings(answer["warnings"])
         if report:
-            _write_report(
+            write_report(
                 report,
                 "Did one camera take both sides?",
                 [answer],
@@ -301,72 +305,6 @@ def _entry_facts(entry: Any) -> dict[str, Any]:
 def _tell(is_json: bool) -> Callable[[str], None]:
     """Return what says how far a command is: lines on standard error, or nothing."""
     return (lambda _: None) if is_json else (lambda words: click.echo(words, err=True))
-
-
-def _print_identified(answer: Mapping[str, Any]) -> None:
-    click.echo(f"{answer['photograph']['path']}: {answer['answer']}")
-    columns = ("device", "pce", "ncc", "llr", "false_alarm", "turn", "scale")
-    rows = [{name: row[name] for name in columns} for row in answer["candidates"][:5]]
-    if rows:
-        _print_table(rows, f"candidates, grade {answer['grade']}")
-    _print_warnings(answer["warnings"])
-
-
-def _print_table(rows: Sequence[Mapping[str, Any]], title: str) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD)
-    for name in rows[0] if rows else ():
-        is_text = isinstance(rows[0][name], str)
-        table.add_column(name.replace("_", " "), justify="left" if is_text else "right")
-    for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row.values()))
-    Console().print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _print_warnings(warnings: Sequence[str]) -> None:
-    for words in warnings:
-        click.echo(f"  {words}", err=True)
-
-
-def _write_report(
-    path: str,
-    question: str,
-    answers: Sequence[Mapping[str, Any]],
-    pictures: Sequence[Mapping[str, bytes]],
-    parameters: Mapping[str, Any],
-    *,
-    file: str,
-    is_json: bool,
-) -> None:
-    from camid.cases.case_report import case_facts, case_page
-    from camid.cases.reference import shipped_reference
-
-    place = Path(path)
-    if place.suffix.lower() not in {".html", ".htm"}:
-        raise ValueError(f"{path}: expected the name of an HTML file, such as case.html")
-    told = shipped_reference(file)
-    facts = case_facts(
-        question,
-        answers,
-        command=shlex.join(["camid", *sys.argv[1:]]),
-        parameters=parameters,
-        reference=f"{told.num_devices} devices: {told.made_of}; {told.num_positives:,} comparisons "
-        f"of one device and {told.num_negatives:,} of two",
-    )
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(case_page(facts, pictures), "utf-8")
-    place.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-    click.echo(f"report: {place} and {place.with_suffix('.json')}", err=is_json)
 
 
 COMMANDS = {

@@ -199,6 +199,7 @@ def test_one_device_under_two_names_is_a_problem(folder, tmp_path):
         ("verify", "--side", __file__),
         ("verify", "--side", "nothing.jpg", "--side", "nothing.jpg"),
         ("enrol", "one", "nothing.jpg"),
+        ("identify", "nothing.jpg", "--report", "case.pdf"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(words, tmp_path, monkeypatch):
@@ -206,6 +207,14 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(words, tmp_path, monkeypatch)
     done = run(*words)
     assert done.exit_code == 2
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("question", ["identify", "verify"])
+def test_a_report_s_wrong_name_is_told_before_any_work(tmp_path, monkeypatch, question):
+    monkeypatch.chdir(tmp_path)
+    words = ("nothing.jpg",) if question == "identify" else ("--side", "a", "--side", "b")
+    done = run(question, *words, "--report", "case.pdf")
+    assert (done.exit_code, "HTML file" in done.stderr) == (2, True)
 
 
 def test_questions_load_neither_ray_nor_tensorflow(folder):
