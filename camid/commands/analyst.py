@@ -181,13 +181,15 @@ def identify(
             asked = answers_by_ray(found, paths, **how)
         else:
             asked = waited(lambda tell: answers(found, paths, tell=tell, **how))
-        for answer, drawn in asked:
-            rows.append(answer)
-            pictures.append(drawn)
-            if not is_json:
-                print_identified(answer)
-        if is_json:
-            click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2))
+        try:
+            for answer, drawn in asked:
+                rows.append(answer)
+                pictures.append(drawn)
+                if not is_json:
+                    print_identified(answer)
+        finally:  # what was answered is worth its words, whatever stops the others
+            if is_json and rows:
+                click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2))
         if report:
             parameters = {
                 "Enrolled devices": db,

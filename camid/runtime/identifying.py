@@ -25,7 +25,7 @@ MEMORY = 4 * 2**30
 def answers_by_ray(
     fingerprints: Fingerprints, paths: Sequence[str], **how: Any
 ) -> Iterator[Answer]:
-    """Yield what :func:`camid.cases.identified.answers` does, made by Ray's tasks.
+    """Yield what :func:`camid.cases.identified.answers` does, made by Ray's tasks, as they come.
 
     Photographs and database must be where all nodes see them.
 
@@ -42,6 +42,7 @@ def answers_by_ray(
         for start, some in _portions(files)
     ]
     found: dict[int, Answer] = {}
+    number = 0
     with session():
         for table in streamed(
             tables, work, description="identify", unit="photographs", memory=MEMORY
@@ -49,7 +50,9 @@ def answers_by_ray(
             for row in table.to_pylist():
                 pictures = dict(zip(row["titles"], row["pictures"], strict=True))
                 found[row["number"]] = json.loads(row["answer"]), pictures
-    yield from (found[number] for number in range(len(files)))
+            while number in found:
+                yield found.pop(number)
+                number += 1
 
 
 def _answered(table: pa.Table, *, database: str, how: dict[str, Any]) -> pa.Table:

@@ -1,6 +1,7 @@
 """One pass of Ray Data over tables: a task each, results as they finish, with progress."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -73,6 +74,7 @@ def progress() -> Progress:
         TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),  # to above the display, where both are there
     )
 
 

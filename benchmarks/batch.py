@@ -1,0 +1,92 @@
+"""Many photographs against many entries, alone and by Ray: ``python -m benchmarks.batch``.
+
+Phones are simulated, each enrolled with some photographs and asked of one more; every tenth is
+asked of without being enrolled. Whole photographs alone are looked for. Both ways answer alike.
+"""
+
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from camid.cases.enrol import enrol
+from camid.cases.fingerprints import Fingerprints
+from camid.cases.identified import answers
+from camid.config import load_config
+from camid.folder import Folder, absolute
+from camid.runtime.identifying import answers_by_ray
+from camid.runtime.session import session
+from camid.runtime.simulation import simulate
+from camid.sentences import one_sentence
+from camid.sources import find_files, read_headers
+
+STRANGER = 10
+"""One phone of so many is not enrolled."""
+SETTINGS = ["simulate.sizes=[[512,384]]", "simulate.portraits=0", "simulate.num_foreground=1"]
+
+
+def simulated(folder: Path, number: int, num_images: int) -> dict[str, tuple[list[str], list[str]]]:
+    """Return the photographs of each phone that enrol it and that are asked."""
+    settings = [f"simulate.num_devices={number}", f"simulate.num_background={num_images}"]
+    config = load_config(settings=[*SETTINGS, *settings, f"simulate.num_models={number // 2}"])
+    with session():
+        simulate(Folder(absolute(str(folder))), config.simulate, seed=1)
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for record in read_headers(find_files(str(folder)), min_side=1, max_megapixels=250):
+        sides = found.setdefault(record.device, ([], []))
+        sides[record.kind == "foreground"].append(record.path)
+    return found
+
+
+def timed(found: Iterator[tuple[dict[str, Any], Any]]) -> tuple[list[dict[str, Any]], float]:
+    """Return answers, and the seconds that they took."""
+    started = time.perf_counter()
+    rows = [answer for answer, _ in found]
+    return rows, time.perf_counter() - started
+
+
+@click.command(help=__doc__)
+@click.option("--entries", "number", default=60, help="Phones.")
+@click.option("--images", "num_images", default=8, help="That enrol a phone.")
+def main(number: int, num_images: int) -> None:
+    with one_sentence(), tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        phones = simulated(folder / "photographs", number, num_images)
+        database = Fingerprints(str(folder / "fingerprints"))
+        started = time.perf_counter()
+        known = [device for place, device in enumerate(sorted(phones)) if place % STRANGER]
+        for device in known:
+            enrol(database, device, phones[device][0])
+        enrolling = time.perf_counter() - started
+        asked = {path: device for device, (_, some) in phones.items() for path in some}
+        next(answers(database, list(asked)[:1], budget=0))  # loops are compiled
+        by_ray, seconds = timed(answers_by_ray(database, list(asked), budget=0))
+        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        alone, plain = timed(answers(database, list(asked), budget=0))
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / held
+    assert [row["decision"] for row in by_ray] == [row["decision"] for row in alone]
+    pairs = list(zip(asked.values(), (row["decision"] for row in alone), strict=True))
+    wrong = sum(decision not in {"none", device} for device, decision in pairs)
+    mine = sum(decision == device for device, decision in pairs)
+    title = f"{len(asked):,} photographs of 512×384 px, {len(known):,} entries"
+    table = Table("", "", title=title, title_justify="left", box=SIMPLE_HEAD, show_header=False)
+    table.add_row("of enrolled devices, named", f"{mine} of {sum(d in known for d, _ in pairs)}")
+    table.add_row("named wrongly", str(wrong))
+    table.add_row("one process, seconds", f"{plain:.1f}")
+    table.add_row("Ray, its start included, seconds", f"{seconds:.1f}")
+    table.add_row("memory after the one process against before", f"{grown:.2f} ×")
+    table.add_row(
+        "enrolment, milliseconds a photograph", f"{1e3 * enrolling / len(known) / num_images:.0f}"
+    )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
