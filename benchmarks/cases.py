@@ -8,6 +8,7 @@ asked. A table a question.
 
 import io
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from camid.cases.identify import THRESHOLD, rankings
 from camid.cases.photographs import Photograph, photographs
 from camid.cases.quality import quality
 from camid.cases.reference import IDENTIFICATION_FILE, Reference, shipped_reference
-from camid.cases.verify import verdict
+from camid.cases.verify import turns_between, verdict
 from camid.cases.words import DECIDED
 from camid.config import load_config
 from camid.folder import Folder, absolute
@@ -40,6 +41,8 @@ from camid.sources import find_files, read_headers
 
 SIMULATED = ["simulate.num_devices=12", "simulate.num_models=6", "simulate.num_foreground=8"]
 Pixels = NDArray[np.uint8]
+Sides = tuple[list[Pixels], list[Pixels]]
+"""Two sets of a device's photographs."""
 
 
 def as_jpeg(image: Pixels, quality: int) -> Pixels:
@@ -59,7 +62,7 @@ def resized(image: Pixels, scale: float) -> Pixels:
 VARIANTS: dict[str, Callable[[Pixels], Pixels]] = {
     "as they are": lambda image: image,
     "turned by 90°": lambda image: np.ascontiguousarray(np.rot90(image)),
-    "cropped to 588×508 px": lambda image: image[100:-160, 60:-120],
+    "cropped by 60–160 px a side": lambda image: image[100:-160, 60:-120],
     "resized to 70 %": lambda image: resized(image, 0.7),
     "JPEG quality 70": lambda image: as_jpeg(image, 70),
 }
@@ -148,19 +151,39 @@ def identified(
 
 
 def verifications(paths: dict[str, list[str]], number: int) -> dict[str, NDArray[np.float64]]:
-    """Return log-likelihood ratios of each device's two sides, and of its first and the next's."""
+    """Return log-likelihood ratios of each device's two sides, and of its first and another's.
+
+    The other device is the next that has photographs of a size that can be compared, if any has.
+    """
     sides = []
     for some in paths.values():
-        read = [one.rgb for one in photographs(some) if isinstance(one, Photograph)]
+        read = of_one_size([one.rgb for one in photographs(some) if isinstance(one, Photograph)])
         if len(read) >= 2 * number:
             sides.append((read[:number], read[number : 2 * number]))
-    others = [*sides[1:], *sides[:1]]
+    others = [next_alike(sides, place) for place in range(len(sides))]
     return {
         "one device": np.array([verdict(*side).llr for side in sides]),
         "two devices": np.array(
-            [verdict(one[0], other[1]).llr for one, other in zip(sides, others, strict=True)]
+            [
+                verdict(side[0], other[1]).llr
+                for side, other in zip(sides, others, strict=True)
+                if other
+            ]
         ),
     }
+
+
+def of_one_size(images: list[Pixels]) -> list[Pixels]:
+    """Return the images of the commonest shape."""
+    counted = Counter(image.shape for image in images)
+    return [image for image in images if image.shape == counted.most_common(1)[0][0]]
+
+
+def next_alike(sides: list[Sides], place: int) -> Sides | None:
+    """Return the two sides of the next device whose size some turn makes that of this one."""
+    shape = sides[place][0][0].shape[:2]
+    following = sides[place + 1 :] + sides[:place]
+    return next((some for some in following if turns_between(shape, some[1][0].shape[:2])), None)
 
 
 @click.command(help=__doc__)
@@ -183,22 +206,24 @@ def main(data: str | None, *, queries: int, budget: float, work: str | None, num
             enrol(database, device, some[0::2])
         asked = {device: some[1::2][:queries] for device, some in paths.items()}
         table = Table(title=f"{len(paths)} devices, {data}", title_justify="left", box=SIMPLE_HEAD)
-        for heading in ("photographs", "asked", "refused", "rank-1", "named", "wrongly"):
+        table.add_column("photographs", no_wrap=True)
+        for heading in ("asked", "refused", "rank-1", "named", "wrongly"):
             table.add_column(heading)
         for heading in ("PCE ≥ 60", "wrongly", "device left out", "named", "PCE ≥ 60"):
             table.add_column(heading)
         for name in VARIANTS:
             every, others = identified(database, asked, name, int(budget), told)
-            row = (every.asked, every.refused, every.first, every.named, every.wrong)
-            row += (every.passed, every.false, others.asked, others.wrong, others.false)
+            row = [every.asked, every.refused, every.first, every.named, every.wrong]
+            row += [every.passed, every.false, others.asked, others.wrong, others.false]
             table.add_row(name, *map(str, row))
             print(name, row, flush=True)
-        Console(width=120).print(table)
+        Console(width=132).print(table)
         if number:
             for words, llrs in verifications(paths, number).items():
                 print(
-                    f"{number}+{number}, {words}: {len(llrs)} pairs, same from a ratio of ten "
-                    f"{(llrs >= DECIDED).sum()}, different {(llrs <= -DECIDED).sum()}"
+                    f"{number}+{number}, {words}: {len(llrs)} pairs of {len(paths)} devices, "
+                    f"same from a ratio of ten {(llrs >= DECIDED).sum()}, different "
+                    f"{(llrs <= -DECIDED).sum()}"
                 )
 
 

@@ -20,7 +20,7 @@ def one_sentence(stopped: str = GOES_ON) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        click.echo(f"camid: {' '.join(str(error).split())}", err=True)
+        click.echo(f"camid: {' '.join(_words(error).split())}", err=True)
         sys.exit(USER_ERROR)
     except ModuleNotFoundError as error:
         name = (getattr(error, "name", "") or "").partition(".")[0]
@@ -31,3 +31,10 @@ def one_sentence(stopped: str = GOES_ON) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo(f"camid: {stopped}", err=True)
         sys.exit(INTERRUPTED)
+
+
+def _words(error: ValueError | OSError) -> str:
+    """Return what an error says, one of the operating system without its number."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return str(error)

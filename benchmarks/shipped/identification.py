@@ -3,28 +3,37 @@
 Cameras of any kind are simulated, those that the calibration's fusion is fitted to. Half of each
 one's photographs enrol it, and every other photograph is compared with all devices at the place
 where it was taken. OUT gets ``identification.json``: the calibrator from the root of the energy to
-log-likelihood ratios, the scores it was fitted to, and how often each grade was answered wrongly.
+log-likelihood ratios, the scores it was fitted to, those of two devices of one model apart, and by
+grade what ``camid identify`` answers: of all devices, and of all but the photograph's own. Its
+place is not known there: every turn and entry is tried and counted, and so are parts, by default
+within the command's own budget.
 """
 
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.cases import Some
 from benchmarks.shipped.calibration import FUSED, config_of
 from camid.calibration import logistic_calibrator
-from camid.cases.decisions import score_of
-from camid.cases.enrol import enrol
-from camid.cases.fingerprints import Fingerprints
+from camid.cases.decisions import match_llr, score_of
+from camid.cases.enrol import NONE, enrol
+from camid.cases.fingerprints import Entry, Fingerprints
 from camid.cases.geometry import View, query_plane, search
 from camid.cases.hypotheses import Hypothesis
+from camid.cases.identify import BUDGET, Ranking, rankings
 from camid.cases.photographs import Photograph, photographs
 from camid.cases.reference import IDENTIFICATION_FILE, Reference, quantiles
+from camid.cases.shortlist import refresh
 from camid.cases.words import DECIDED
 from camid.commandline import print_lines
 from camid.compared import Compared
@@ -34,6 +43,7 @@ from camid.records import OK
 from camid.runtime.ingest import catalogued
 from camid.runtime.session import session
 from camid.runtime.simulation import simulate
+from camid.runtime.stream import tracked
 from camid.sentences import one_sentence
 
 MADE_OF = (
@@ -45,12 +55,16 @@ PLACE = [Hypothesis(0, 1.0)]
 
 
 class Asked(NamedTuple):
-    """What one photograph scored."""
+    """What came of one photograph."""
 
-    device: int
+    device: str
     grade: str
     scores: NDArray[np.float64]
-    """With each device's fingerprint."""
+    """With each device's fingerprint, at the place where it was taken."""
+    ranking: Ranking
+    """Of all devices."""
+    others: Ranking
+    """Of all but its own."""
 
 
 def files(config: Config) -> dict[str, list[str]]:
@@ -62,60 +76,93 @@ def files(config: Config) -> dict[str, list[str]]:
     return {device: sorted(some) for device, some in sorted(found.items())}
 
 
-def asked(paths: dict[str, list[str]], database: Fingerprints) -> list[Asked]:
-    """Enrol the first, third, fifth … photograph of each device and compare the others."""
+def enrolled(paths: dict[str, list[str]], database: Fingerprints) -> list[Entry]:
+    """Enrol the first, third, fifth … photograph of each device and return the entries."""
     for device, some in paths.items():
         enrol(database, device, some[0::2])
+    refresh(database, database.folder)
     entries = {entry.device: entry for entry in database.entries()}
-    patterns = [View(database.pattern(entries[device])) for device in paths]
+    return [entries[device] for device in paths]
+
+
+def asked(
+    paths: dict[str, list[str]], entries: Sequence[Entry], database: Fingerprints, budget: int
+) -> list[Asked]:
+    """Compare the other photographs of each device."""
+    patterns = [View(database.pattern(entry)) for entry in entries]
+    ranked = partial(rankings, folder=database.folder, budget=budget)
     found = []
-    for number, some in enumerate(paths.values()):
+    for device, some in tracked(
+        paths.items(), description="identify", unit="devices", total=len(paths)
+    ):
+        taken = []
         for one in photographs(some[1::2]):
-            if not isinstance(one, Photograph):
+            if isinstance(one, Photograph):
+                taken.append(one)
+            else:
                 print_lines([f"{one.path}: {one.reason}"])
-                continue
-            query = View(query_plane(one.rgb))
+        planes = [query_plane(one.rgb) for one in taken]
+        others = Some(database, frozenset(paths) - {device})
+        rows = zip(taken, planes, ranked(planes, database), ranked(planes, others), strict=True)
+        for one, plane, ranking, rest in rows:
+            query = View(plane)
             matches = [search(query, pattern, tried=PLACE) for pattern in patterns]
-            scores = [score_of(match.energy) if match else 0.0 for match in matches]
-            found.append(Asked(number, one.quality.grade, np.array(scores)))
+            scores = np.array([score_of(match.energy) if match else 0.0 for match in matches])
+            found.append(Asked(device, one.quality.grade, scores, ranking, rest))
     return found
 
 
-def reference_of(found: list[Asked], num_devices: int) -> Reference:
-    """Return what the scores tell."""
+def reference_of(found: list[Asked], entries: Sequence[Entry]) -> Reference:
+    """Return what the scores and the answers tell."""
+    devices = np.array([entry.device for entry in entries])
+    models = dict(zip(devices, [(entry.make, entry.model) for entry in entries], strict=True))
     scores = np.concatenate([one.scores for one in found])
-    first = np.repeat([one.device for one in found], num_devices)
-    second = np.tile(np.arange(num_devices), len(found))
+    first = np.repeat([one.device for one in found], len(devices))
+    second = np.tile(devices, len(found))
     labels = (first == second).astype(np.int64)
-    compared = Compared(labels=labels, first=first.astype(str), second=second.astype(str))
-    made = logistic_calibrator(compared, scores)
-    grades = {}
-    for grade in sorted({one.grade for one in found}):
-        some = [one for one in found if one.grade == grade]
-        llrs = [made.llr(one.scores) for one in some]
-        named = [found.max() >= DECIDED for found in llrs]
-        is_own = [of.argmax() == one.device for of, one in zip(llrs, some, strict=True)]
-        grades[grade] = {
-            "count": len(some),
-            "unanswered": len(some) - int(sum(named)),
-            "wrong": sum(bool(a) and not own for a, own in zip(named, is_own, strict=True)),
-        }
-    return Reference(
+    are_alike = np.array([models[a] == models[b] for a, b in zip(first, second, strict=True)])
+    siblings = scores[are_alike & (labels == 0)]
+    told = Reference(
         made_of=MADE_OF,
-        num_devices=num_devices,
+        num_devices=len(devices),
         num_positives=int(labels.sum()),
         num_negatives=int((1 - labels).sum()),
         positives=quantiles(scores[labels == 1]),
         negatives=quantiles(scores[labels == 0]),
-        calibrator=made,
-        grades=grades,
+        same_model=quantiles(siblings),
+        num_same_model=len(siblings),
+        calibrator=logistic_calibrator(Compared(labels=labels, first=first, second=second), scores),
     )
+    return replace(told, grades=grades_of(found, told))
+
+
+def grades_of(found: list[Asked], told: Reference) -> dict[str, dict[str, int]]:
+    """Return by grade how many photographs had no answer and a wrong one."""
+    grades = {}
+    for grade in sorted({one.grade for one in found}):
+        some = [one for one in found if one.grade == grade]
+        answers = [(one.device, named(one.ranking, told)) for one in some]
+        grades[grade] = {
+            "count": len(some),
+            "unanswered": sum(answer == NONE for _, answer in answers),
+            "wrong": sum(answer not in {NONE, device} for device, answer in answers),
+            "stranger_count": len(some),
+            "stranger_named": sum(named(one.others, told) != NONE for one in some),
+        }
+    return grades
+
+
+def named(ranking: Ranking, told: Reference) -> str:
+    """Return the device that the command names, or none."""
+    answers = (one.device for one in ranking.candidates if match_llr(one, told) >= DECIDED)
+    return next(answers, NONE)
 
 
 @click.command(help=__doc__)
 @click.argument("out")
 @click.option("--work", help="Working folder, kept, so that a later run goes on in it.")
-def main(out: str, *, work: str | None) -> None:
+@click.option("--budget", default=BUDGET, help="Samples of transforms a photograph.")
+def main(out: str, *, work: str | None, budget: int) -> None:
     with one_sentence(), ExitStack() as stack:
         folder = Folder(absolute(work or stack.enter_context(tempfile.TemporaryDirectory())))
         os.environ["CAMID_HOME"] = folder.uri
@@ -124,7 +171,8 @@ def main(out: str, *, work: str | None) -> None:
         simulate(Folder(config.paths.data), config.simulate, seed=FUSED)
         paths = files(config)
         database = Fingerprints((folder / "fingerprints").uri)
-        told = reference_of(asked(paths, database), len(paths))
+        entries = enrolled(paths, database)
+        told = reference_of(asked(paths, entries, database, budget), entries)
         Folder(absolute(out)).write(
             IDENTIFICATION_FILE, (json.dumps(told.facts(), indent=1) + "\n").encode()
         )

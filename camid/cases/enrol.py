@@ -39,6 +39,10 @@ FLOOR = np.float32(1)
 """Energy that flat surroundings have, grey levels squared."""
 
 
+NONE = "none"
+"""No device's name: what answers say where none is supported."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Enrolled:
     """What became of the photographs that a device was enrolled with."""
@@ -118,8 +122,10 @@ def enrol(
         If the device has no name, nothing is at a path, an entry's file is damaged, or another
         enrolment of the device is at work.
     """
-    if not device.strip():
-        raise ValueError("a device needs a name, got an empty one")
+    if not device.strip() or not device.isprintable() or device == NONE:
+        raise ValueError(
+            f"a device needs a name of printable characters, other than {NONE!r}, got {device!r}"
+        )
     groups, rejected = _grouped(named(paths))
     skipped: list[tuple[str, str]] = []
     total, number = sum(map(len, groups.values())), 0
@@ -149,6 +155,54 @@ def enrol(
         skipped=tuple(skipped),
         rejected=tuple(rejected),
     )
+
+
+def withdraw(
+    fingerprints: Fingerprints,
+    device: str,
+    paths: Sequence[str],
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Take photographs out of a device's entries, as if they had never enrolled it.
+
+    What they had added is made of them anew and taken off; an entry without images is deleted.
+
+    Parameters
+    ----------
+    paths, tell
+        As :func:`enrol` takes them.
+
+    Returns
+    -------
+    The files that were taken out, and those that were not, with reasons.
+
+    Raises
+    ------
+    ValueError
+        If nothing is at a path, an entry's file is damaged, or the device is being enrolled.
+    """
+    groups, rejected = _grouped(named(paths))
+    taken: list[str] = []
+    total, number = sum(map(len, groups.values())), 0
+    with fingerprints.alone(device):
+        for (lens, width, height), files in sorted(groups.items()):
+            entry = fingerprints.entry(device, lens=lens, width=width, height=height)
+            sums = fingerprints.sums(entry) if entry else Sums.empty(height, width)
+            for file in files:
+                number += 1
+                tell(f"{device}: {number} of {total}: {file.path}")
+                if all(image.sha256 != file.sha256 for image in sums.images):
+                    rejected.append((file.path, f"has not enrolled {device}"))
+                    continue
+                sums = sums.minus(*_read(file))
+                taken.append(file.path)
+            if entry and len(sums.images) < entry.num_images:
+                if sums.images:
+                    fingerprints.write(device, sums, lens=lens)
+                else:
+                    fingerprints.folder.delete(entry.file)
+    return taken, rejected
 
 
 class _Growing:

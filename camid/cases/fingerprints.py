@@ -9,13 +9,15 @@ order images come, and in how many goes. The footer says what the entry is, and 
 import hashlib
 import json
 import math
+import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -36,12 +38,16 @@ STEP = 1 / 16
 """Standard deviations a unit of a stored pattern: clipped near ±8, correlating by 0.9998."""
 FEW = 10
 """Images below which an entry is said to have few."""
+DISAGREES = "its halves do not agree: these images show no pattern that they share"
+MIXED = "mixed input"
+"""How the warning begins of an entry whose images are of two models."""
 AGREEMENT = 5.0
 """Standard deviations of a chance correlation that the halves of a pattern must agree by."""
 
 LOCK = ".lock"
 
 _FACTS = b"camid.fingerprint"
+_ENTRY_OR_CLOSED = re.compile(r"device=(.*\.parquet|[^/]*)", re.DOTALL)
 _SUMS = ("products_0", "squares_0", "products_1", "squares_1")
 
 
@@ -101,9 +107,10 @@ class Fingerprints:
         return sorted((e for _, e in self._read() if isinstance(e, Entry)), key=lambda e: e.name)
 
     def damaged(self) -> list[tuple[str, str]]:
-        """Return the files that are no entries or not whole, and the reasons, by name.
+        """Return the files that cannot be read, are no entries or not whole, and reasons, by name.
 
-        Footers alone are read; :meth:`sums` and :meth:`pattern` see to the content.
+        A folder that cannot be listed is among them. Footers alone are read; :meth:`sums` and
+        :meth:`pattern` see to the content.
         """
         return [(name, reason) for name, reason in self._read() if isinstance(reason, str)]
 
@@ -113,7 +120,7 @@ class Fingerprints:
         Raises
         ------
         ValueError
-            If its file is damaged.
+            If its file is damaged or cannot be read.
         """
         file = _entry(device=device, lens=lens, width=width, height=height).file
         return self._entry(file) if self.folder.exists(file) else None
@@ -124,7 +131,7 @@ class Fingerprints:
         Raises
         ------
         ValueError
-            If the file is missing or damaged.
+            If the file is missing, damaged or cannot be read.
         """
         steps = self._columns(entry.file, ("pattern",), "pattern_digest")["pattern"]
         return restored(steps.view(np.int8).reshape(entry.height, entry.width), step=STEP)
@@ -135,7 +142,7 @@ class Fingerprints:
         Raises
         ------
         ValueError
-            If the file is missing or damaged.
+            If the file is missing, damaged or cannot be read.
         """
         shape = entry.height, entry.width
         columns = self._columns(entry.file, _SUMS, "sums_digest")
@@ -201,34 +208,55 @@ class Fingerprints:
         if not self.folder.is_local:
             yield
             return
-        place = Path((self.folder / device_name(device)).local_path)
+        place = self._place(device)
         place.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(place / LOCK, timeout=0):
-                for left in place.glob(f"*{TEMPORARY}"):  # by one that was killed
-                    left.unlink()
-                try:
-                    yield
-                finally:
-                    if [path.name for path in place.iterdir()] == [LOCK]:
-                        shutil.rmtree(place, ignore_errors=True)
-        except Timeout:
+            held = FileLock(place / LOCK, timeout=0).acquire()
+        except (Timeout, FileNotFoundError):  # one that ends may delete the folder
             raise ValueError(
                 f"{self.uri}: {device} is being enrolled by another; wait for it"
             ) from None
+        with held:
+            for left in place.glob(f"*{TEMPORARY}"):  # by one that was killed
+                left.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # somebody else's doing, and none of an entry's
+                    if [path.name for path in place.iterdir()] == [LOCK]:
+                        (place / LOCK).unlink()
+                        place.rmdir()
 
     def remove(self, device: str) -> int:
-        """Delete all entries of a device, damaged ones too, and return how many there were."""
-        own = [name for name in self._names() if name.startswith(f"{device_name(device)}/")]
-        for name in own:
-            self.folder.delete(name)
-        if own:
-            self.folder.delete(device_name(device))
-        return len(own)
+        """Delete all entries of a device, damaged ones too, and return how many there were.
+
+        Nothing of the device's folder is left.
+
+        Raises
+        ------
+        ValueError
+            If the device is being enrolled.
+        """
+        if not self._own(device):
+            return 0
+        with self.alone(device):
+            count = len(self._own(device))
+            if self.folder.is_local:
+                _empty(self._place(device))
+            else:
+                self.folder.delete(device_name(device))
+        return count
+
+    def _place(self, device: str) -> Path:
+        return Path((self.folder / device_name(device)).local_path)
+
+    def _own(self, device: str) -> list[str]:
+        return [name for name in self._names() if name.startswith(f"{device_name(device)}/")]
 
     def _names(self) -> list[str]:
+        """Return the names of files that are to be entries, and of folders that are closed."""
         names = self.folder.files() if self.folder.exists() else []
-        return [n for n in names if n.startswith("device=") and n.endswith(".parquet")]
+        return [n for n in names if n == "." or _ENTRY_OR_CLOSED.fullmatch(n)]
 
     def _read(self) -> list[tuple[str, Entry | str]]:
         found: list[tuple[str, Entry | str]] = []
@@ -251,33 +279,39 @@ class Fingerprints:
         return entry
 
     def _facts(self, name: str) -> dict[str, Any]:
-        with self._file(name) as file:
-            return _facts_of(file, f"{self.folder.uri}/{name}")
+        address = f"{self.folder.uri}/{name}"
+        with self._open(name) as file:
+            return _facts_of(_parsed(file, address), address)
 
     def _columns(self, name: str, columns: tuple[str, ...], digest: str) -> dict[str, Any]:
         """Return columns ``(height, width × bytes a sample)`` uint8 whose digest is as stated."""
         address = f"{self.folder.uri}/{name}"
-        with self._file(name) as file:
-            facts = _facts_of(file, address)
-            try:
-                table = file.read(columns=list(columns), use_threads=False)
+        with self._open(name) as file:
+            parsed = _parsed(file, address)
+            facts = _facts_of(parsed, address)
+            with _content(address):
+                table = parsed.read(columns=list(columns), use_threads=False)
                 found = {column: _bytes(table[column]) for column in columns}
-            except (pa.ArrowException, OSError, ValueError) as error:
-                raise _damaged(address, error) from None
         if _digest(found, columns) != facts[digest]:
             raise _damaged(address, "not as it was written")
         return found
 
-    def _file(self, name: str) -> pq.ParquetFile:
+    @contextmanager
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file; a failure to read it is told as that, whatever was made of it before."""
         address = f"{self.folder.uri}/{name}"
         try:
-            return pq.ParquetFile(self.folder.open(name))
+            with self.folder.open(name) as file:
+                yield file
         except FileNotFoundError:
             raise ValueError(f"{address}: no such entry; it may have been removed") from None
         except ConnectionError:
             raise  # says nothing of the file
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise _damaged(address, error) from None
+        except (OSError, MemoryError, UnicodeEncodeError) as error:
+            number = getattr(error, "errno", None)
+            words = os.strerror(number).lower() if number else " ".join(str(error).split())
+            reason = words.removeprefix(f"{self.folder.address(name)}: ")
+            raise ValueError(f"{address}: cannot be read: {reason}") from None
 
 
 def _made(device: str, sums: Sums, *, lens: str) -> Entry:
@@ -294,10 +328,10 @@ def _made(device: str, sums: Sums, *, lens: str) -> Entry:
             "reliable"
         )
     if split_half * math.sqrt(width * height) < AGREEMENT:
-        warnings.append("its halves do not agree: these images show no pattern that they share")
+        warnings.append(DISAGREES)
     if len(cameras) > 1:
         told = ", ".join(f"{count} of {' '.join(c)}" for c, count in sorted(cameras.items()))
-        warnings.append(f"mixed input: by their EXIF images are {told}")
+        warnings.append(f"{MIXED}: by their EXIF images are {told}")
     warnings += [f"{image.name}: {words}" for image in sums.images for words in image.warnings]
     return replace(
         entry,
@@ -321,6 +355,26 @@ def _entry(
         split_half=math.nan,
         warnings=(),
     )
+
+
+def _parsed(file: IO[bytes], address: str) -> pq.ParquetFile:
+    with _content(address):
+        return pq.ParquetFile(file)
+
+
+@contextmanager
+def _content(address: str) -> Iterator[None]:
+    """Tell from what cannot be read what is damaged; parquet says both in ``OSError``."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except OSError as error:
+        if type(error) is not OSError or error.errno is not None:
+            raise
+        raise _damaged(address, error) from None
+    except (pa.ArrowException, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(address, error) from None
 
 
 def _facts_of(file: pq.ParquetFile, address: str) -> dict[str, Any]:
@@ -353,6 +407,15 @@ def _digest(columns: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> str:
 def _damaged(address: str, error: Exception | str) -> ValueError:
     words = " ".join(str(error).split())
     return ValueError(f"{address}: damaged ({words}); remove it and enrol the device again")
+
+
+def _empty(place: Path) -> None:
+    """Delete what is in a folder, but for its lock."""
+    for path in place.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
 
 
 def _binary(rows: NDArray[Any]) -> pa.Array:

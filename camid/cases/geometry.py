@@ -14,7 +14,6 @@ from camid.cases.hypotheses import Hypothesis, Shape, hypotheses, transform_shap
 from camid.cases.products import cell_products, peak
 from camid.cleaning import cleaned
 from camid.images import grey
-from camid.matching import PEAK_RADIUS
 from camid.residuals import residual
 
 Plane = NDArray[np.float32]
@@ -41,8 +40,6 @@ class Match:
     """Places tried, of all hypotheses."""
     num_hypotheses: int
     """Hypotheses tried."""
-    num_left: int
-    """Hypotheses that the budget left out."""
 
     @property
     def energy(self) -> float:
@@ -52,7 +49,12 @@ class Match:
     @property
     def false_alarm(self) -> float:
         """The chance that strangers' best has such a PCE; 0 below what a float can tell."""
-        return math.exp(log_false_alarm(self.pce, num_lags=self.num_lags))
+        return math.exp(self.log_false_alarm)
+
+    @property
+    def log_false_alarm(self) -> float:
+        """Its natural logarithm."""
+        return log_false_alarm(self.pce, num_lags=self.num_lags)
 
 
 def query_plane(rgb: NDArray[np.uint8]) -> Plane:
@@ -98,7 +100,6 @@ def search(
     pattern: Plane | View,
     *,
     tried: Iterable[Hypothesis] | None = None,
-    budget: int | None = None,
     num_threads: int | None = None,
 ) -> Match | None:
     """Return where a query lies best on an entry's sensor, or None where nothing is tried.
@@ -114,9 +115,6 @@ def search(
         A cleaned and whitened reference pattern, ``(height, width)``, or its view.
     tried
         Hypotheses, by default those of :func:`hypotheses`; those that do not fit are left out.
-    budget
-        Samples of transforms (:meth:`Hypothesis.num_samples`) after which no further hypothesis is
-        begun; without one, all are.
     num_threads
         Of transforms; the result is the same for any number.
     """
@@ -124,13 +122,9 @@ def search(
     pattern = pattern if isinstance(pattern, View) else View(pattern)
     shapes = query.shape, pattern.shape
     best: tuple[float, Hypothesis, int, int] | None = None
-    num_lags = num_hypotheses = num_left = spent = 0
+    num_lags = num_hypotheses = 0
     every = hypotheses(*shapes) if tried is None else tried
     for one in (one for one in every if one.fits(*shapes)):
-        spent += one.num_samples(*shapes)
-        if budget is not None and spent > budget:
-            num_left += 1
-            continue
         energy, top, left = _best_place(query, pattern, one, num_threads)
         num_hypotheses += 1
         num_lags += one.num_lags(*shapes)
@@ -149,7 +143,6 @@ def search(
         left=round(left / min(one.scale, 1)),
         num_lags=num_lags,
         num_hypotheses=num_hypotheses,
-        num_left=num_left,
     )
 
 
@@ -217,10 +210,8 @@ def _best_place(
     lags = np.asarray(fft.irfft2(product, transform, workers=num_threads), np.float32)
     places = [(min(0, b - a), abs(b - a) + 1) for a, b in zip(view, laid, strict=True)]
     (top, num_rows), (left, num_columns) = places
-    value, row, column, total, near = peak(
-        lags, top=top, num_rows=num_rows, left=left, num_columns=num_columns
-    )
     # all lags of a plane laid round a larger one are alike; zeros that pad a transform add none
     whole = math.prod(max(a, b) for a, b in zip(view, laid, strict=True))
-    noise = (total - near) / (whole - (2 * PEAK_RADIUS + 1) ** 2)
-    return float(np.sign(value) * value**2 / noise) if noise > 0 else 0.0, row, column
+    return peak(
+        lags, top=top, num_rows=num_rows, left=left, num_columns=num_columns, num_lags=whole
+    )

@@ -27,6 +27,8 @@ BUDGET = 10**10
 """Samples of transforms that are spent on an image that may be cropped."""
 TOGETHER = 8
 """Images that share what is read."""
+CROWD = 2**12
+"""Scores of digests that are held at once."""
 SPECTRA = 2**29
 """Bytes of queries' spectra that are held at once."""
 
@@ -68,7 +70,7 @@ def identify(
     folder: Folder | None = None,
     budget: int = BUDGET,
     scales: Sequence[float] | None = None,
-    num_candidates: int = 10,
+    num_candidates: int | None = 10,
     num_threads: int | None = None,
 ) -> Ranking:
     """Return the entries that an image fits best.
@@ -87,9 +89,9 @@ def identify(
         all entries have been searched at a scale, a match ends it.
     scales
         At which parts are searched, by default those of
-        :func:`camid.cases.geometry.scales_for`.
+        :func:`camid.cases.hypotheses.scales_for`.
     num_candidates
-        How many are returned at most.
+        How many are returned at most; None for all that were tested in full.
     num_threads
         Of transforms; the result is the same for any number.
     """
@@ -112,14 +114,15 @@ def rankings(
     folder: Folder | None = None,
     budget: int = BUDGET,
     scales: Sequence[float] | None = None,
-    num_candidates: int = 10,
+    num_candidates: int | None = 10,
     num_threads: int | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Ranking]:
     """Yield what :func:`identify` returns for each of many images, in their order.
 
     Some images at a time share the digests and patterns that are read, and entries' spectra. The
-    answer for each is what it is on its own. ``tell`` is given words on what is being done.
+    answer for each is what it is on its own. An entry whose pattern cannot be read is left out.
+    ``tell`` is given words on what is being done.
     """
     entries, todo = by_shape(gallery.entries()), iter(queries)
     while group := list(islice(todo, TOGETHER)):
@@ -150,7 +153,7 @@ class _Case:
         self.aligned: dict[Shape, list[Hypothesis]] = {}
         self.rounds: list[dict[str, list[Hypothesis]]] = []
         self.num_aligned = self.num_parts = 0
-        self.scores: list[tuple[float, str, Hypothesis]] = []
+        self._scores: list[tuple[float, str, Hypothesis]] = []
         self._found: dict[bool, list[tuple[Enrolled, Match]]] = {True: [], False: []}
         self._plan(entries, budget, scales)
 
@@ -176,8 +179,9 @@ class _Case:
             planned: dict[str, list[Hypothesis]] = defaultdict(list)
             for shape, some in entries.items():
                 parts = ranked[shape][number] if number < len(ranked[shape]) else []
-                for entry, part in product(some, parts):
-                    budget -= part.num_samples(self.shape, shape)
+                costs = [(part, part.num_samples(self.shape, shape)) for part in parts]
+                for entry, (part, cost) in product(some, costs):
+                    budget -= cost
                     if budget >= 0:
                         planned[entry.name].append(part)
             self.rounds.append(planned)
@@ -190,11 +194,19 @@ class _Case:
         """Whether a match was found."""
         return any(match.pce >= THRESHOLD for some in self._found.values() for _, match in some)
 
+    def scored(self, entry: Enrolled, one: Hypothesis, score: float) -> None:
+        """Take the score of an entry's digest; the best are kept."""
+        self._scores.append((score, entry.name, one))
+        if len(self._scores) >= CROWD:
+            self._scores = self._best_scores()
+
+    def _best_scores(self) -> list[tuple[float, str, Hypothesis]]:
+        return sorted(self._scores, key=lambda found: (-found[0], found[1], found[2].turn))[:MOST]
+
     def chosen(self) -> dict[str, list[tuple[Hypothesis, bool]]]:
         """Return the hypotheses that digests leave, by entry, and which are among the best."""
-        ordered = sorted(self.scores, key=lambda found: (-found[0], found[1], found[2].turn))
         found: dict[str, list[tuple[Hypothesis, bool]]] = defaultdict(list)
-        for place, (score, name, one) in enumerate(ordered[:MOST]):
+        for place, (score, name, one) in enumerate(self._best_scores()):
             if place < NUM_BEST or score >= FLOOR:
                 found[name].append((one, place < NUM_BEST))
         return found
@@ -204,7 +216,7 @@ class _Case:
         if match:
             self._found[whole].append((entry, match))
 
-    def ranking(self, num_candidates: int) -> Ranking:
+    def ranking(self, num_candidates: int | None) -> Ranking:
         """Return what was found."""
         parts = [match for _, match in self._found[False]]
         num_lags = {True: self.num_aligned, False: sum(match.num_lags for match in parts)}
@@ -250,20 +262,29 @@ def _try_aligned(
             sketches = Sketches.of([view.seen(one.turn, shape) for _, view, one in todo])
             for entry, row in rows(gallery, some, folder):
                 for (case, _, one), score in zip(todo, sketches.scores(row), strict=True):
-                    case.scores.append((float(score), entry.name, one))
+                    case.scored(entry, one, float(score))
     chosen = [case.chosen() for case in cases]
     for entry in chain.from_iterable(entries.values()):
-        if not any(entry.name in left for left in chosen):
+        wanting = [
+            (case, view, one, is_best)
+            for case, view, left in zip(cases, views, chosen, strict=True)
+            for one, is_best in left.get(entry.name, ())
+        ]
+        pattern = _read(gallery, entry, num_threads) if wanting else None
+        if pattern is None:
             continue
-        pattern = View(gallery.pattern(entry), num_threads=num_threads)
-        for case, view, left in zip(cases, views, chosen, strict=True):
-            for one, is_best in left.get(entry.name, ()):
-                if is_best or _score(view, pattern, one) >= PROMISING:
-                    case.add(
-                        entry,
-                        search(view, pattern, tried=[one], num_threads=num_threads),
-                        whole=True,
-                    )
+        for case, view, one, is_best in wanting:
+            if is_best or _score(view, pattern, one) >= PROMISING:
+                match = search(view, pattern, tried=[one], num_threads=num_threads)
+                case.add(entry, match, whole=True)
+
+
+def _read(gallery: Gallery[E], entry: E, num_threads: int | None) -> View | None:
+    """Return an entry's pattern, or None where it cannot be read, which the gallery tells."""
+    try:
+        return View(gallery.pattern(entry), num_threads=num_threads)
+    except (ValueError, OSError):
+        return None
 
 
 def _score(query: View, pattern: View, one: Hypothesis) -> float:
@@ -292,7 +313,9 @@ def _search(
             wanting = [one for one in begun if entry.name in one[2]]
             if wanting:
                 tell(f"parts of {len(wanting)} in {entry.name}, scale {number + 1} of {num_rounds}")
-                pattern = View(gallery.pattern(entry), num_threads=num_threads)
+                pattern = _read(gallery, entry, num_threads)
+                if pattern is None:
+                    continue
                 for case, view, planned in wanting:
                     match = search(
                         view, pattern, tried=planned[entry.name], num_threads=num_threads

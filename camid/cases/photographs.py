@@ -18,6 +18,7 @@ from camid.images import (
     SUFFIXES,
     header,
     pixels,
+    quiet,
     unreadable_reason,
 )
 
@@ -83,7 +84,8 @@ def named(paths: Sequence[str]) -> list[str]:
         else:
             some = [path] if place.exists() else sorted(glob(path, recursive=True))  # noqa: PTH207 - may be absolute
         if not some:
-            raise ValueError(f"{path}: no photograph there")
+            what = "a folder without photographs" if place.is_dir() else "no such file or folder"
+            raise ValueError(f"{path}: {what}")
         found += some
     return list(dict.fromkeys(found))
 
@@ -103,7 +105,8 @@ def _read(path: str) -> Photograph:
     data = Path(path).read_bytes()
     if reason := unreadable_reason(path, len(data)):
         raise ValueError(reason)
-    found, rgb = header(BytesIO(data)), pixels(data)
+    with quiet():
+        found, rgb = header(BytesIO(data)), pixels(data)
     graded = quality(rgb)
     if graded.reason:
         raise ValueError(graded.reason)

@@ -14,6 +14,8 @@ from camid.calibration import Calibrator, calibrator
 VERIFICATION_FILE, IDENTIFICATION_FILE = "verification.json", "identification.json"
 NUM_QUANTILES = 101
 """Of scores that are kept: enough for a histogram."""
+LISTS = ("positives", "negatives", "same_model")
+"""Of quantiles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +31,20 @@ class Reference:
     """Quantiles of the scores of one device, the least first."""
     negatives: tuple[float, ...]
     """Of two devices."""
+    same_model: tuple[float, ...] = ()
+    """Of two devices of one model, which are among the negatives; empty if these are not known."""
+    num_same_model: int = 0
     calibrator: Calibrator | None = None
     """From scores to log-likelihood ratios, where the scores are none."""
     grades: Mapping[str, Mapping[str, int]] | None = None
-    """By grade of a photograph: ``count``, and how many were ``unanswered`` and ``wrong``."""
+    """By grade of a photograph: of a ``count`` whose own device is enrolled, how many were
+    ``unanswered`` and ``wrong``; of a ``stranger_count`` whose own is not, how many were given a
+    device, ``stranger_named``."""
 
     def facts(self) -> dict[str, Any]:
         """Return what JSON keeps and :func:`reference` takes."""
         made = self.calibrator.facts() if self.calibrator else None
-        lists = {"positives": list(self.positives), "negatives": list(self.negatives)}
+        lists = {name: list(getattr(self, name)) for name in LISTS}
         return {**asdict(self), **lists, "calibrator": made}
 
 
@@ -59,7 +66,7 @@ def reference(facts: Mapping[str, Any]) -> Reference:
     """
     try:
         made = facts["calibrator"]
-        lists = {name: tuple(map(float, facts[name])) for name in ("positives", "negatives")}
+        lists = {name: tuple(map(float, facts[name])) for name in LISTS if name in facts}
         return Reference(**{**facts, **lists, "calibrator": calibrator(made) if made else None})
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not the facts of reference devices: {error}") from None

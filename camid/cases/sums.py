@@ -114,6 +114,13 @@ class Sums:
         first, second = self.halves
         return Sums(images=images, halves=(first, added) if image.half else (added, second))
 
+    def minus(self, image: EnrolledImage, sample: Sample) -> "Sums":
+        """Return the sums without an image that is in them."""
+        images = tuple(one for one in self.images if one.sha256 != image.sha256)
+        left = self.halves[image.half].less(sample.half())
+        first, second = self.halves
+        return Sums(images=images, halves=(first, left) if image.half else (left, second))
+
     @property
     def total(self) -> Half:
         """The sums over all images."""

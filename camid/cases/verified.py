@@ -1,11 +1,16 @@
-"""Two sides' photographs in, an answer out: did one camera take both?"""
+"""Two sides' photographs in, an answer out: did one camera take both?
 
+Headers tell which photographs are compared. These are then read one at a time, and none is kept.
+"""
+
+import hashlib
+import math
 from collections import Counter
-from collections.abc import Sequence
-from functools import reduce
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
 
 from camid.cases.decisions import (
     SIDES,
@@ -15,63 +20,234 @@ from camid.cases.decisions import (
     verified,
     verified_by_search,
 )
-from camid.cases.geometry import CELL, heat, search
-from camid.cases.photographs import Photograph, Refused, named, photographs
+from camid.cases.geometry import CELL, Plane, heat, search
+from camid.cases.hypotheses import Hypothesis, hypotheses
+from camid.cases.photographs import Refused, named, photographs
 from camid.cases.reference import IDENTIFICATION_FILE, VERIFICATION_FILE, shipped_reference
 from camid.cases.sums import Half, Sample
-from camid.cases.verify import Verdict, turns_between, verdict
+from camid.cases.verify import Image, Shape, Sides, Verdict, turns_between
 from camid.cleaning import cleaned
+from camid.images import header, quiet, unreadable_reason
+
+Tell = Callable[[str], None]
+SHORT = tuple(name.removeprefix("the ") for name in SIDES)
 
 
-def verification(sides: Sequence[Sequence[str]], *, has_pictures: bool = False) -> Answer:
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    path: str
+    sha256: str
+    shape: Shape
+    """As its header has it."""
+
+
+class _Patterns:
+    """What two sides' images add up to where they differ in size; none of them is kept."""
+
+    def __init__(self) -> None:
+        self._halves: dict[int, Half] = {}
+
+    def add(self, image: Image, *, side: int) -> None:
+        """Add an image to a side, 0 or 1."""
+        half = Sample.of(image).half()
+        self._halves[side] = self._halves[side].plus(half) if side in self._halves else half
+
+    def pattern(self, side: int) -> Plane:
+        """Return the pattern of a side, as a fingerprint is made."""
+        return cleaned(self._halves[side].pattern(), whiten=True)
+
+
+def verification(
+    sides: Sequence[Sequence[str]],
+    *,
+    has_pictures: bool = False,
+    tell: Tell = lambda _: None,
+) -> Answer:
     """Return the answer of two sides' files, as JSON has it, and pictures by title, PNG.
 
-    Photographs of a side that have another size than most, that both sides have, or that carry no
-    answer are left out, with the reason. Sides of two sizes are compared where the smaller lies
-    best within the larger: cropped, resized or turned.
+    Photographs of another size than is compared (:func:`compared_shapes`), that both sides have, or
+    that carry no answer are left out, with the reason. Sides of two sizes are compared where the
+    smaller lies best within the larger: cropped, resized or turned. One photograph is in memory at
+    a time.
+
+    Parameters
+    ----------
+    tell
+        Is given words on what is being done.
 
     Raises
     ------
     ValueError
         If nothing is at a path.
     """
+    files, left_out = _opened_sides(sides, tell)
+    while all(files):
+        shapes = _shapes(files)
+        chosen = [
+            [file for file in side if file.shape == shape]
+            for side, shape in zip(files, shapes, strict=True)
+        ]
+        added = Sides(*shapes) if turns_between(*shapes) else _Patterns()
+        used, refused = _read(chosen, added, tell)
+        left_out += refused
+        paths = {one.path for one in refused}
+        files = [[file for file in side if file.path not in paths] for side in files]
+        # those that carry no answer must not have chosen the size
+        if all(files) and _shapes(files) == shapes:
+            left_out += _of_other_sizes(files, shapes)
+            if isinstance(added, Sides):
+                return _compared(added, used, left_out, tell, has_pictures=has_pictures)
+            return _searched(added, shapes, used, left_out, tell, has_pictures=has_pictures)
+    name = next(name for name, side in zip(SIDES, files, strict=True) if not side)
+    return not_verified(f"no photograph of {name} can be used", left_out), {}
+
+
+def compared_shapes(first: Sequence[Shape], second: Sequence[Shape]) -> tuple[Shape, Shape]:
+    """Return which of each side's shapes is compared, given those of all its photographs.
+
+    The commonest that both sides have, in some turn; where they have none, each side's commonest.
+    Of those that are as common, the one of the most pixels, and then one that lies alike on both
+    sides.
+    """
+    counts, others = Counter(first), Counter(second)
+    every = [*product(counts, others)]
+
+    def rank(pair: tuple[Shape, Shape]) -> tuple[int, ...]:
+        one, other = pair
+        num_pixels = math.prod(one) + math.prod(other)
+        return counts[one] + others[other], num_pixels, one == other, one[1], other[1]
+
+    return max([pair for pair in every if turns_between(*pair)] or every, key=rank)
+
+
+def _shapes(files: Sequence[Sequence[_File]]) -> tuple[Shape, Shape]:
+    first, second = ([file.shape for file in side] for side in files)
+    return compared_shapes(first, second)
+
+
+def _opened_sides(
+    sides: Sequence[Sequence[str]], tell: Tell
+) -> tuple[list[list[_File]], list[Refused]]:
+    """Return each side's files by their headers, and what is left out of them."""
     left_out: list[Refused] = []
-    kept: list[list[Photograph]] = []
+    found: list[list[_File]] = [[] for _ in sides]
     seen: dict[str, str] = {}
-    for name, paths in zip(SIDES, sides, strict=True):
-        taken: list[Photograph] = []
-        for one in photographs(named(paths)):
+    for number, paths in enumerate(map(named, sides)):
+        for count, path in enumerate(paths, 1):
+            tell(f"{SHORT[number]}: header {count} of {len(paths)}")
+            one = _opened(path)
             if isinstance(one, Refused):
                 left_out.append(one)
             elif one.sha256 in seen:
                 reason = f"the very file is in {seen[one.sha256]} already"
-                left_out.append(Refused(path=one.path, reason=reason))
+                left_out.append(Refused(path=path, reason=reason))
             else:
-                seen[one.sha256] = name
-                taken.append(one)
-        some, others = _of_one_size(taken)
-        kept.append(some)
-        left_out += others
-    for name, some in zip(SIDES, kept, strict=True):
-        if not some:
-            return not_verified(f"no photograph of {name} can be used", left_out), {}
-    first, second = ([one.rgb for one in side] for side in kept)
-    if not turns_between(first[0].shape[:2], second[0].shape[:2]):
-        return _searched(kept, left_out, has_pictures=has_pictures)
-    found = verdict(first, second)
-    return verified(found, kept, left_out), _pictures(found) if has_pictures else {}
+                seen[one.sha256] = SIDES[number]
+                found[number].append(one)
+    return found, left_out
+
+
+def _opened(path: str) -> _File | Refused:
+    """Return a file with its digest and what its header says, or why it is left out."""
+    try:
+        if reason := unreadable_reason(path, Path(path).stat().st_size):
+            return Refused(path=path, reason=reason)
+        with quiet(), Path(path).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.seek(0)
+            head = header(stream)
+    except OSError as error:
+        return Refused(path=path, reason=f"cannot be read: {error.strerror or error}")
+    except ValueError as error:
+        return Refused(path=path, reason=str(error))
+    return _File(path=path, sha256=digest, shape=(head.height, head.width))
+
+
+def _read(
+    chosen: Sequence[Sequence[_File]], added: Sides | _Patterns, tell: Tell
+) -> tuple[list[list[dict[str, Any]]], list[Refused]]:
+    """Add each side's photographs; return what is told of those, and what carries no answer."""
+    used: list[list[dict[str, Any]]] = [[] for _ in chosen]
+    refused: list[Refused] = []
+    for number, files in enumerate(chosen):
+        for count, file in enumerate(files, 1):
+            tell(f"{SHORT[number]}: {count} of {len(files)}")
+            told = _added(file, added, number)
+            if isinstance(told, Refused):
+                refused.append(told)
+            else:
+                used[number].append(told)
+    return used, refused
+
+
+def _added(file: _File, added: Sides | _Patterns, side: int) -> dict[str, Any] | Refused:
+    """Add a photograph to a side; return what is told of it, or why it is left out."""
+    (one,) = photographs([file.path])  # of several, two would be in memory at once
+    if isinstance(one, Refused):
+        return one
+    if one.sha256 != file.sha256:
+        return Refused(path=file.path, reason="was changed while it was read")
+    if one.rgb.shape[:2] != file.shape:
+        reason = f"its header promises {_size(file.shape)} px, and its pixels are {one.size}"
+        return Refused(path=file.path, reason=reason)
+    added.add(one.rgb, side=side)
+    return one.facts()
+
+
+def _of_other_sizes(
+    files: Sequence[Sequence[_File]], shapes: tuple[Shape, Shape]
+) -> Iterator[Refused]:
+    """Yield the photographs of other sizes than those that are compared, with the reason."""
+    why = "as no size is commoner there"
+    if turns_between(*shapes):
+        why = f"which the other side has {'too' if shapes[0] == shapes[1] else 'turned'}"
+    for side, shape in zip(files, shapes, strict=True):
+        for file in side:
+            if file.shape != shape:
+                yield Refused(
+                    path=file.path,
+                    reason=f"has {_size(file.shape)} px, and those of {_size(shape)} px of its "
+                    f"side are compared, {why}",
+                )
+
+
+def _size(shape: Shape) -> str:
+    return f"{shape[1]}x{shape[0]}"
+
+
+def _compared(
+    sides: Sides,
+    used: Sequence[Sequence[dict[str, Any]]],
+    left_out: Sequence[Refused],
+    tell: Tell,
+    *,
+    has_pictures: bool,
+) -> Answer:
+    """Return the answer for sides whose pixels are one sensor's."""
+    tell("comparing the sides")
+    found = sides.verdict()
+    return verified(found, used, left_out), _pictures(found) if has_pictures else {}
 
 
 def _searched(
-    sides: Sequence[Sequence[Photograph]], left_out: Sequence[Refused], *, has_pictures: bool
+    patterns: _Patterns,
+    shapes: tuple[Shape, Shape],
+    used: Sequence[Sequence[dict[str, Any]]],
+    left_out: Sequence[Refused],
+    tell: Tell,
+    *,
+    has_pictures: bool,
 ) -> Answer:
     """Return the answer for sides that differ in size: the smaller is looked for in the larger."""
     told = shipped_reference(IDENTIFICATION_FILE)
-    small, large = sorted(map(_pattern, sides), key=lambda plane: plane.size)
-    match = search(small, large)
+    smaller, larger = sorted((0, 1), key=lambda side: math.prod(shapes[side]))
+    tell("making the sides' patterns")
+    small, large = patterns.pattern(smaller), patterns.pattern(larger)
+    every = hypotheses(shapes[smaller], shapes[larger])
+    match = search(small, large, tried=_tried(every, SHORT[smaller], tell))
     if match is None:
         return not_verified("neither side can be a part of the other", left_out), {}
-    answer = verified_by_search(match, told, sides, left_out)
+    answer = verified_by_search(match, told, used, left_out, smaller=smaller)
     if not has_pictures:
         return answer, {}
     from camid.cases.pictures import heat_figure, reference_figure
@@ -88,24 +264,11 @@ def _searched(
     }
 
 
-def _pattern(side: Sequence[Photograph]) -> NDArray[np.float32]:
-    """Return the pattern of a side's photographs, as a fingerprint is made."""
-    halves = (Sample.of(one.rgb).half() for one in side)
-    return cleaned(reduce(Half.plus, halves).pattern(), whiten=True)
-
-
-def _of_one_size(side: Sequence[Photograph]) -> tuple[list[Photograph], list[Refused]]:
-    """Return the photographs of the commonest size, and the others with the reason."""
-    counted = Counter(one.size for one in side)
-    if not counted:
-        return [], []
-    size = max(counted, key=lambda name: (counted[name], name))
-    others = [
-        Refused(path=one.path, reason=f"has {one.size} px, and most of its side have {size}")
-        for one in side
-        if one.size != size
-    ]
-    return [one for one in side if one.size == size], others
+def _tried(every: Sequence[Hypothesis], name: str, tell: Tell) -> Iterator[Hypothesis]:
+    """Yield hypotheses, and tell of each as it is tried."""
+    for one in every:
+        tell(f"looking for the {name} in the other, turn {one.turn}°, scale {one.scale:.3g}")
+        yield one
 
 
 def _pictures(found: Verdict) -> dict[str, bytes]:

@@ -3,11 +3,12 @@
 Both sides' evidence is compared as evaluations do it, strip by strip and crop by crop, by the
 correlation ``classical`` and by the pair network that camid comes with, and the shipped fusion
 makes one log-likelihood ratio of the two scores. How the second side lies on the first one's sensor
-is not known: the likelihood ratio is the mean over all turns that its shape allows.
+is not known: the likelihood ratio is the mean over all turns that its shape allows, and no more
+than one turn at its bound is worth in it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -96,15 +97,15 @@ def image_evidence(image: Image, methods: Mapping[str, Method], *, turn: int) ->
     turn
         Degrees anticlockwise that the image is turned by first.
     """
-    turned = np.ascontiguousarray(np.rot90(image, turn // 90))
+    turned = np.rot90(image, turn // 90)
     height, width = turned.shape[:2]
     size, where = compared_strips(height, width)
     (top, left), (low, right) = where[0], where[-1]
     above, before = max(top - MARGIN, 0), max(left - MARGIN, 0)
-    part = turned[above : low + size + MARGIN, before : right + size + MARGIN]
+    part = np.ascontiguousarray(turned[above : low + size + MARGIN, before : right + size + MARGIN])
     inside = [(y - above, x - before) for y, x in where]
     noise = cut(restored(quantised(residual(part))), inside, size=size)
-    light = intensity(cut(turned, where, size=size), LUMA)
+    light = intensity(cut(part, inside, size=size), LUMA)
     found = {}
     for name, method in methods.items():
         way = method.first.gathered
@@ -141,8 +142,86 @@ def compared_strips(height: int, width: int) -> tuple[int, list[Position]]:
     return size, [(top + y, left + x) for y, x in grid]
 
 
+class Sides:
+    """What two sides' images add up to as they come; none of them is kept.
+
+    Parameters
+    ----------
+    first, second
+        The shape of all images of a side.
+    fusion
+        Of ``classical`` and ``pairnet`` scores; the shipped one if none is given.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit in any turn.
+    """
+
+    def __init__(self, first: Shape, second: Shape, *, fusion: Fusion | None = None) -> None:
+        turns = turns_between(first, second)
+        if not turns:
+            (height, width), (other_height, other_width) = first, second
+            raise ValueError(
+                f"the first side has {width}x{height} px and the second "
+                f"{other_width}x{other_height} px, so that no pixel of one is a pixel of the "
+                "other; compare photographs of one size"
+            )
+        self._fusion = fusion or shipped_fusion()
+        self._methods = chosen_methods(self._fusion.methods)
+        self._shapes = first, second
+        self._here = SideEvidence(turn=0)
+        self._ways = [SideEvidence(turn=turn) for turn in turns]
+
+    def add(self, image: Image, *, side: int) -> None:
+        """Add an image to a side, 0 or 1; to the second in each of its turns.
+
+        Raises
+        ------
+        ValueError
+            If it has another shape than its side, or is too small.
+        """
+        if image.shape[:2] != self._shapes[side]:
+            height, width = self._shapes[side]
+            raise ValueError(
+                f"expected an image of {width}x{height} px, got {image.shape[1]}x{image.shape[0]}"
+            )
+        for evidence in self._ways if side else [self._here]:
+            evidence.add(image, self._methods)
+
+    def verdict(self) -> Verdict:
+        """Return what they tell.
+
+        Raises
+        ------
+        ValueError
+            If a side has no image.
+        """
+        if not self._here.num_images or not self._ways[0].num_images:
+            raise ValueError("both sides need an image, got a side without one")
+        fusion, methods = self._fusion, self._methods
+        found = {way.turn: _compared(self._here, way, methods) for way in self._ways}
+        scores = {turn: _scores(sums, methods) for turn, sums in found.items()}
+        llrs = {
+            turn: float(fusion.llr([of[name] for name in fusion.methods]))
+            for turn, of in scores.items()
+        }
+        best = max(llrs, key=lambda turn: llrs[turn])
+        high = fusion.high - math.log(len(llrs))  # what one turn may say, were all others nothing
+        crops = found[best]["classical"]
+        return Verdict(
+            llr=min(high, float(logsumexp(list(llrs.values())) - math.log(len(llrs)))),
+            low=fusion.low,
+            high=high,
+            turns=llrs,
+            scores=scores[best],
+            num_crops=len(crops),
+            heat=_laid_out(np.nan_to_num(methods["classical"].score(crops)), self._shapes[0]),
+        )
+
+
 def verdict(
-    first: Sequence[Image], second: Sequence[Image], *, fusion: Fusion | None = None
+    first: Iterable[Image], second: Iterable[Image], *, fusion: Fusion | None = None
 ) -> Verdict:
     """Return what two sides' images tell; all of a side are of one shape ``(height, width, 3)``.
 
@@ -157,40 +236,12 @@ def verdict(
         If a side is empty, its images differ in shape, the sides' shapes do not fit in any turn, or
         they are too small.
     """
-    shapes = [_shape(side) for side in (first, second)]
-    turns = turns_between(shapes[0], shapes[1])
-    if not turns:
-        (height, width), (other_height, other_width) = shapes
-        raise ValueError(
-            f"the first side has {width}x{height} px and the second {other_width}x{other_height} "
-            "px, so that no pixel of one is a pixel of the other; compare photographs of one size"
-        )
-    fusion = fusion or shipped_fusion()
-    methods = chosen_methods(fusion.methods)
-    here = SideEvidence(turn=0)
-    for image in first:
-        here.add(image, methods)
-    ways = [SideEvidence(turn=turn) for turn in turns]
-    for image in second:
-        for way in ways:
-            way.add(image, methods)
-    found = {way.turn: _compared(here, way, methods) for way in ways}
-    scores = {turn: _scores(sums, methods) for turn, sums in found.items()}
-    llrs = {
-        turn: float(fusion.llr([of[name] for name in fusion.methods]))
-        for turn, of in scores.items()
-    }
-    best = max(llrs, key=lambda turn: llrs[turn])
-    crops = found[best]["classical"]
-    return Verdict(
-        llr=float(logsumexp(list(llrs.values())) - math.log(len(llrs))),
-        low=fusion.low,
-        high=fusion.high,
-        turns=llrs,
-        scores=scores[best],
-        num_crops=len(crops),
-        heat=_laid_out(np.nan_to_num(methods["classical"].score(crops)), shapes[0]),
-    )
+    taken = [*first], [*second]
+    sides = Sides(*map(_shape, taken), fusion=fusion)
+    for number, images in enumerate(taken):
+        for image in images:
+            sides.add(image, side=number)
+    return sides.verdict()
 
 
 def _shape(side: Sequence[Image]) -> Shape:

@@ -17,6 +17,10 @@ DECIDED = math.log(10)
 """Log-likelihood ratio, nats, from which an answer is given: a likelihood ratio of ten."""
 FEW = 1_000
 """Likelihood ratios below are written without thousands apart."""
+EPSILON = 1e-9
+"""Of a ratio, that its logarithm may have lost."""
+SLACK = 1e-6
+"""Nats from a bound at which it counts as reached."""
 MOST = 50.0
 """Log-likelihood ratio, nats, from which a ratio is written as if it were this."""
 
@@ -28,23 +32,38 @@ def support(llr: float) -> str:
 
 
 def ratio_words(llr: float) -> str:
-    """Return a log-likelihood ratio, nats, as how many times likelier what was seen is."""
-    ratio = float(f"{math.exp(min(abs(llr), MOST)):.2g}")
+    """Return a log-likelihood ratio, nats, as how many times likelier what was seen is, at least.
+
+    Two digits, rounded down: what is below a limit is not written as if it reached it.
+    """
+    exact = math.exp(min(abs(llr), MOST)) * (1 + EPSILON)
+    step = 10.0 ** (math.floor(math.log10(exact)) - 1)
+    ratio = float(f"{math.floor(exact / step) * step:.2g}")
     return f"{ratio:g}" if ratio < FEW else f"{ratio:,.0f}"
 
 
-def answer(llr: float, *, same: str, different: str) -> str:
+def answer(
+    llr: float, *, same: str, different: str, bounds: tuple[float, float] = (-math.inf, math.inf)
+) -> str:
     """Return a log-likelihood ratio, nats, as a sentence.
 
     Parameters
     ----------
     same, different
         The two propositions, as they follow "that": ``one camera took both sides``.
+    bounds
+        The least and the greatest ratio that can be answered, nats; one that is reached is told.
     """
     if support(llr) == SCALE[0][1]:
         return f"What is seen supports neither that {same} nor that {different}."
     likelier, other = (same, different) if llr > 0 else (different, same)
+    low, high = bounds
+    most = (
+        ", the most that the reference devices allow to say,"
+        if not low + SLACK < llr < high - SLACK
+        else ""
+    )
     return (
-        f"What is seen is {ratio_words(llr)} times likelier if {likelier} than if {other}: "
+        f"What is seen is {ratio_words(llr)} times likelier{most} if {likelier} than if {other}: "
         f"{support(llr)} that {likelier}."
     )

@@ -4,6 +4,7 @@ What they need is imported when they run, so that ``--help`` answers at once.
 """
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 import click
 
 from camid.commands.shown import (
+    echo,
     print_identified,
     print_table,
     print_warnings,
     reported,
     waited,
+    working,
     write_report,
 )
 from camid.sentences import one_sentence
@@ -52,7 +55,7 @@ def enrol(device: str, paths: tuple[str, ...], db: str, is_json: bool) -> None:
         else:
             for line in found.lines():
                 click.echo(line)
-        if not found.entries:
+        if not found.accepted and not found.skipped:
             raise ValueError(f"{device}: none of {len(found.rejected)} photographs was enrolled")
 
 
@@ -79,11 +82,23 @@ def list_command(db: str, is_json: bool) -> None:
 
 @click.command()
 @click.argument("device")
+@click.argument("paths", nargs=-1, metavar="[PHOTOS]...")
 @database
-def remove(device: str, db: str) -> None:
-    """Remove all entries of DEVICE."""
+def remove(device: str, paths: tuple[str, ...], db: str) -> None:
+    """Remove DEVICE, or only PHOTOS that enrolled it, as if they never had."""
     with one_sentence(STOPPED):
-        count = _opened(db).remove(device)
+        found = _opened(db)
+        if paths:
+            from camid.cases.enrol import withdraw
+
+            taken, others = withdraw(found, device, paths, tell=_tell(is_json=False))
+            for path, reason in others:
+                echo(f"{path}: {reason}")
+            click.echo(f"{device}: {len(taken)} photographs removed, {len(others)} not")
+            if not taken:
+                sys.exit(WRONG)
+            return
+        count = found.remove(device)
         if not count:
             raise ValueError(f"{db}: no device {device!r}; `camid list` names those that are there")
         click.echo(f"{device}: {count} {'entry' if count == 1 else 'entries'} removed")
@@ -123,7 +138,8 @@ def check(db: str, is_json: bool) -> None:
     with one_sentence(STOPPED):
         from camid.cases.checks import problems
 
-        found = [str(problem) for problem in problems(_opened(db))]
+        entries = _opened(db)
+        found = working(lambda tell: problems(entries, tell=tell))
         if is_json:
             click.echo(json.dumps(found, indent=2))
         else:
@@ -139,15 +155,25 @@ def check(db: str, is_json: bool) -> None:
 @database
 @as_json
 @reported
-@click.option("--candidates", default=10, show_default=True, help="Of a photograph, at most.")
 @click.option(
-    "--budget",
-    type=click.FloatRange(min=0),
-    help="Samples of Fourier transforms spent on a photograph that may be cropped or zoomed; "
-    "0 looks for whole photographs alone.",
+    "--candidates",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Of a photograph, that are told at most.",
 )
 @click.option(
-    "--scale", "scales", multiple=True, type=float, help="Look for crops at this scale alone."
+    "--budget",
+    type=float,
+    help="How much is spent on a photograph that may be cropped or zoomed: samples of Fourier "
+    "transforms, 1e10 if not told. 0 looks for whole photographs alone.",
+)
+@click.option(
+    "--scale",
+    "scales",
+    multiple=True,
+    type=float,
+    help="Look for crops at this scale alone.",
 )
 @click.option("--ray", "is_ray", is_flag=True, help="Many at once, on this machine or a cluster.")
 def identify(
@@ -163,11 +189,13 @@ def identify(
 ) -> None:
     """Tell which enrolled device took each of some photographs, or that none did."""
     with one_sentence(STOPPED):
-        from camid.cases.identified import BUDGET, answers
-        from camid.cases.reference import IDENTIFICATION_FILE
+        from camid.cases.identified import BUDGET, answers, state
+        from camid.cases.photographs import named
 
+        if budget is not None and not 0 <= budget < math.inf:
+            raise ValueError(f"--budget {budget:g}: expected a number of samples, 0 or more")
         spent = BUDGET if budget is None else int(budget)
-        found = _opened(db)
+        found, files = _opened(db), named(paths)
         rows, pictures = [], []
         how: dict[str, Any] = {
             "budget": spent,
@@ -178,33 +206,27 @@ def identify(
         if is_ray:
             from camid.runtime.identifying import answers_by_ray
 
-            asked = answers_by_ray(found, paths, **how)
+            asked = answers_by_ray(found, files, **how)
         else:
-            asked = waited(lambda tell: answers(found, paths, tell=tell, **how))
+            asked = waited(lambda tell: answers(found, files, tell=tell, **how))
         try:
             for answer, drawn in asked:
                 rows.append(answer)
                 pictures.append(drawn)
                 if not is_json:
                     print_identified(answer)
-        finally:  # what was answered is worth its words, whatever stops the others
+        finally:  # what was answered is told, whatever stops the others
             if is_json and rows:
-                click.echo(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2))
-        if report:
-            parameters = {
-                "Enrolled devices": db,
-                "Budget": f"{spent:,} samples of Fourier transforms",
-                "Scales": ", ".join(map(str, scales)) or "those that the sizes imply, and common",
-            }
-            write_report(
-                report,
-                "Which enrolled device took this?",
-                rows,
-                pictures,
-                parameters,
-                file=IDENTIFICATION_FILE,
-                is_json=is_json,
-            )
+                click.echo(json.dumps(rows if len(files) > 1 else rows[0], indent=2))
+            if report and rows:
+                parameters = {
+                    "Enrolled devices": state(found),
+                    "Budget": f"{spent:,} samples of Fourier transforms",
+                    "Scales": ", ".join(map(str, scales))
+                    or "what the sizes imply, and common ones",
+                }
+                question = "Which enrolled device took this?"
+                write_report(report, question, rows, pictures, parameters, is_json=is_json)
 
 
 class Sided(click.Command):
@@ -243,7 +265,6 @@ class Sided(click.Command):
 def verify(words: tuple[str, ...], is_json: bool, report: Path | None) -> None:
     """Tell whether one camera took two sides' photographs: --side a*.jpg --side b*.jpg."""
     with one_sentence(STOPPED):
-        from camid.cases.reference import VERIFICATION_FILE
         from camid.cases.verified import verification
 
         sides: dict[int, list[str]] = {}
@@ -255,8 +276,10 @@ def verify(words: tuple[str, ...], is_json: bool, report: Path | None) -> None:
                 f"expected two sides, each with photographs, got {len(sides)}: "
                 "camid verify --side a1.jpg a2.jpg --side b1.jpg"
             )
-        answer, pictures = verification(
-            [sides[number] for number in sorted(sides)], has_pictures=report is not None
+        asked = [sides[number] for number in sorted(sides)]
+        is_drawn = report is not None
+        answer, pictures = working(
+            lambda tell: verification(asked, has_pictures=is_drawn, tell=tell)
         )
         if is_json:
             click.echo(json.dumps(answer, indent=2))
@@ -277,7 +300,6 @@ def verify(words: tuple[str, ...], is_json: bool, report: Path | None) -> None:
                 [answer],
                 [pictures],
                 {},
-                file=VERIFICATION_FILE,
                 is_json=is_json,
             )
 
@@ -286,6 +308,8 @@ def _opened(db: str) -> Any:
     from camid.cases.fingerprints import Fingerprints
 
     found = Fingerprints(db)
+    if found.folder.is_file():
+        raise ValueError(f"{db}: a file where a folder of fingerprints is expected")
     if not found.entries() and not found.damaged():
         raise ValueError(f"{db}: no device is enrolled there; `camid enrol DEVICE PHOTOS…` does")
     return found
@@ -295,13 +319,20 @@ def _entry_facts(entry: Any) -> dict[str, Any]:
     return {
         "device": entry.device,
         "entry": entry.name,
-        "model": " ".join(part for part in (entry.make, entry.model) if part),
+        "model": _model(entry.make, entry.model),
         "lens": entry.lens,
         "size": f"{entry.width}x{entry.height}",
         "images": entry.num_images,
         "split_half": round(entry.split_half, 4) if entry.split_half == entry.split_half else None,
         "warnings": list(entry.warnings),
     }
+
+
+def _model(make: str, model: str) -> str:
+    """Return make and model, the make once: ``Canon EOS 700D``."""
+    first = make.partition(" ")[0].lower()
+    is_said = model.lower().startswith(first)
+    return model if is_said else f"{make} {model}".strip()
 
 
 def _tell(is_json: bool) -> Callable[[str], None]:

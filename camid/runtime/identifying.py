@@ -10,7 +10,6 @@ import pyarrow as pa
 from camid.cases.decisions import Answer
 from camid.cases.fingerprints import Fingerprints
 from camid.cases.identified import answers
-from camid.cases.photographs import named
 from camid.cases.shortlist import refresh
 from camid.folder import absolute
 from camid.runtime.session import session
@@ -23,7 +22,7 @@ MEMORY = 4 * 2**30
 
 
 def answers_by_ray(
-    fingerprints: Fingerprints, paths: Sequence[str], **how: Any
+    fingerprints: Fingerprints, files: Sequence[str], **how: Any
 ) -> Iterator[Answer]:
     """Yield what :func:`camid.cases.identified.answers` does, made by Ray's tasks, as they come.
 
@@ -32,9 +31,9 @@ def answers_by_ray(
     Raises
     ------
     ValueError
-        If nothing is at a path, or the cluster cannot be reached.
+        If the cluster cannot be reached.
     """
-    files = [absolute(path) for path in named(paths)]
+    files = [absolute(file) for file in files]
     refresh(fingerprints, fingerprints.folder)
     work = partial(_answered, database=absolute(fingerprints.uri), how=how)
     tables = [

@@ -7,6 +7,7 @@ from itertools import chain
 import pytest
 
 from camid.cases.case_report import LIMITS, case_facts, case_page
+from camid.cases.reference import IDENTIFICATION_FILE, VERIFICATION_FILE, shipped_reference
 from camid.cases.words import SCALE
 
 PHOTOGRAPH = {
@@ -19,6 +20,7 @@ PHOTOGRAPH = {
 }
 CANDIDATE = {
     "device": "phone-7",
+    "counted": 24,
     "entry": "phone-7/640x480",
     "pce": 123.4,
     "ncc": 0.0321,
@@ -37,10 +39,24 @@ IDENTIFIED = {
     "llr": 4.5,
     "bounds": [-3.0, 6.0],
     "grade": "B",
-    "grade_rates": {"unanswered": 0.25, "wrong": 0.125},
+    "reference": IDENTIFICATION_FILE,
+    "grade_rates": {
+        "count": 211,
+        "unanswered": 94,
+        "wrong": 5,
+        "stranger_count": 210,
+        "stranger_named": 3,
+    },
     "warnings": ["it is dark"],
     "candidates": [CANDIDATE],
-    "searched": {"entries": 3, "whole": 12, "parts": 4, "places": 99, "left_out": 0},
+    "searched": {
+        "entries": 3,
+        "whole": 12,
+        "parts": 4,
+        "places": 99,
+        "left_out": 5,
+        "is_ended": True,
+    },
 }
 VERIFIED = {
     "decision": "same",
@@ -48,6 +64,7 @@ VERIFIED = {
     "llr": 4.5,
     "log10_lr": 1.95,
     "bounds": [-3.0, 6.0],
+    "reference": VERIFICATION_FILE,
     "support": "moderate support",
     "scores": {"classical": 5.5, "pairnet": 3.25},
     "turn": 0,
@@ -65,6 +82,7 @@ REFUSED = {
     "answer": "No answer: black.",
     "llr": None,
     "bounds": None,
+    "reference": None,
     "grade": "refused",
     "grade_rates": None,
     "warnings": ["black"],
@@ -93,7 +111,6 @@ def page_of(*answers, pictures=None):
         answers,
         command="camid identify 'pictures/<b>.jpg'",
         parameters={"Budget": "1,000"},
-        reference="60 devices",
     )
     words = Words()
     words.feed(case_page(facts, [pictures or {} for _ in answers]))
@@ -106,15 +123,25 @@ def test_the_page_says_what_was_answered_of_which_files_and_how_to_repeat_it(ans
     every = [answer["photograph"]] if "photograph" in answer else [*chain(*answer["sides"])]
     stated = [answer["answer"], *answer["warnings"], "camid identify 'pictures/<b>.jpg'"]
     stated += [one.get("sha256", one.get("reason")) for one in every]
-    stated += [one["path"] for one in every] + ["60 devices", *LIMITS]
+    stated += [one["path"] for one in every] + [*LIMITS]
     for words in stated:
         assert words in text
 
 
+@pytest.mark.parametrize("answer", [IDENTIFIED, VERIFIED, REFUSED])
+def test_reference_devices_are_those_that_the_likelihood_ratio_is_of(answer):
+    text, _ = page_of(answer)
+    for name in (IDENTIFICATION_FILE, VERIFICATION_FILE):
+        told = f"{shipped_reference(name).num_negatives:,} of two ({name})"
+        assert (told in text) == (answer["reference"] == name)
+
+
 def test_every_candidate_and_every_score_is_shown():
     text, _ = page_of(IDENTIFIED)
-    for shown in ("phone-7", "123.4", "0.0321", "+4.50", "90°", "16, 8", "12.5 %"):
-        assert shown in text
+    assert "phone-7/640x480 123.4 0.0321 +4.50 1e-09 90° 0.7 16, 8" in text
+    assert "of 211 reference photographs of this grade 94 had no answer and 5 a wrong one" in text
+    assert "5 were not tried, as a match ended the search" in text
+    assert "of 210 by a device that was not enrolled 3 were given to one that was" in text
     text, _ = page_of(VERIFIED)
     for shown in ("classical 5.500", "pairnet 3.250", "180°: -1.00", "too small"):
         assert shown in text
@@ -122,9 +149,11 @@ def test_every_candidate_and_every_score_is_shown():
 
 def test_the_place_of_a_search_is_shown():
     place = {"turn": 90, "scale": 0.75, "top": 16, "left": 24, "false_alarm": 1e-5, "places": 4321}
+    place["side"] = "second"
     text, _ = page_of(VERIFIED | {"place": place, "turns": {}, "num_crops": 0})
-    for shown in ("90°", "0.75", "16", "24", "4,321", "1e-05"):
-        assert shown in text
+    told = "the second side in the other, turned by 90°, scale 0.75, top 16 and left 24"
+    assert f"{told}, the best of 4,321 places" in text
+    assert "with probability 1e-05" in text
 
 
 def test_the_verbal_scale_is_explained():
@@ -145,5 +174,5 @@ def test_several_photographs_have_a_part_each():
 
 
 def test_what_files_are_called_is_no_html():
-    facts = case_facts("?", [IDENTIFIED], command="", parameters={}, reference="")
+    facts = case_facts("?", [IDENTIFIED], command="", parameters={})
     assert not re.search("<b>", case_page(facts, [{}]))

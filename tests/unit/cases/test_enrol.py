@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camid.cases.enrol import FEWEST, enrol
+from camid.cases.enrol import FEWEST, enrol, withdraw
 from camid.cases.fingerprints import Fingerprints
 from camid.config import Simulate
 from camid.simulate import phones
@@ -142,8 +142,29 @@ def test_where_nothing_is_accepted_nothing_is_written(database, tmp_path):
     (tmp_path / "text.jpg").write_bytes(b"text")
     assert enrol(database, "a", [str(tmp_path / "text.jpg")]).entries == ()
     assert database.entries() == []
+
+
+@pytest.mark.parametrize("name", [" ", "a\nb", "none"])
+def test_what_cannot_be_a_device_s_name_is_refused(database, folder, name):
     with pytest.raises(ValueError, match="a device needs a name"):
-        enrol(database, " ", [str(tmp_path)])
+        enrol(database, name, [str(folder / "100")])
+
+
+def test_photographs_that_are_withdrawn_leave_what_the_others_make(database, folder, tmp_path):
+    mine, others = files(folder, "100"), files(folder, "101")[:3]
+    enrol(database, "a", [*mine, *others])
+    taken, left = withdraw(database, "a", [*others, files(folder, "102")[0]])
+    assert taken == others
+    assert left == [(files(folder, "102")[0], "has not enrolled a")]
+    alone = Fingerprints(str(tmp_path / "alone"))
+    enrol(alone, "a", mine)
+    for found, expected in zip(sums(database).halves, sums(alone).halves, strict=True):
+        np.testing.assert_array_equal(found.products, expected.products)
+        np.testing.assert_array_equal(found.squares, expected.squares)
+    assert database.entries()[0].sha256s == alone.entries()[0].sha256s
+    withdraw(database, "a", mine)
+    assert database.entries() == []
+    assert not (tmp_path / "db/device=a").exists()
 
 
 def test_each_size_and_lens_is_an_entry_with_pixels_as_stored(database, folder, tmp_path):

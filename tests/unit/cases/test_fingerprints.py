@@ -1,5 +1,10 @@
 import json
+import os
+import shutil
+from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -140,6 +145,103 @@ def test_removing_a_device_leaves_the_others(database, samples):
     assert database.remove("a") == 0
 
 
+def test_a_removal_waits_for_no_enrolment_and_undoes_none(database, samples):
+    entry = database.write("a", sums_of(samples, range(2)))
+    with database.alone("a"):
+        with pytest.raises(ValueError, match="a is being enrolled by another; wait for it"):
+            database.remove("a")
+        with pytest.raises(ValueError, match="wait for it"), database.alone("a"):
+            pass
+        assert database.entries() == [entry]
+    assert database.remove("a") == 1
+    assert list(Path(database.uri).iterdir()) == []
+
+
+def test_of_a_removed_device_s_folder_nothing_is_left(database, samples):
+    entry = database.write("a", sums_of(samples, range(2)))
+    place = Path(database.uri) / entry.file
+    place.with_suffix(".parquet.1.part").write_bytes(b"killed")
+    (place.parent / "gone.parquet").symlink_to("nowhere")
+    (place.parent / "below").mkdir()
+    (place.parent / "below/b.parquet").write_bytes(b"x")
+    assert database.remove("a") == 3
+    assert list(Path(database.uri).iterdir()) == []
+
+
+def test_removing_where_nothing_is_leaves_no_folder(database, samples):
+    assert database.remove("a") == 0
+    assert not Path(database.uri).exists()
+    entry = database.write("b", sums_of(samples, range(2)))
+    assert database.remove("a") == 0
+    assert database.folder.files() == [entry.file]
+
+
+def test_who_was_alone_ends_well_though_the_folder_is_gone(database):
+    with database.alone("a"):
+        shutil.rmtree(database.uri)
+    with database.alone("a"):
+        pass
+    assert list(Path(database.uri).iterdir()) == []
+
+
+@contextmanager
+def as_nobody():
+    """Be a user without rights, where the tests run as root."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.fixture
+def seen_by_all():
+    """Return a database in a folder that every user may go to."""
+    with TemporaryDirectory(dir="/tmp") as place:
+        Path(place).chmod(0o755)
+        yield Fingerprints(place)
+
+
+def test_what_may_not_be_read_is_said_to_be_that_and_not_damaged(seen_by_all, samples):
+    entries = [seen_by_all.write(name, sums_of(samples, range(2))) for name in "abc"]
+    place = Path(seen_by_all.uri)
+    (place / entries[0].file).chmod(0)
+    (place / "device=c").chmod(0)
+    with as_nobody():
+        assert seen_by_all.entries() == [entries[1]]
+        assert seen_by_all.damaged() == [
+            (entries[0].file, "cannot be read: permission denied"),
+            ("device=c", "cannot be read: permission denied"),
+        ]
+        for read in (seen_by_all.pattern, seen_by_all.sums):
+            with pytest.raises(ValueError, match="320x320.parquet: cannot be read: permission de"):
+                read(entries[0])
+    place.chmod(0)
+    with as_nobody():
+        assert seen_by_all.entries() == []
+        assert seen_by_all.damaged() == [(".", "cannot be read: permission denied")]
+    for path in (place, place / "device=c"):
+        path.chmod(0o755)
+    (place / entries[0].file).chmod(0o644)
+    assert seen_by_all.entries() == entries
+
+
+def test_a_file_whose_reading_fails_is_not_said_to_be_damaged(database, samples):
+    entry = database.write("a", sums_of(samples, range(2)))
+    place = Path(database.uri) / entry.file
+    (place.parent / "loop.parquet").symlink_to("loop.parquet")
+    place.unlink()
+    place.mkdir()
+    assert database.damaged() == [
+        ("device=a/loop.parquet", "cannot be read: too many levels of symbolic links")
+    ]
+    with pytest.raises(ValueError, match=r"320x320.parquet: cannot be read: .* is a directory$"):
+        database.pattern(entry)
+
+
 @pytest.mark.parametrize("seed", range(24))
 def test_a_changed_byte_is_found_or_changes_nothing(database, samples, seed):
     sums = sums_of(samples, range(2))
@@ -147,8 +249,13 @@ def test_a_changed_byte_is_found_or_changes_nothing(database, samples, seed):
     data = bytearray(database.folder.read(entry.file))
     data[int(np.random.default_rng(seed).integers(len(data)))] ^= 0x41
     database.folder.write(entry.file, bytes(data))
+    found = database.entries()
+    if not found:
+        assert [name for name, _ in database.damaged()] == [entry.file]
+        return
+    assert database.damaged() == []
+    (read,) = found
     try:
-        (read,) = database.entries()
         pattern, again = database.pattern(read), database.sums(read)
     except ValueError:
         return
@@ -167,6 +274,20 @@ def test_a_changed_byte_of_pixels_is_an_error_that_says_what_to_do(database, sam
     database.folder.write(entry.file, bytes(data))
     with pytest.raises(ValueError, match=r"damaged .*; remove it and enrol the device again"):
         database.pattern(entry) if column == "pattern" else database.sums(entry)
+
+
+def test_a_column_of_another_name_is_damage(database, samples):
+    entry = database.write("a", sums_of(samples, range(2)))
+    data, spoilt = database.folder.read(entry.file), 0
+    place = data.rfind(b"squares_1")
+    while place > 0:
+        database.folder.write(entry.file, data[:place] + b"squares_2" + data[place + 9 :])
+        try:
+            database.sums(entry)
+        except ValueError as error:
+            spoilt += "damaged" in str(error)
+        place = data.rfind(b"squares_1", 0, place)
+    assert spoilt
 
 
 def test_files_that_are_no_entries_are_damaged_and_hide_no_entry(database, samples):

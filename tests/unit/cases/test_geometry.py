@@ -79,17 +79,6 @@ def test_the_ratio_of_both_sides_comes_before_those_of_one():
     assert scales_for((1331, 998), (3024, 4032))[1] == pytest.approx(0.33, rel=1e-3)
 
 
-def test_what_a_budget_leaves_out_is_told(pattern):
-    query = noisy(pattern[:150, :200], 6)
-    every = hypotheses(query.shape, SHAPE)
-    budget = sum(one.num_samples(query.shape, SHAPE) for one in every[:5])
-    match = search(query, pattern, budget=budget)
-    assert match.num_hypotheses >= 5
-    assert match.num_hypotheses + match.num_left == len(every)
-    assert match.num_lags < search(query, pattern).num_lags
-    assert search(query, pattern, budget=1) is None
-
-
 def test_the_number_of_threads_changes_nothing(pattern):
     query = noisy(pattern[20:, :-17], 6)
     assert search(query, pattern, num_threads=1) == search(query, pattern, num_threads=2)
@@ -111,6 +100,26 @@ def test_strangers_false_alarms_are_as_rare_as_they_say():
     assert kstest([match.false_alarm for match in found], "uniform").pvalue > 1e-3
     energies = np.array([match.energy for match in found])
     assert np.mean(energies > 2.706) == pytest.approx(0.05, abs=0.03)  # of one normal lag
+
+
+def blocky(rng, height, width):
+    """Return noise and, in every block of 8 pixels, so much of one cosine as JPEG may leave."""
+    cosine = np.cos(np.pi * (np.arange(8) + 0.5) * 3 / 8)
+    amounts = rng.standard_normal((height // 8, width // 8))
+    made = np.kron(amounts, np.outer(cosine, cosine))
+    return (made + rng.standard_normal((height, width))).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(176, 240), (96, 120)])
+def test_strangers_blocks_make_no_false_alarm(shape):
+    """Noise of all lags alone would find one in three of these strangers rarer than 1 in 100."""
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(200):
+        query, entry = blocky(rng, *shape), blocky(rng, 176, 240)
+        every = hypotheses(query.shape, entry.shape, scales=[1.0])
+        found.append(search(query, entry, tried=every))
+    assert np.mean([match.false_alarm < 0.01 for match in found]) < 0.05
 
 
 @given(ENERGIES, COUNTS, COUNTS)

@@ -25,6 +25,21 @@ def test_the_likelier_proposition_is_named_first():
     assert "likelier if two took them than if one camera took both" in answer(-3, **SIDES)
 
 
+def test_a_ratio_that_a_bound_cuts_is_said_to_be_the_most():
+    told = ", the most that the reference devices allow to say,"
+    for llr in (-2.5, 4.0):
+        assert told in answer(llr, **SIDES, bounds=(-2.5, 4.0))
+        assert told not in answer(llr, **SIDES, bounds=(-2.6, 4.1))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [(9.96, "9.9"), (10, "10"), (99.9, "99"), (1771, "1,700"), (1e6, "1,000,000")],
+)
+def test_a_ratio_is_written_as_no_more_than_it_is(ratio, words):
+    assert ratio_words(math.log(ratio)) == ratio_words(-math.log(ratio)) == words
+
+
 def test_a_ratio_about_1_supports_neither():
     assert answer(0.1, **SIDES).startswith("What is seen supports neither")
 
