@@ -4,7 +4,8 @@ import hashlib
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import IO, Any, NamedTuple
@@ -56,6 +57,8 @@ class Enrolled:
     """Paths, and reasons: these are enrolled already."""
     rejected: tuple[tuple[str, str], ...]
     """Paths, and reasons."""
+    shared: Mapping[str, int]
+    """How many of the photographs that it is made of are enrolled as other devices', by device."""
 
     def facts(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
@@ -64,6 +67,7 @@ class Enrolled:
             "accepted": list(self.accepted),
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "rejected": [{"path": path, "reason": reason} for path, reason in self.rejected],
+            "shared": dict(self.shared),
             "entries": [
                 {
                     "entry": entry.name,
@@ -84,6 +88,10 @@ class Enrolled:
             )
             lines.append(f"{entry.name}: {entry.num_images} images{agreed}")
             lines += [f"  {words}" for words in entry.warnings]
+        lines += [
+            f"{count} of its photographs enrolled {device} too: one of the two did not take them"
+            for device, count in self.shared.items()
+        ]
         counts = [len(some) for some in (self.accepted, self.skipped, self.rejected)]
         lines.append("{}: {} accepted, {} skipped, {} rejected".format(self.device, *counts))
         return lines
@@ -154,7 +162,18 @@ def enrol(
         accepted=tuple(accepted),
         skipped=tuple(skipped),
         rejected=tuple(rejected),
+        shared=_shared(fingerprints, device, entries),
     )
+
+
+def _shared(fingerprints: Fingerprints, device: str, entries: Sequence[Entry]) -> dict[str, int]:
+    """Return how many of the entries' photographs are other devices' too, by device."""
+    mine = {sha256 for entry in entries for sha256 in entry.sha256s}
+    counts: Counter[str] = Counter()
+    for other in fingerprints.entries():
+        if other.device != device:
+            counts[other.device] += len(mine & set(other.sha256s))
+    return dict(sorted((+counts).items()))
 
 
 def withdraw(

@@ -104,7 +104,7 @@ class Fingerprints:
 
     def entries(self) -> list[Entry]:
         """Return all that can be read, by name; only footers are."""
-        return sorted((e for _, e in self._read() if isinstance(e, Entry)), key=lambda e: e.name)
+        return self.contents()[0]
 
     def damaged(self) -> list[tuple[str, str]]:
         """Return the files that cannot be read, are no entries or not whole, and reasons, by name.
@@ -112,7 +112,18 @@ class Fingerprints:
         A folder that cannot be listed is among them. Footers alone are read; :meth:`sums` and
         :meth:`pattern` see to the content.
         """
-        return [(name, reason) for name, reason in self._read() if isinstance(reason, str)]
+        return self.contents()[1]
+
+    def contents(self) -> tuple[list[Entry], list[tuple[str, str]]]:
+        """Return what :meth:`entries` and :meth:`damaged` do, of one reading."""
+        entries: list[Entry] = []
+        damaged: list[tuple[str, str]] = []
+        for name in self._names():
+            try:
+                entries.append(self._entry(name))
+            except ValueError as error:
+                damaged.append((name, str(error).removeprefix(f"{self.folder.uri}/{name}: ")))
+        return sorted(entries, key=lambda entry: entry.name), damaged
 
     def entry(self, device: str, *, lens: str, width: int, height: int) -> Entry | None:
         """Return a device's entry, or None where it has none.
@@ -257,15 +268,6 @@ class Fingerprints:
         """Return the names of files that are to be entries, and of folders that are closed."""
         names = self.folder.files() if self.folder.exists() else []
         return [n for n in names if n == "." or _ENTRY_OR_CLOSED.fullmatch(n)]
-
-    def _read(self) -> list[tuple[str, Entry | str]]:
-        found: list[tuple[str, Entry | str]] = []
-        for name in self._names():
-            try:
-                found.append((name, self._entry(name)))
-            except ValueError as error:
-                found.append((name, str(error).removeprefix(f"{self.folder.uri}/{name}: ")))
-        return found
 
     def _entry(self, name: str) -> Entry:
         facts = self._facts(name)

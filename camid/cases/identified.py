@@ -24,11 +24,12 @@ class Snapshot:
 
     def __init__(self, fingerprints: Fingerprints) -> None:
         self._fingerprints = fingerprints
-        self.by_name = {entry.name: entry for entry in fingerprints.entries()}
+        entries, damaged = fingerprints.contents()
+        self.by_name = {entry.name: entry for entry in entries}
         self._known = {
             sha256: entry.name for entry in self.by_name.values() for sha256 in entry.sha256s
         }
-        self.unreadable = dict(fingerprints.damaged())
+        self.unreadable = dict(damaged)
         """Reasons, by file."""
 
     def entries(self) -> list[Entry]:
@@ -56,6 +57,8 @@ class Snapshot:
         """
         try:
             return self._fingerprints.pattern(entry)
+        except ConnectionError:
+            raise  # says nothing of the entry
         except (ValueError, OSError) as error:
             address = f"{self._fingerprints.folder.uri}/{entry.file}: "
             self.unreadable[entry.file] = str(error).removeprefix(address)
@@ -115,8 +118,8 @@ def answers(
                 f"expected scales from {LEAST_SCALE:g} to {GREATEST_SCALE:g}, got {scale:g}"
             )
     told = shipped_reference(IDENTIFICATION_FILE)
-    slow = refresh(fingerprints, fingerprints.folder)
     gallery = Snapshot(fingerprints)
+    slow = refresh(gallery, fingerprints.folder)
     todo = map(gallery.asked, photographs(files))
     number = 0
     while group := list(islice(todo, TOGETHER)):

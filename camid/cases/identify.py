@@ -283,6 +283,8 @@ def _read(gallery: Gallery[E], entry: E, num_threads: int | None) -> View | None
     """Return an entry's pattern, or None where it cannot be read, which the gallery tells."""
     try:
         return View(gallery.pattern(entry), num_threads=num_threads)
+    except ConnectionError:
+        raise
     except (ValueError, OSError):
         return None
 

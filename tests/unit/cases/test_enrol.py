@@ -122,6 +122,14 @@ def test_what_is_enrolled_already_is_skipped_and_said(database, folder, tmp_path
     assert (before != sums(database).total.products).any()
 
 
+def test_photographs_of_another_device_are_told(database, folder):
+    some = files(folder, "100")
+    assert enrol(database, "a", some[:4]).shared == {}
+    found = enrol(database, "b", some[3:6])
+    assert found.shared == found.facts()["shared"] == {"a": 1}
+    assert "1 of its photographs enrolled a too: one of the two did not take them" in found.lines()
+
+
 def test_every_file_that_is_left_out_has_a_reason(database, folder, tmp_path):
     bad = {"text.jpg": b"text", "zero.jpg": b"", "clip.mp4": b"x", "raw.nef": b"x"}
     bad["half.jpg"] = (folder / "100/walls/00.jpg").read_bytes()[:3000]
