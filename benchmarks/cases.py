@@ -24,11 +24,13 @@ from rich.table import Table
 
 from camid.cases.decisions import match_llr
 from camid.cases.enrol import enrol
-from camid.cases.fingerprints import Entry, Fingerprints
+from camid.cases.entries import Entry
+from camid.cases.fingerprints import Fingerprints
 from camid.cases.geometry import query_plane
-from camid.cases.identify import THRESHOLD, rankings
+from camid.cases.identify import rankings
 from camid.cases.photographs import Photograph, photographs
 from camid.cases.quality import quality
+from camid.cases.question import THRESHOLD
 from camid.cases.reference import IDENTIFICATION_FILE, Reference, shipped_reference
 from camid.cases.verify import turns_between, verdict
 from camid.cases.words import DECIDED

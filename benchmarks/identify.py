@@ -18,9 +18,11 @@ from rich.table import Table
 from scipy import fft
 from scipy.special import ndtri
 
+from camid.cases.digests import refresh
 from camid.cases.geometry import Plane
-from camid.cases.identify import THRESHOLD, identify
-from camid.cases.shortlist import Named, refresh
+from camid.cases.identify import identify
+from camid.cases.question import THRESHOLD
+from camid.cases.shortlist import Named
 from camid.folder import Folder
 from camid.matching import PEAK_RADIUS
 

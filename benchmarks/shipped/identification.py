@@ -26,14 +26,16 @@ from benchmarks.cases import Some
 from benchmarks.shipped.calibration import FUSED, config_of
 from camid.calibration import logistic_calibrator
 from camid.cases.decisions import match_llr, score_of
+from camid.cases.digests import refresh
 from camid.cases.enrol import NONE, enrol
-from camid.cases.fingerprints import Entry, Fingerprints
+from camid.cases.entries import Entry
+from camid.cases.fingerprints import Fingerprints
 from camid.cases.geometry import View, query_plane, search
 from camid.cases.hypotheses import Hypothesis
-from camid.cases.identify import BUDGET, Ranking, rankings
+from camid.cases.identify import BUDGET, rankings
 from camid.cases.photographs import Photograph, photographs
+from camid.cases.question import Ranking
 from camid.cases.reference import IDENTIFICATION_FILE, Reference, quantiles
-from camid.cases.shortlist import refresh
 from camid.cases.words import DECIDED
 from camid.commandline import print_lines
 from camid.compared import Compared

@@ -10,10 +10,11 @@ from tempfile import SpooledTemporaryFile
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.cases.enrol import SUSPICION
-from camid.cases.fingerprints import DISAGREES, MIXED, STEP, Entry, Fingerprints
+from camid.cases.entries import DISAGREES, MIXED, Entry
+from camid.cases.fingerprints import STEP, Fingerprints
 from camid.cases.hypotheses import Shape
 from camid.cases.sums import Plane
+from camid.cases.suspicion import SUSPICION
 from camid.residuals import quantised
 
 CENTRE = 1024

@@ -12,13 +12,11 @@ import math
 import os
 import re
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +24,10 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from camid.cases.entries import Entry, empty_entry, entry_of
 from camid.cases.sums import NOISE_STEP, EnrolledImage, Half, Plane, Sums
 from camid.folder import TEMPORARY, Folder, absolute
-from camid.records import LONGEST_NAME, device_name
+from camid.records import device_name
 from camid.residuals import quantised, restored
 
 SCHEMA_VERSION = 1
@@ -36,59 +35,11 @@ BAND = 256
 """Rows of pixels in a row group."""
 STEP = 1 / 16
 """Standard deviations a unit of a stored pattern: clipped near ±8, correlating by 0.9998."""
-FEW = 10
-"""Images below which an entry is said to have few."""
-DISAGREES = "its halves do not agree: these images show no pattern that they share"
-MIXED = "mixed input"
-"""How the warning begins of an entry whose images are of two models."""
-AGREEMENT = 5.0
-"""Standard deviations of a chance correlation that the halves of a pattern must agree by."""
-
 LOCK = ".lock"
 
 _FACTS = b"camid.fingerprint"
 _ENTRY_OR_CLOSED = re.compile(r"device=(.*\.parquet|[^/]*)", re.DOTALL)
 _SUMS = ("products_0", "squares_0", "products_1", "squares_1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A device's pattern with one lens at one pixel size, as stored: turned ones are another's."""
-
-    device: str
-    make: str
-    model: str
-    lens: str
-    width: int
-    height: int
-    sha256s: tuple[str, ...]
-    """Digests of its images' files, in order."""
-    split_half: float
-    """Correlation of the patterns of its two halves; NaN where one has no image."""
-    warnings: tuple[str, ...]
-
-    @property
-    def num_images(self) -> int:
-        """Images that it is made of."""
-        return len(self.sha256s)
-
-    @property
-    def name(self) -> str:
-        """A key: ``<device>/<width>x<height>[-<lens>]``."""
-        return f"{self.device}/{self._size}"
-
-    @property
-    def file(self) -> str:
-        """The name of its file below the database's folder."""
-        name = quote(self._size, safe=" ")
-        if len(name) > LONGEST_NAME:
-            digest = hashlib.sha256(self._size.encode()).hexdigest()
-            name = f"{name[:LONGEST_NAME]}~{digest[:16]}"
-        return f"{device_name(self.device)}/{name}.parquet"
-
-    @property
-    def _size(self) -> str:
-        return f"{self.width}x{self.height}" + (f"-{self.lens}" if self.lens else "")
 
 
 @dataclass(frozen=True)
@@ -133,7 +84,7 @@ class Fingerprints:
         ValueError
             If its file is damaged or cannot be read.
         """
-        file = _entry(device=device, lens=lens, width=width, height=height).file
+        file = empty_entry(device=device, lens=lens, width=width, height=height).file
         return self._entry(file) if self.folder.exists(file) else None
 
     def pattern(self, entry: Entry) -> Plane:
@@ -174,7 +125,7 @@ class Fingerprints:
         OSError
             If it cannot be written.
         """
-        entry = _made(device, sums, lens=lens)
+        entry = entry_of(device, sums, lens=lens)
         columns: dict[str, NDArray[Any]] = {"pattern": quantised(sums.pattern(), step=STEP)}
         planes = [plane for half in sums.halves for plane in half]
         columns |= {name: plane.astype("<i4") for name, plane in zip(_SUMS, planes, strict=True)}
@@ -314,49 +265,6 @@ class Fingerprints:
             words = os.strerror(number).lower() if number else " ".join(str(error).split())
             reason = words.removeprefix(f"{self.folder.address(name)}: ")
             raise ValueError(f"{address}: cannot be read: {reason}") from None
-
-
-def _made(device: str, sums: Sums, *, lens: str) -> Entry:
-    """Return the entry that sums make, with what is to be warned of."""
-    height, width = sums.total.products.shape
-    cameras = Counter((i.make, i.model) for i in sums.images if i.camera)
-    make, model = min(cameras, key=lambda one: (-cameras[one], one), default=("", ""))
-    entry = _entry(device=device, lens=lens, width=width, height=height, make=make, model=model)
-    split_half = sums.split_half()
-    warnings = []
-    if len(sums.images) < FEW:
-        warnings.append(
-            f"of {len(sums.images)} image{'s' * (len(sums.images) > 1)}; {FEW} or more make it "
-            "reliable"
-        )
-    if split_half * math.sqrt(width * height) < AGREEMENT:
-        warnings.append(DISAGREES)
-    if len(cameras) > 1:
-        told = ", ".join(f"{count} of {' '.join(c)}" for c, count in sorted(cameras.items()))
-        warnings.append(f"{MIXED}: by their EXIF images are {told}")
-    warnings += [f"{image.name}: {words}" for image in sums.images for words in image.warnings]
-    return replace(
-        entry,
-        sha256s=tuple(image.sha256 for image in sums.images),
-        split_half=split_half,
-        warnings=tuple(warnings),
-    )
-
-
-def _entry(
-    *, device: str, lens: str, width: int, height: int, make: str = "", model: str = ""
-) -> Entry:
-    return Entry(
-        device=device,
-        make=make,
-        model=model,
-        lens=lens,
-        width=width,
-        height=height,
-        sha256s=(),
-        split_half=math.nan,
-        warnings=(),
-    )
 
 
 def _parsed(file: IO[bytes], address: str) -> pq.ParquetFile:

@@ -8,13 +8,15 @@ from itertools import islice
 from typing import Any
 
 from camid.cases.decisions import Answer, bounds, identified, not_identified, score_of
-from camid.cases.fingerprints import Entry, Fingerprints
+from camid.cases.digests import refresh
+from camid.cases.entries import Entry
+from camid.cases.fingerprints import Fingerprints
 from camid.cases.geometry import CELL, Plane, heat, query_plane
 from camid.cases.hypotheses import GREATEST_SCALE, LEAST_SCALE
-from camid.cases.identify import BUDGET, TOGETHER, Ranking, rankings
+from camid.cases.identify import BUDGET, TOGETHER, rankings
 from camid.cases.photographs import Photograph, Refused, photographs
+from camid.cases.question import Ranking
 from camid.cases.reference import IDENTIFICATION_FILE, Reference, shipped_reference
-from camid.cases.shortlist import refresh
 
 __all__ = ["BUDGET", "answers", "state"]
 

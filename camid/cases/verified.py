@@ -12,19 +12,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from camid.cases.decisions import (
-    SIDES,
-    Answer,
-    not_verified,
-    score_of,
-    verified,
-    verified_by_search,
-)
+from camid.cases.decisions import Answer, score_of
 from camid.cases.geometry import CELL, Plane, heat, search
 from camid.cases.hypotheses import Hypothesis, hypotheses
 from camid.cases.photographs import Refused, named, photographs
 from camid.cases.reference import IDENTIFICATION_FILE, VERIFICATION_FILE, shipped_reference
 from camid.cases.sums import Half, Sample
+from camid.cases.verdicts import SIDES, not_verified, verified, verified_by_search
 from camid.cases.verify import Image, Shape, Sides, Verdict, turns_between
 from camid.cleaning import cleaned
 from camid.images import header, quiet, unreadable_reason

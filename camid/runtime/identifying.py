@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from camid.cases.decisions import Answer
+from camid.cases.digests import refresh
 from camid.cases.fingerprints import Fingerprints
 from camid.cases.identified import answers
-from camid.cases.shortlist import refresh
 from camid.folder import absolute
 from camid.runtime.session import session
 from camid.runtime.stream import streamed

@@ -7,7 +7,8 @@ import pytest
 
 from camid.cases import checks
 from camid.cases.checks import ONE_DEVICE, SHARED, Middles, problems
-from camid.cases.fingerprints import STEP, Entry, Fingerprints
+from camid.cases.entries import Entry
+from camid.cases.fingerprints import STEP, Fingerprints
 from camid.cases.sums import EnrolledImage, Sample, Sums
 from camid.config import Simulate
 from camid.images import pixels

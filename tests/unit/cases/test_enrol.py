@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camid.cases.enrol import FEWEST, enrol, withdraw
+from camid.cases.enrol import enrol, withdraw
 from camid.cases.fingerprints import Fingerprints
+from camid.cases.suspicion import FEWEST
 from camid.config import Simulate
 from camid.simulate import phones
 

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from camid.cases.fingerprints import AGREEMENT, FEW, STEP, Fingerprints
+from camid.cases.entries import AGREEMENT, FEW
+from camid.cases.fingerprints import STEP, Fingerprints
 from camid.cases.sums import EnrolledImage, Half, Sample, Sums
 from camid.cleaning import cleaned
 from camid.config import Simulate

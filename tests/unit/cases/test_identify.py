@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
+from camid.cases.digests import refresh
 from camid.cases.geometry import query_plane, resampled, search
 from camid.cases.hypotheses import Hypothesis
-from camid.cases.identify import THRESHOLD, identify, rankings
-from camid.cases.shortlist import Patterns, refresh
+from camid.cases.identify import identify, rankings
+from camid.cases.question import THRESHOLD
+from camid.cases.shortlist import Patterns
 from camid.cleaning import cleaned
 from camid.config import Simulate
 from camid.folder import Folder

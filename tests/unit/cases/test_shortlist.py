@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from camid.cases import shortlist
-from camid.cases.identify import FLOOR
-from camid.cases.shortlist import SEAL, STEP, Named, Patterns, Sketches, digest, refresh, rows
+from camid.cases import digests
+from camid.cases.digests import SEAL, refresh, rows
+from camid.cases.question import FLOOR
+from camid.cases.shortlist import STEP, Named, Patterns, Sketches, digest
 from camid.folder import Folder
 
 SHAPE = 90, 131  # not a multiple of a word's bits
@@ -111,7 +112,7 @@ def test_digests_from_a_folder_are_those_of_the_patterns(folder):
 
 def test_digests_that_are_read_piece_by_piece_are_the_same(folder, monkeypatch):
     refresh(gallery(1, 2, 3, 4, 5), folder)
-    monkeypatch.setattr(shortlist, "PIECE", 2 * 8 * (len(digest(planes(1)[0])) + SEAL))
+    monkeypatch.setattr(digests, "PIECE", 2 * 8 * (len(digest(planes(1)[0])) + SEAL))
     assert found(gallery(1, 2, 3, 4, 5), folder) == found(gallery(1, 2, 3, 4, 5), None)
 
 
@@ -218,7 +219,7 @@ def test_a_seal_is_made_of_xxhash_s_rounds_in_four_lanes(num_words):
         state = (lanes[number % 4] + int(word) * 0xC2B2AE3D27D4EB4F) % 2**64
         state = (state << 31 | state >> 33) % 2**64
         lanes[number % 4] = state * 0x9E3779B185EBCA87 % 2**64
-    assert shortlist._seal(words, start).tolist() == lanes
+    assert digests._seal(words, start).tolist() == lanes
 
 
 def test_a_file_that_is_cut_off_while_it_is_read_loses_no_entry(folder, monkeypatch):
@@ -227,7 +228,7 @@ def test_a_file_that_is_cut_off_while_it_is_read_loses_no_entry(folder, monkeypa
     refresh(entries, folder)
     entries.names.clear()
     ((name, data),) = files(folder).items()
-    monkeypatch.setattr(shortlist, "PIECE", 1)
+    monkeypatch.setattr(digests, "PIECE", 1)
     reading = rows(entries, entries.entries(), folder)
     read = {"a": next(reading)[1].tobytes()}
     os.truncate(f"{folder.local_path}/{name}", len(data) * 5 // 8)
@@ -263,7 +264,7 @@ def test_refreshing_leaves_alone_what_another_one_is_writing(folder):
         (place / name).write_bytes(b"x")
     old = place / "9x9.bits.3.part"
     old.write_bytes(b"x")
-    os.utime(old, (1, old.stat().st_mtime - 2 * shortlist.ABANDONED))
+    os.utime(old, (1, old.stat().st_mtime - 2 * digests.ABANDONED))
     assert refresh(entries, folder) == ""
     assert {path.name for path in place.iterdir()} == {
         "131x90.bits",
@@ -352,7 +353,7 @@ def test_each_pixel_size_has_a_file_and_loses_it_with_its_last_entry(folder):
 
 
 def test_of_a_large_pattern_the_middle_is_taken(monkeypatch):
-    monkeypatch.setattr(shortlist, "MOST_SAMPLES", 40 * SHAPE[1])
+    monkeypatch.setattr("camid.cases.shortlist.MOST_SAMPLES", 40 * SHAPE[1])
     pattern, query = planes(2)
     outside = query.copy()
     outside[:20] = outside[-20:] = 9
@@ -363,6 +364,6 @@ def test_of_a_large_pattern_the_middle_is_taken(monkeypatch):
 
 def test_a_name_and_its_photographs_make_a_key():
     base = Named("a", 10, 20, ("1", "2"))
-    assert shortlist.entry_key(base) == shortlist.entry_key(Named("a", 10, 20, ("2", "1")))
+    assert digests.entry_key(base) == digests.entry_key(Named("a", 10, 20, ("2", "1")))
     for other in (Named("b", 10, 20, ("1", "2")), Named("a", 10, 20, ("1",))):
-        assert shortlist.entry_key(base) != shortlist.entry_key(other)
+        assert digests.entry_key(base) != digests.entry_key(other)

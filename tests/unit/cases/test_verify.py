@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camid.cases.decisions import GRADES
+from camid.cases.quality import GRADES
 from camid.cases.reference import IDENTIFICATION_FILE, VERIFICATION_FILE
 from camid.cases.verified import compared_shapes, verification
 from camid.cases.verify import LEAST_SIDE, Sides, compared_strips, turns_between, verdict
