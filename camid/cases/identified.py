@@ -166,15 +166,12 @@ def _tell(tell: Callable[[str], None], where: str, words: str) -> None:
 
 
 def _pictures(cells: Any, ranking: Ranking, told: Reference) -> dict[str, bytes]:
-    from camid.cases.pictures import heat_figure, reference_figure
+    from camid.cases.pictures import MAP_WORDS, heat_figure, reference_figure
     from camid.figures import png
 
     scores = {one.device: score_of(one.energy) for one in ranking.candidates[:1]}
     low, high = bounds(told)
-    title = (
-        "Where the photograph and the best candidate's fingerprint agree: blue where they do, "
-        "white where they are strangers"
-    )
+    title = f"The photograph and the best candidate's fingerprint: {MAP_WORDS}"
     return {
         title: png(heat_figure(cells, cell=f"{CELL}×{CELL} px")),
         "The best candidate's score among those of the reference devices; likelihood ratios are "

@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 
 from camid.cases.reference import Reference
 
+MAP_WORDS = (
+    "blue where they agree, white where as strangers may, red where they contradict each other"
+)
+"""What the colours of a map mean."""
 LIMIT = 6.0
 """Deviations at which the colours of a map end."""
 COLOURS = {"same device": "#1b6ca8", "two devices": "#d1495b"}

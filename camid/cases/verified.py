@@ -244,14 +244,15 @@ def _searched(
     answer = verified_by_search(match, told, used, left_out, smaller=smaller)
     if not has_pictures:
         return answer, {}
-    from camid.cases.pictures import heat_figure, reference_figure
+    from camid.cases.pictures import MAP_WORDS, heat_figure, reference_figure
     from camid.figures import png
 
     cells = heat(small, large, match)
     score = {"this case": score_of(match.energy)}
     return answer, {
-        "Where the smaller side agrees with the larger: blue where they do, white where they are "
-        "strangers": png(heat_figure(cells, cell=f"{CELL}×{CELL} px")),
+        f"The smaller side and the larger: {MAP_WORDS}": png(
+            heat_figure(cells, cell=f"{CELL}×{CELL} px")
+        ),
         "This case's score among those of the reference devices": png(
             reference_figure(told, score, axis="score: root of the energy")
         ),
@@ -266,14 +267,12 @@ def _tried(every: Sequence[Hypothesis], name: str, tell: Tell) -> Iterator[Hypot
 
 
 def _pictures(found: Verdict) -> dict[str, bytes]:
-    from camid.cases.pictures import heat_figure, reference_figure
+    from camid.cases.pictures import MAP_WORDS, heat_figure, reference_figure
     from camid.figures import png
 
     told = shipped_reference(VERIFICATION_FILE)
     return {
-        "Where the two sides agree: blue where they do, white where they are strangers": png(
-            heat_figure(found.heat, cell="crop of 128×128 px")
-        ),
+        f"The two sides: {MAP_WORDS}": png(heat_figure(found.heat, cell="crop of 128×128 px")),
         "This case's log-likelihood ratio among those of the reference devices, which are shown "
         f"before the bounds at {found.low:+.1f} and {found.high:+.1f} nats": png(
             reference_figure(told, {"this case": found.llr}, axis="log-likelihood ratio, nats")

@@ -79,8 +79,10 @@ def _status() -> tuple[Any, Callable[[str], None]]:
 def print_identified(answer: Mapping[str, Any]) -> None:
     """Print the answer of a photograph, and its first candidates."""
     echo(f"{answer['photograph']['path']}: {answer['answer']}")
-    columns = ("entry", "pce", "ncc", "llr", "false_alarm", "turn", "scale")
-    rows = [{name: row[name] for name in columns} for row in answer["candidates"][:SHOWN]]
+    some = answer["candidates"][:SHOWN]
+    is_one_each = len({row["device"] for row in some}) == len(some)
+    columns = ("device" if is_one_each else "entry", "pce", "ncc", "llr", "false_alarm", "turn")
+    rows = [{name: row[name] for name in (*columns, "scale")} for row in some]
     if rows:
         grade, entries = answer["grade"], answer["searched"]["entries"]
         title = f"best of {entries} entries; llr in nats; the photograph is of grade {grade}"
