@@ -2,8 +2,8 @@
 
 ``device=<device>/<width>x<height>[-<lens>].parquet`` has a row for each row of pixels, 256 of them
 a row group: the pattern as int8, and the sums that it is made of, apart for two halves of the
-images. The sums are of integers, so that it makes no difference in which
-order images come, and in how many goes. The footer says what the entry is, and digests of both.
+images. The sums are of integers, so that it makes no difference in which order images come, and in
+how many goes. The footer says what the entry is, and has digests of both.
 """
 
 import hashlib

@@ -88,52 +88,55 @@ def rankings(
     """
     entries, todo = by_shape(gallery.entries()), iter(queries)
     while group := list(islice(todo, TOGETHER)):
-        cases = [Question(query, entries, budget=budget, scales=scales) for query in group]
+        questions = [Question(query, entries, budget=budget, scales=scales) for query in group]
         tell(f"whole, among {sum(map(len, entries.values())):,} fingerprints")
-        _try_aligned(cases, gallery, entries, folder, num_threads)
-        wanting = [case for case in cases if not case.has_passed]
-        largest = max(math.prod(shape) for shape in (*entries, *(c.shape for c in cases)))
+        _try_aligned(questions, gallery, entries, folder, num_threads)
+        wanting = [question for question in questions if not question.has_passed]
+        largest = max(math.prod(shape) for shape in (*entries, *(c.shape for c in questions)))
         size = max(1, SPECTRA // (4 * len(TURNS) * largest))
         for start in range(0, len(wanting), size):
             _search(wanting[start : start + size], gallery, entries, num_threads, tell)
-        yield from (case.ranking(num_candidates) for case in cases)
+        yield from (question.ranking(num_candidates) for question in questions)
 
 
 def _try_aligned(
-    cases: Sequence[Question],
+    questions: Sequence[Question],
     gallery: Gallery[E],
     entries: Mapping[Shape, Sequence[E]],
     folder: Folder | None,
     num_threads: int | None,
 ) -> None:
     """Try whole images on all entries: their digests first, then in full those that these leave."""
-    keep = max(1, SPECTRA // (4 * len(cases) * max(math.prod(case.shape) for case in cases)))
-    views = [View(case.query, keep=keep, num_threads=num_threads) for case in cases]
+    keep = max(
+        1,
+        SPECTRA // (4 * len(questions) * max(math.prod(question.shape) for question in questions)),
+    )
+    views = [View(question.query, keep=keep, num_threads=num_threads) for question in questions]
     for shape, some in entries.items():
         todo = [
-            (case, view, one)
-            for case, view in zip(cases, views, strict=True)
-            for one in case.aligned[shape]
+            (question, view, one)
+            for question, view in zip(questions, views, strict=True)
+            for one in question.aligned[shape]
         ]
         if todo:
             sketches = Sketches.of([view.seen(one.turn, shape) for _, view, one in todo])
             for entry, row in rows(gallery, some, folder):
-                for (case, _, one), score in zip(todo, sketches.scores(row), strict=True):
-                    case.scored(entry, one, float(score))
-    chosen = [case.chosen() for case in cases]
+                for (question, _, one), score in zip(todo, sketches.scores(row), strict=True):
+                    question.scored(entry, one, float(score))
+    chosen = [question.chosen() for question in questions]
     for entry in chain.from_iterable(entries.values()):
         wanting = [
-            (case, view, one, is_best)
-            for case, view, left in zip(cases, views, chosen, strict=True)
+            (question, view, one, is_best)
+            for question, view, left in zip(questions, views, chosen, strict=True)
             for one, is_best in left.get(entry.name, ())
         ]
         pattern = _read(gallery, entry, num_threads) if wanting else None
         if pattern is None:
             continue
-        for case, view, one, is_best in wanting:
+        for question, view, one, is_best in wanting:
             if is_best or _score(view, pattern, one) >= PROMISING:
                 match = search(view, pattern, tried=[one], num_threads=num_threads)
-                case.add(entry, match, whole=True)
+                question.add(entry, match, whole=True)
 
 
 def _read(gallery: Gallery[E], entry: E, num_threads: int | None) -> View | None:
@@ -153,20 +156,22 @@ def _score(query: View, pattern: View, one: Hypothesis) -> float:
 
 
 def _search(
-    cases: Sequence[Question],
+    questions: Sequence[Question],
     gallery: Gallery[E],
     entries: Mapping[Shape, Sequence[E]],
     num_threads: int | None,
     tell: Callable[[str], None],
 ) -> None:
     """Search parts of entries, scale by scale, until a match is found or nothing is left."""
-    views = [View(case.query, keep=len(TURNS), num_threads=num_threads) for case in cases]
-    num_rounds = max(len(case.rounds) for case in cases)
+    views = [
+        View(question.query, keep=len(TURNS), num_threads=num_threads) for question in questions
+    ]
+    num_rounds = max(len(question.rounds) for question in questions)
     for number in range(num_rounds):
         begun = [
-            (case, view, case.rounds[number])
-            for case, view in zip(cases, views, strict=True)
-            if number < len(case.rounds) and not case.has_passed
+            (question, view, question.rounds[number])
+            for question, view in zip(questions, views, strict=True)
+            if number < len(question.rounds) and not question.has_passed
         ]
         for entry in chain.from_iterable(entries.values()):
             wanting = [one for one in begun if entry.name in one[2]]
@@ -175,8 +180,8 @@ def _search(
                 pattern = _read(gallery, entry, num_threads)
                 if pattern is None:
                     continue
-                for case, view, planned in wanting:
+                for question, view, planned in wanting:
                     match = search(
                         view, pattern, tried=planned[entry.name], num_threads=num_threads
                     )
-                    case.add(entry, match, whole=False)
+                    question.add(entry, match, whole=False)
