@@ -42,8 +42,8 @@ def problems(
     tell
         Is given words on what is being done.
     """
-    found = [f"{name}: {reason}" for name, reason in fingerprints.damaged()]
-    entries = fingerprints.entries()
+    entries, damaged = fingerprints.contents()
+    found = [f"{name}: {reason}" for name, reason in damaged]
     compared = {entry.file for some in _comparable(entries).values() for entry in some}
     whole: list[Entry] = []
     with Middles() as middles:

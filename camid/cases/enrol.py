@@ -1,19 +1,17 @@
 """Enrolment: photographs that a device took become its entries in the database, or improve them."""
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from pathlib import PurePath
+from typing import Any
 
 from camid.cases.entries import Entry
 from camid.cases.fingerprints import Fingerprints
-from camid.cases.photographs import Refused, named, photographs
+from camid.cases.photographs import Opened, Refused, named, opened, photographs
 from camid.cases.sums import EnrolledImage, Sample, Sums
 from camid.cases.suspicion import Middles, suspected
-from camid.images import Header, header, quiet, unreadable_reason
 
 KEPT_EVERY = 16
 """Images after which an entry is written, so that no more are lost with a process."""
@@ -72,12 +70,6 @@ class Enrolled:
         counts = [len(some) for some in (self.accepted, self.skipped, self.rejected)]
         lines.append("{}: {} accepted, {} skipped, {} rejected".format(self.device, *counts))
         return lines
-
-
-class _File(NamedTuple):
-    path: str
-    sha256: str
-    head: Header
 
 
 def enrol(
@@ -247,32 +239,20 @@ class _Growing:
 
 def _grouped(
     paths: Sequence[str],
-) -> tuple[dict[tuple[str, int, int], list[_File]], list[tuple[str, str]]]:
+) -> tuple[dict[tuple[str, int, int], list[Opened]], list[tuple[str, str]]]:
     """Return files by lens, width and height, and those whose headers cannot be read."""
-    groups: dict[tuple[str, int, int], list[_File]] = {}
+    groups: dict[tuple[str, int, int], list[Opened]] = {}
     rejected = []
     for path in paths:
         try:
-            file = _opened(path)
+            file = opened(path)
             groups.setdefault((file.head.lens, file.head.width, file.head.height), []).append(file)
-        except OSError as error:
-            rejected.append((path, f"cannot be read: {error.strerror or error}"))
         except ValueError as error:
             rejected.append((path, str(error)))
     return groups, rejected
 
 
-def _opened(path: str) -> _File:
-    """Return a file with its digest and header, or raise ``ValueError`` with the reason."""
-    if reason := unreadable_reason(path, Path(path).stat().st_size):
-        raise ValueError(reason)
-    with quiet(), Path(path).open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        stream.seek(0)
-        return _File(path, digest, header(stream))
-
-
-def _read(file: _File) -> tuple[EnrolledImage, Sample]:
+def _read(file: Opened) -> tuple[EnrolledImage, Sample]:
     """Return an image and what it adds, or raise ``ValueError`` with the reason for refusing it."""
     (found,) = photographs([file.path])
     if isinstance(found, Refused):

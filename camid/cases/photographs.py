@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from glob import glob
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from camid.images import (
     HEIF_SUFFIXES,
     RAW_SUFFIXES,
     SUFFIXES,
+    Header,
     header,
     pixels,
     quiet,
@@ -67,6 +68,14 @@ class Refused:
         return {"path": self.path, "grade": "refused", "reason": self.reason}
 
 
+class Opened(NamedTuple):
+    """A file that may be a photograph, by its header."""
+
+    path: str
+    sha256: str
+    head: Header
+
+
 def named(paths: Sequence[str]) -> list[str]:
     """Return the files that are named: those of folders too, and what a pattern matches.
 
@@ -88,6 +97,25 @@ def named(paths: Sequence[str]) -> list[str]:
             raise ValueError(f"{path}: {what}")
         found += some
     return list(dict.fromkeys(found))
+
+
+def opened(path: str) -> Opened:
+    """Return what is known of a file before its pixels are read.
+
+    Raises
+    ------
+    ValueError
+        With the reason why it cannot be used.
+    """
+    try:
+        if reason := unreadable_reason(path, Path(path).stat().st_size):
+            raise ValueError(reason)
+        with quiet(), Path(path).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.seek(0)
+            return Opened(path, digest, header(stream))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror or error}") from None
 
 
 def photographs(paths: Sequence[str]) -> Iterator[Photograph | Refused]:

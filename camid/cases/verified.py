@@ -3,25 +3,22 @@
 Headers tell which photographs are compared. These are then read one at a time, and none is kept.
 """
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from camid.cases.decisions import Answer, score_of
 from camid.cases.geometry import CELL, Plane, heat, search
 from camid.cases.hypotheses import Hypothesis, hypotheses
-from camid.cases.photographs import Refused, named, photographs
+from camid.cases.photographs import Refused, named, opened, photographs
 from camid.cases.reference import IDENTIFICATION_FILE, VERIFICATION_FILE, shipped_reference
 from camid.cases.sums import Half, Sample
 from camid.cases.verdicts import SIDES, not_verified, verified, verified_by_search
 from camid.cases.verify import Image, Shape, Sides, Verdict, turns_between
 from camid.cleaning import cleaned
-from camid.images import header, quiet, unreadable_reason
 
 Tell = Callable[[str], None]
 SHORT = tuple(name.removeprefix("the ") for name in SIDES)
@@ -144,17 +141,10 @@ def _opened_sides(
 def _opened(path: str) -> _File | Refused:
     """Return a file with its digest and what its header says, or why it is left out."""
     try:
-        if reason := unreadable_reason(path, Path(path).stat().st_size):
-            return Refused(path=path, reason=reason)
-        with quiet(), Path(path).open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            stream.seek(0)
-            head = header(stream)
-    except OSError as error:
-        return Refused(path=path, reason=f"cannot be read: {error.strerror or error}")
+        _, sha256, head = opened(path)
     except ValueError as error:
         return Refused(path=path, reason=str(error))
-    return _File(path=path, sha256=digest, shape=(head.height, head.width))
+    return _File(path=path, sha256=sha256, shape=(head.height, head.width))
 
 
 def _read(

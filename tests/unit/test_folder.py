@@ -1,11 +1,11 @@
 import os
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from camid.folder import Folder, absolute
+from tests.unit.conftest import as_nobody
 
 
 def test_paths_become_absolute_and_addresses_stay(tmp_path, monkeypatch):
@@ -47,19 +47,6 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         folder.write("a.txt", fails)
     assert folder.files() == ["a.txt"]
     assert folder.read("a.txt") == b"old"
-
-
-@contextmanager
-def as_nobody():
-    """Be a user without rights, where the tests run as root."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 def test_a_folder_that_cannot_be_listed_stands_for_what_is_in_it():

@@ -1,7 +1,5 @@
 import json
-import os
 import shutil
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +17,7 @@ from camid.images import pixels
 from camid.matching import ncc
 from camid.patterns import likelihood_pattern
 from camid.simulate import phones
+from tests.unit.conftest import as_nobody
 
 SIZE = 320
 SETTINGS = Simulate(
@@ -183,19 +182,6 @@ def test_who_was_alone_ends_well_though_the_folder_is_gone(database):
     with database.alone("a"):
         pass
     assert list(Path(database.uri).iterdir()) == []
-
-
-@contextmanager
-def as_nobody():
-    """Be a user without rights, where the tests run as root."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from camid.cases.digests import SEAL, refresh, rows
 from camid.cases.question import FLOOR
 from camid.cases.shortlist import STEP, Named, Patterns, Sketches, digest
 from camid.folder import Folder
+from tests.unit.conftest import as_nobody
 
 SHAPE = 90, 131  # not a multiple of a word's bits
 
@@ -287,19 +288,6 @@ def test_of_two_refreshes_at_once_none_fails(folder):
     assert refresh(slow, folder) == ""
     assert set(files(folder)) == {"digests/131x90.bits"}
     assert found(slow, folder) == found(gallery(1, 2), None)
-
-
-@contextmanager
-def as_nobody():
-    """Be a user without rights, where the tests run as root."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 @pytest.mark.parametrize("kept", [(), (1, 2), (1, 2, 3)])
