@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,8 @@ SEARCH = [
 ]
 NUM_DEVICES = 8
 SECONDS = 600
-TASK = "ray::MapBatches"
+WORKER = "ray::"
+TASK = f"{WORKER}MapBatches"
 
 
 @pytest.fixture(scope="module")
@@ -79,15 +82,28 @@ def caught(
     *,
     when: Callable[[], bool] = lambda: True,
 ) -> psutil.Process:
-    """Return a process of the node that is held in the middle of a task."""
+    """Return a process of the node that is held in the middle of a task.
+
+    All workers are held but for a few milliseconds at a time, so that no task is over unseen.
+    """
     while True:
-        for process in node.processes(TASK):
-            process.suspend()
-            if TASK in " ".join(process.cmdline()) and when():
-                return process
-            process.resume()
+        workers = node.processes(WORKER)
+        send(signal.SIGSTOP, workers)
+        busy = next((each for each in node.processes(TASK) if each in workers), None)
+        if busy and when():
+            send(signal.SIGCONT, [worker for worker in workers if worker != busy])
+            return busy
+        send(signal.SIGCONT, workers)
         assert run.poll() is None, words(out)
         time.sleep(0.005)
+        send(signal.SIGSTOP, workers)
+
+
+def send(number: signal.Signals, processes: Iterable[psutil.Process]) -> None:
+    """Send a signal to all that are still there."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def started(
@@ -204,9 +220,8 @@ def test_enrolment_and_scoring_outlive_the_nodes_that_they_began_on(
     run, out = started(cluster, "baselines", *FAINT, *store, home=tmp_path)
     caught(second, run, out, when=(out / "patterns").exists)
     second.kill()
-    late = cluster.start()
     caught(first, run, out, when=lambda: len([*(out / "patterns").iterdir()]) == NUM_DEVICES)
-    late.wait()
+    cluster.start().wait()
     first.kill()
     assert run.wait(SECONDS) == 0, words(out)
     assert rows(out) == baselines
