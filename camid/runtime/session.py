@@ -63,6 +63,7 @@ def session() -> Iterator[None]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # Ray's 2 s end late
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import ray
     import ray.data
@@ -76,13 +77,16 @@ def session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    address = _address()
+    own = {"include_dashboard": False} if address == "local" else {}  # which costs 3 s to start
     try:
         with quiet():
             ray.init(
-                address=_address(),
+                address=address,
                 log_to_driver=False,
                 logging_level="error",
                 configure_logging=False,
+                **own,
             )
     except (OSError, RuntimeError, AuthenticationError) as error:
         if not _is_named() and not isinstance(error, AuthenticationError):
@@ -110,7 +114,7 @@ def _is_named() -> bool:
 
 
 def _address() -> str | None:
-    """Return the address of the Ray to run on; ``None`` leaves it to Ray.
+    """Return ``local`` to start a Ray, or ``None`` to join the one that Ray finds by itself.
 
     Ray tries an address for minutes before it gives up, and also one that a dead Ray left behind.
 
@@ -129,12 +133,14 @@ def _address() -> str | None:
             told = f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}"
             raise ValueError(told) from None
         return None
-    left = None if "RAY_ADDRESS" in os.environ else read_ray_address()
+    left = "" if "RAY_ADDRESS" in os.environ else read_ray_address()
     try:
-        _reach(left or "")
+        if left:
+            _reach(left)
+            return None
     except OSError:
-        return "local"
-    return None
+        pass
+    return "local"
 
 
 def _refused(error: Exception) -> str:

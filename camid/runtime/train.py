@@ -20,7 +20,8 @@ from camid.filesystems import filesystem_of
 from camid.folder import Folder
 from camid.output_files import CHECKPOINT, TRAINING
 from camid.runtime.placement import node_resources
-from camid.runtime.stream import progress, quiet, say
+from camid.runtime.stream import progress, say
+from camid.runtime.tensorflow_cluster import TensorFlowCluster
 from camid.runtime.worker import TOLD_SECONDS, Row, rate_name, work
 from camid.tasks import Task
 
@@ -109,11 +110,9 @@ def _done(output: Folder) -> Progress:
 def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, cpus: float) -> Any:
     """Return Ray's trainer, which runs ``steps`` in each worker of a group."""
     import ray.train
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-    with quiet():
-        from ray.train.tensorflow import TensorflowTrainer
-
-    class Trainer(TensorflowTrainer):  # type: ignore[misc]
+    class Trainer(DataParallelTrainer):  # type: ignore[misc]
         """Without Ray's cleaner of placement groups, which can take another cluster for its own.
 
         It looks for a Ray on the machine; where it finds one that does not know this training, it
@@ -128,6 +127,7 @@ def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, c
     least, most = training.min_workers or training.num_workers, training.num_workers
     return Trainer(
         steps,
+        backend_config=TensorFlowCluster(),
         scaling_config=ray.train.ScalingConfig(
             num_workers=(least, most) if least < most else most,
             use_gpu=training.use_gpu,
