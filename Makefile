@@ -9,12 +9,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready$(if $(GPU),-gpu)
 PORT ?= 5000
+JOBS ?= auto
+SEED ?= $(shell date +%s)
+BESIDE = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 quoted = $(if $(value $(1)),--$(2) '$(subst ','\'',$(value $(1)))')
 SEARCH = $(if $(value TUNE),'$(subst ','\'',$(value TUNE))')
 FLAGS = $(call quoted,DATA,data) $(call quoted,STORE,store) $(call quoted,OUT,out) $(ARGS)
 
-.PHONY: help setup demo preprocess baselines evaluate train-siamese train-pairnet train-cnn tune-siamese tune-cnn compare ui test soak check bench lock
+.PHONY: help setup demo preprocess baselines evaluate train-siamese train-pairnet train-cnn tune-siamese tune-cnn compare ui test soak soak-long check bench lock
 
 help:  ## Print this
 	@echo "make TARGET [DATA=photographs] [STORE=store] [OUT=results] [ARGS='--set section.field=value']"
@@ -65,11 +68,15 @@ compare: $(READY)  ## RUNS='runs/a runs/b' → is one method better than another
 ui: $(READY)  ## MLflow's pages over all runs, on this machine (PORT=5000)
 	@$(BIN)/camid ui --port $(PORT)
 
-test: $(READY)  ## The tests
-	@$(BIN)/python -m pytest -m 'not soak' $(ARGS)
+test: $(READY)  ## The tests (JOBS=2 beside each other)
+	@$(BESIDE) -m 'not soak' $(ARGS)
 
-soak: $(READY)  ## Kills, full disks, S3, two nodes, a tracking server, the whole demo
-	@$(BIN)/python -m pytest -m soak $(ARGS)
+soak: $(READY)  ## Kills, lost nodes, full disks, S3, MLflow servers, a browser: one of each kind
+	@$(BESIDE) -m 'soak and not long' $(ARGS)
+
+soak-long: $(READY)  ## More kills at new moments (SEED=… repeats them), every way of every pipeline, the whole demo
+	@echo "SEED=$(SEED)"
+	@$(BESIDE) -m long --seed $(SEED) $(ARGS)
 
 check: $(READY)  ## Format, lint, types, layers
 	@$(BIN)/ruff format --check .

@@ -17,7 +17,7 @@ from camid.config import Simulate
 from camid.filters.lukas import residuals
 from camid.images import pixels
 from camid.simulate import phones
-from tests.plain_lukas import plain_lukas
+from tests.reference.lukas import plain_lukas
 
 ROUNDS = 5
 SIZE = (4000, 3000)

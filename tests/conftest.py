@@ -8,13 +8,23 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.budget import pytest_collection_modifyitems as longest_files_first
+from tests.budget import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
+
 settings.register_profile("camid", deadline=None)  # nothing asserts on time
 settings.load_profile("camid")
 
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=1, help="decides when soak tests kill")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_files_first(items)
     for item in items:
         if {"real_photographs", "bad_inputs"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.shared)

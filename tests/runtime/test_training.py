@@ -15,6 +15,7 @@ from camid.splits import named_split
 from camid.stacks import StackTask
 from camid.store import open_store
 from camid.tasks import PairTask, PatchTask
+from tests.reference.training import plain_history
 
 SETTINGS = (
     *("split=seeded", "splits.test=0.34", "splits.validation=0.34"),
@@ -43,16 +44,25 @@ def trained(made, folder, *settings):
     return told, history(folder)
 
 
-@pytest.fixture(scope="module")
-def whole(made, tmp_path_factory):
-    """The folder of a training of eight steps by one worker, and what it told."""
-    folder = Folder(str(tmp_path_factory.mktemp("whole")))
-    told, _ = trained(made, folder, "training.num_steps=8")
-    return folder, told
-
-
 def curve(rows, figure):
     return {row["step"]: row[figure] for row in rows if figure in row}
+
+
+def check_alike(rows, plain, *figures, **within):
+    """See that a training's curves are those of the plain one."""
+    for figure in figures:
+        one, other = curve(rows, figure), curve(plain, figure)
+        assert one.keys() == other.keys()
+        np.testing.assert_allclose(list(one.values()), list(other.values()), **within)
+
+
+@pytest.fixture(scope="module")
+def whole(made, tmp_path_factory):
+    """The folder of a training whose two workers were followed by one, and what each told."""
+    folder = Folder(str(tmp_path_factory.mktemp("whole")))
+    two, _ = trained(made, folder, "training.num_steps=4", "training.num_workers=2")
+    one, _ = trained(made, folder, "training.num_steps=8")
+    return folder, [*two, *one]
 
 
 @pytest.mark.usefixtures("ray_here")
@@ -67,17 +77,10 @@ def test_a_training_takes_all_its_steps_and_tells_of_each_validation(whole):
 
 
 @pytest.mark.usefixtures("ray_here")
-def test_two_workers_and_then_one_follow_the_curves_of_one_that_was_not_stopped(
-    whole, made, tmp_path, capfd
-):
-    folder = Folder(str(tmp_path / "halves"))
-    trained(made, folder, "training.num_steps=4", "training.num_workers=2")
-    _, rows = trained(made, folder, "training.num_steps=8")
-    assert "training goes on at step 4 of 8" in " ".join(capfd.readouterr().err.split())
-    for figure in ("loss", "validation_auc"):
-        one, two = curve(history(whole[0]), figure), curve(rows, figure)
-        assert one.keys() == two.keys()
-        np.testing.assert_allclose(list(one.values()), list(two.values()), rtol=1e-3)
+def test_two_workers_and_then_one_follow_the_curves_of_one_that_was_not_stopped(whole, made, capfd):
+    folder, _ = whole
+    plain = plain_history(source(made, "training.num_steps=8"))
+    check_alike(history(folder), plain, "loss", "validation_auc", rtol=1e-3)
     trained(made, folder, "training.num_steps=8")
     assert "training was finished at step 8 of 8" in " ".join(capfd.readouterr().err.split())
 
@@ -89,20 +92,17 @@ PATCHES = (
 
 
 @pytest.mark.usefixtures("ray_here")
-def test_a_classifier_goes_through_the_same_loop_with_any_number_of_workers(made, tmp_path):
-    histories = []
-    for workers in (1, 2):
-        task = classifying(made, *PATCHES, f"training.num_workers={workers}")
-        folder, told = Folder(str(tmp_path / str(workers))), []
-        folder.make()
-        train(task, folder, tell=told.append)
-        assert sorted(folder.files()) == [CNN, CHECKPOINT]
-        assert {"patches_per_second", "validation_patch_accuracy"} <= set(told[-1])
-        histories.append(history(folder))
-    for figure, within in (("loss", 1e-3), ("validation_patch_accuracy", 0.05)):
-        one, two = (curve(rows, figure) for rows in histories)
-        assert one.keys() == two.keys()  # by rounding a patch or two are taken for another's
-        np.testing.assert_allclose(list(one.values()), list(two.values()), atol=within)
+def test_a_classifier_goes_through_the_same_loop_on_two_workers(made, tmp_path):
+    task, told = classifying(made, *PATCHES), []
+    folder = Folder(str(tmp_path))
+    folder.make()
+    train(task, folder, tell=told.append)
+    assert sorted(folder.files()) == [CNN, CHECKPOINT]
+    assert {"patches_per_second", "validation_patch_accuracy"} <= set(told[-1])
+    rows, plain = history(folder), plain_history(task)
+    check_alike(rows, plain, "loss", atol=1e-3)
+    # By rounding a patch or two are taken for another's.
+    check_alike(rows, plain, "validation_patch_accuracy", atol=0.05)
 
 
 STACKS = (
@@ -114,19 +114,14 @@ STACKS = (
 
 
 @pytest.mark.usefixtures("ray_here")
-def test_a_pair_network_goes_through_the_same_loop_with_any_number_of_workers(made, tmp_path):
-    histories = []
-    for workers in (1, 2):
-        of = source(made, *STACKS, f"training.num_workers={workers}")
-        folder = Folder(str(tmp_path / str(workers)))
-        folder.make()
-        train(StackTask(config=of.config, store=of.store, split=of.split), folder)
-        assert sorted(folder.files()) == [PAIRNET, CHECKPOINT]
-        histories.append(history(folder))
-    for figure in ("loss", "validation_auc"):
-        one, two = (curve(rows, figure) for rows in histories)
-        assert one.keys() == two.keys()
-        np.testing.assert_allclose(list(one.values()), list(two.values()), rtol=1e-3)
+def test_a_pair_network_goes_through_the_same_loop_on_two_workers(made, tmp_path):
+    of = source(made, *STACKS, "training.num_workers=2")
+    task = StackTask(config=of.config, store=of.store, split=of.split)
+    folder = Folder(str(tmp_path))
+    folder.make()
+    train(task, folder)
+    assert sorted(folder.files()) == [PAIRNET, CHECKPOINT]
+    check_alike(history(folder), plain_history(task), "loss", "validation_auc", rtol=1e-3)
 
 
 def classifying(made, *settings):

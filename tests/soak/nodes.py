@@ -180,6 +180,7 @@ class Cluster:
             *(str(PROGRAMS / "ray"), "start", "--block", "--disable-usage-stats", *place),
             *(f"--node-ip-address={address}", f"--temp-dir={self._temporary}/{number}"),
             *(f"--num-cpus={num_cpus}", f"--num-gpus={num_gpus}"),
+            f"--dashboard-agent-listen-port={free_port()}",  # other Rays may have the usual one
             f"--object-store-memory={OBJECT_STORE}",
         ]
         if hidden:

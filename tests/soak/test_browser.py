@@ -15,7 +15,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.soak.servers import free_port, missing
-from tests.test_pipelines import SMALL, pipeline
 
 pytestmark = pytest.mark.soak
 
@@ -29,13 +28,8 @@ DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Path:
-    """A home with the runs of a small demo, whose patterns are faint."""
-    home = tmp_path_factory.mktemp("home")
-    faint = [*SMALL, "--set", "simulate.pattern_strength=0.002"]
-    done = pipeline("demo", *faint, home=home)
-    assert done.returncode == 0, done.stderr
-    return home
+def home(demo) -> Path:
+    return demo
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +170,7 @@ def test_a_report_opens_from_disk_and_fits_its_window(browser, home, part, size,
 def test_a_report_prints_with_all_that_is_folded(browser, home, tmp_path):
     watched = Watched(browser, DESKTOP)
     watched.page.goto((home / "runs/demo/siamese/report.html").as_uri())
+    PICTURES.mkdir(parents=True, exist_ok=True)
     data = watched.page.pdf(path=PICTURES / "report.pdf", format="A4")
     assert data.startswith(b"%PDF")
     pages = len(re.findall(rb"/Type\s*/Page\b", data))
@@ -184,10 +179,9 @@ def test_a_report_prints_with_all_that_is_folded(browser, home, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def case(home) -> Path:
+def case(home, tmp_path_factory) -> Path:
     """A folder with a case report of both questions, on the demo's photographs."""
-    folder = home / "case"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("case")
     photographs = sorted((home / "runs/demo/photographs").rglob("*.jpg"))
     device = photographs[0].name.split("_")[1]
     own = [str(path) for path in photographs if path.name.split("_")[1] == device]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.test_pipelines import pipeline
+from tests.commands import pipeline
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.long]
 
 
 def test_the_demo_is_as_hard_as_real_photographs(tmp_path):

@@ -1,18 +1,14 @@
 """A disk that is full: one sentence, and the same command goes on when there is room."""
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.commands import FAINT, SMALL, pipeline
 from tests.runtime.conftest import contents
-from tests.test_pipelines import SMALL, pipeline
 
-pytestmark = [
-    pytest.mark.soak,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk"),
-]
+pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("as_root")]
 
 
 @pytest.fixture
@@ -32,42 +28,42 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_under_mlflow_is_one_sentence_and_the_same_command_goes_on(
-    small_disk, tmp_path
+    small_disk, phones, tmp_path
 ):
     home = small_disk(300)
-    refused = pipeline("demo", *SMALL, "--out", str(tmp_path / "out"), home=home)
+    options = [*SMALL, "--store", str(phones / "store"), "--out", str(tmp_path / "out")]
+    refused = pipeline("baselines", *options, home=home)
     assert refused.returncode == 2, refused.stderr
     assert "database or disk is full" in refused.stderr.splitlines()[-1]
     assert "Traceback" not in refused.stderr
     small_disk(100_000)
-    done = pipeline("demo", *SMALL, "--out", str(tmp_path / "out"), home=home)
+    done = pipeline("baselines", *options, home=home)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(small_disk, tmp_path):
+def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(small_disk):
     """Full while photographs are written, then while the store is, then never."""
     for kibibytes in (600, 2600):
-        out = small_disk(kibibytes) / "out"
-        refused = pipeline("demo", *SMALL, "--out", str(out), home=tmp_path)
+        home = small_disk(kibibytes)
+        refused = pipeline("baselines", *SMALL, home=home)
         assert refused.returncode == 2, refused.stderr
         said = [line for line in refused.stderr.splitlines() if line.startswith("camid: ")]
         assert len(said) == 1
         assert "cannot be written: no space left on device; make room and run again" in said[0]
-        assert str(out) in said[0]
+        assert str(home) in said[0]
         assert "Traceback" not in refused.stderr
-        assert not list(out.rglob("*.part"))
+        assert not list(home.rglob("*.part"))
     small_disk(200_000)
-    done = pipeline("demo", *SMALL, "--out", str(out), home=tmp_path)
+    done = pipeline("baselines", *SMALL, home=home)
     assert done.returncode == 0, done.stderr
-    assert (out / "results.json").exists()
+    assert (home / "runs/baselines/results.json").exists()
 
 
-def test_a_store_on_another_mount_has_the_same_chunks(small_disk, tmp_path):
+def test_a_store_on_another_mount_has_the_same_chunks(small_disk, phones, tmp_path):
     """Nothing can be renamed from one file system to another."""
     mount = small_disk(100_000)
-    assert mount.stat().st_dev != tmp_path.stat().st_dev
-    for store in (tmp_path / "store", mount / "store"):
-        data = ["--data", str(tmp_path / "simulated")] if store.parent == mount else []
-        done = pipeline("preprocess", *SMALL, *data, "--store", str(store), home=tmp_path)
-        assert done.returncode == 0, done.stderr
-    assert contents(mount / "store") == contents(tmp_path / "store")
+    assert mount.stat().st_dev != phones.stat().st_dev
+    options = [*FAINT, "--data", str(phones / "simulated"), "--store", str(mount / "store")]
+    done = pipeline("preprocess", *options, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert contents(mount / "store") == contents(phones / "store")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,30 +18,32 @@ from camid.chunk_files import ChunkFile
 from camid.folder import Folder
 from camid.store import open_store
 from camid.verify import problems
+from tests.commands import ROOT, pipeline
 from tests.runtime.conftest import contents
+from tests.soak.processes import family, settle
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.soak
+
 SIZE = [
     *("--set", "simulate.num_devices=8", "--set", "simulate.num_foreground=8"),
     *("--set", "chunks.max_images=4"),
 ]
 RUNS = {"driver": 5, "worker": 2, "raylet": 4, "everything": 5}
-"""How many runs lose what."""
+"""How many runs of the long test lose what."""
 
 
 def preprocess(home: Path, store: Path) -> subprocess.Popen[bytes]:
-    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
-    words = log(store).open("wb")  # a pipe that nobody reads would hold a run up
-    return subprocess.Popen(
-        [
-            *(sys.executable, str(ROOT / "pipelines/preprocess.py"), *SIZE),
-            *("--data", str(home / "simulated"), "--store", str(store)),
-        ],
-        cwd=home,
-        env={**environment, "CAMID_HOME": str(home)},
-        stderr=words,
-        start_new_session=True,
-    )
+    with log(store).open("wb") as said:  # a pipe that nobody reads would hold a run up
+        return subprocess.Popen(
+            [
+                *(sys.executable, str(ROOT / "pipelines/preprocess.py"), *SIZE),
+                *("--data", str(home / "simulated"), "--store", str(store)),
+            ],
+            cwd=home,
+            env={**os.environ, "RAY_ADDRESS": "local", "CAMID_HOME": str(store.parent)},
+            stderr=said,
+            start_new_session=True,
+        )
 
 
 def log(store: Path) -> Path:
@@ -48,31 +51,47 @@ def log(store: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> tuple[Path, float]:
-    """The home of photographs and the store made of them, and the seconds that it took."""
-    from camid.config import load_config
-    from camid.runtime.session import session
-    from camid.runtime.simulation import simulate
+def undisturbed(once: Callable[..., Path]) -> Path:
+    """A home of photographs, the store made of them, and the seconds that it took."""
 
-    home = tmp_path_factory.mktemp("home")
-    config = load_config(settings=[s for s in SIZE if s != "--set"])
-    with session():
-        simulate(Folder(str(home / "simulated")), config.simulate, seed=config.seed)
-    started = time.monotonic()
-    assert preprocess(home, home / "store").wait() == 0
-    return home, time.monotonic() - started
+    def make(home: Path) -> None:
+        started = time.monotonic()
+        made = pipeline("preprocess", *SIZE, home=home)
+        assert made.returncode == 0, made.stderr
+        (home / "seconds").write_text(str(time.monotonic() - started))
+
+    return once("undisturbed", make)
 
 
-@pytest.mark.soak
+def test_kill_9_of_any_process_shows_nothing_half_and_the_next_run_ends_with_the_same_bytes(
+    undisturbed, tmp_path, seed
+):
+    """One run after the other into one store, each hit soon after it wrote a new chunk."""
+    whole, store = contents(undisturbed / "store"), tmp_path / "store"
+    choice = random.Random(seed)
+    for victim in ("driver", "raylet", "everything", "worker"):
+        process, begun = preprocess(undisturbed, store), len(names(store))
+        watch(process, store, whole, new=begun + 1)
+        watch(process, store, whole, seconds=choice.uniform(0, 0.5))
+        assert kill(process, victim), f"the run was over before its {victim} was killed"
+        code = process.wait()
+        check(store, whole)
+    assert code == 0, log(store).read_text()  # a worker's death is one that a run outlives
+    assert contents(store) == whole
+    assert not any(problems(open_store(str(store))))
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("victim", RUNS)
 def test_kill_9_at_any_moment_shows_nothing_half_and_ends_with_the_same_bytes(
-    undisturbed, tmp_path, victim
+    undisturbed, tmp_path, victim, seed
 ):
     """Half of the kills fall anywhere in a run, its start too; half soon after a new chunk."""
-    (home, seconds), store = undisturbed, tmp_path / "store"
-    whole, choice, killed = contents(home / "store"), random.Random(victim), 0
+    whole, store = contents(undisturbed / "store"), tmp_path / "store"
+    seconds, choice = float((undisturbed / "seconds").read_text()), random.Random(f"{victim}{seed}")
+    killed = 0
     for number in range(6 * RUNS[victim]):
-        process, begun = preprocess(home, store), len(names(store))
+        process, begun = preprocess(undisturbed, store), len(names(store))
         if number % 2:
             watch(process, store, whole, new=begun + 1)
             watch(process, store, whole, seconds=choice.uniform(0, seconds / 4))
@@ -86,12 +105,12 @@ def test_kill_9_at_any_moment_shows_nothing_half_and_ends_with_the_same_bytes(
             assert code == 0, log(store).read_text()
             assert contents(store) == whole
         if check(store, whole) or len(names(store)) > len(whole) / 2:
-            settle(home)
+            settle(tmp_path)
             shutil.rmtree(store)  # so that there is work for the next
         if killed == RUNS[victim]:
             break
     assert killed == RUNS[victim], "most runs were over before their kill came"
-    assert preprocess(home, store).wait() == 0, log(store).read_text()
+    assert preprocess(undisturbed, store).wait() == 0, log(store).read_text()
     assert contents(store) == whole
     assert not any(problems(open_store(str(store))))
 
@@ -147,24 +166,6 @@ def kill(process: subprocess.Popen[bytes], victim: str) -> int:
             return killed
         time.sleep(0.05)  # no worker is at a task yet
     return 0
-
-
-def settle(home: Path) -> None:
-    """Wait until no process of a run is left: workers outlive their driver for a moment."""
-    while any(is_run(member, home) for member in psutil.process_iter()):
-        time.sleep(0.05)
-
-
-def is_run(member: psutil.Process, home: Path) -> bool:
-    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-        return member.environ().get("CAMID_HOME") == str(home)
-    return False
-
-
-def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    with suppress(psutil.NoSuchProcess):
-        return psutil.Process(process.pid).children(recursive=True)
-    return []
 
 
 def is_victim(member: psutil.Process, victim: str, *, driver: int) -> bool:

@@ -1,12 +1,10 @@
 """A cluster of several nodes: the results of one machine, whatever becomes of a node on the way."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,19 +12,17 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.commands import FAINT, LUKAS, SMALL, pipeline
 from tests.runtime.conftest import contents
 from tests.soak import test_searches as searches
-from tests.soak.nodes import ROOT, Cluster, Node
-from tests.soak.test_training_kills import progress, wait_until, words
-from tests.test_pipelines import SMALL, pipeline
+from tests.soak.nodes import Cluster, Node
+from tests.soak.processes import SECONDS, log, progress, results, wait_for_step, words
 
 pytestmark = pytest.mark.soak
 
 STEPS, EVERY, NUM_TRIALS = 18, 6, 3
-FAINT = [*SMALL, "--set", "simulate.pattern_strength=0.002"]
-"""So that there are errors to be alike in."""
 TRAINING = [
-    *FAINT,
+    *(*FAINT, *LUKAS),
     *("--set", f"training.num_steps={STEPS}", "--set", f"training.validate_every={EVERY}"),
     *("--set", "training.batch_size=16", "--set", "training.micro_batches=4"),
     *("--set", "pairs.crop_size=64", "--set", "comparisons.crop_size=64"),
@@ -40,39 +36,26 @@ SEARCH = [
     *("--split", "seeded", "--set", "training.num_workers=1"),
 ]
 NUM_DEVICES = 8
-SECONDS = 600
 WORKER = "ray::"
 TASK = f"{WORKER}MapBatches"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory) -> Iterator[Cluster]:
-    made = Cluster(tmp_path_factory.mktemp("cluster"))
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory) -> Path:
-    """A home with photographs, the store of them and a training, all made on this machine."""
-    home = tmp_path_factory.mktemp("here")
-    done = pipeline("train_siamese", *TRAINING, home=home, RAY_ADDRESS="local")
-    assert done.returncode == 0, done.stderr
-    return home
-
-
-@pytest.fixture(scope="module")
-def baselines(here) -> list[dict[str, Any]]:
+def baselines(phones, tmp_path_factory) -> list[dict[str, Any]]:
     """Rows of the baselines, made on this machine."""
-    done = pipeline("baselines", *FAINT, home=here, RAY_ADDRESS="local")
+    home = tmp_path_factory.mktemp("baselines")
+    done = pipeline("baselines", *FAINT, "--store", str(phones / "store"), home=home)
     assert done.returncode == 0, done.stderr
-    return rows(here / "runs/baselines")
+    return results(home / "runs/baselines")
 
 
-def rows(out: Path) -> list[dict[str, Any]]:
-    """Return results, without the time that they took."""
-    found = json.loads((out / "results.json").read_text())
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in found]
+@pytest.fixture(scope="module")
+def training(phones, tmp_path_factory) -> Path:
+    """The folder of a training on this machine."""
+    home = tmp_path_factory.mktemp("training")
+    done = pipeline("train_siamese", *TRAINING, "--store", str(phones / "store"), home=home)
+    assert done.returncode == 0, done.stderr
+    return home / "runs/train_siamese"
 
 
 def caught(
@@ -113,27 +96,27 @@ def started(
     out = home / f"runs/{name}"
     out.parent.mkdir()
     command = ("python", f"pipelines/{name}.py", *options)
-    return cluster.popen(*command, home=home, log=out.with_suffix(".log")), out
+    return cluster.popen(*command, home=home, log=log(out)), out
 
 
-def test_a_late_node_gets_work_and_takes_over_that_of_one_that_is_killed(cluster, here, tmp_path):
+def test_a_late_node_gets_work_and_takes_over_that_of_one_that_is_killed(cluster, phones, tmp_path):
     first, _ = cluster.shape(cpus=1)
-    data = ("--data", str(here / "simulated"))
+    data = ("--data", str(phones / "simulated"))
     run, out = started(cluster, "preprocess", *FAINT, *data, home=tmp_path)
     caught(first, run, out)  # all the other tasks wait
     late = cluster.start()
     caught(late, run, out).resume()
     first.kill()
     assert run.wait(SECONDS) == 0, words(out)
-    assert contents(tmp_path / "store") == contents(here / "store")
+    assert contents(tmp_path / "store") == contents(phones / "store")
 
 
-def test_preprocessing_leaves_nodes_with_gpus_to_training(cluster, here, tmp_path):
+def test_preprocessing_leaves_nodes_with_gpus_to_training(cluster, phones, tmp_path):
     *_, gpu = cluster.shape(cpus=2)
-    data = ("--data", str(here / "simulated"))
+    data = ("--data", str(phones / "simulated"))
     run, out = started(cluster, "preprocess", *FAINT, *data, home=tmp_path)
     assert run.wait(SECONDS) == 0, words(out)
-    assert contents(tmp_path / "store") == contents(here / "store")
+    assert contents(tmp_path / "store") == contents(phones / "store")
     addresses = {node["node_id"]: node["node_ip"] for node in cluster.listed("nodes")}
     tasks = [task for task in cluster.listed("tasks") if task["name"].startswith("MapBatches")]
     last = max(task["job_id"] for task in tasks)
@@ -144,7 +127,7 @@ def test_preprocessing_leaves_nodes_with_gpus_to_training(cluster, here, tmp_pat
 
 def check_alike(out: Path, other: Path) -> None:
     """See that two trainings have the same rows, but for sums that were taken in another order."""
-    for row, as_there in zip(rows(out), rows(other), strict=True):
+    for row, as_there in zip(results(out), results(other), strict=True):
         tolerance = TOLERANCE if row["method"] == "siamese" else 0.0
         assert row == pytest.approx(as_there, abs=tolerance)
     losses, as_there = (
@@ -153,30 +136,20 @@ def check_alike(out: Path, other: Path) -> None:
     assert losses == pytest.approx(as_there, abs=TOLERANCE)
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory) -> Path:
-    """What a user has who has cloned the repository."""
-    copy = tmp_path_factory.mktemp("checkout")
-    for name in ("camid", "pipelines", "tune_configs"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", ".rayignore"):
-        shutil.copy(ROOT / name, copy / name)
-    return copy
-
-
-@pytest.mark.parametrize("way", ["address", "job", "working-dir"])
-def test_a_cluster_s_results_are_this_machine_s(cluster, here, checkout, tmp_path, way):
+def test_a_job_with_a_working_directory_gives_this_machine_s_results(
+    cluster, phones, training, checkout, tmp_path
+):
     cluster.shape(cpus=2)
-    options = [*TRAINING, "--data", str(here / "simulated")]
-    pipeline = ["python", "pipelines/train_siamese.py", *options]
-    if way != "address":
-        told = json.dumps({"env_vars": {"CAMID_HOME": str(tmp_path)}})
-        where = ["--working-dir", str(checkout)] if way == "working-dir" else []
-        pipeline = ["ray", "job", "submit", *where, "--runtime-env-json", told, "--", *pipeline]
-    done = cluster.run(*pipeline, home=tmp_path)
+    told = json.dumps({"env_vars": {"CAMID_HOME": str(tmp_path)}})
+    done = cluster.run(
+        *("ray", "job", "submit", "--working-dir", str(checkout), "--runtime-env-json", told, "--"),
+        *("python", "pipelines/train_siamese.py", *TRAINING),
+        *("--data", str(phones / "simulated")),
+        home=tmp_path,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert contents(tmp_path / "store") == contents(here / "store")
-    check_alike(tmp_path / "runs/train_siamese", here / "runs/train_siamese")
+    assert contents(tmp_path / "store") == contents(phones / "store")
+    check_alike(tmp_path / "runs/train_siamese", training)
 
 
 @pytest.mark.parametrize("token", ["wrong", ""])
@@ -198,25 +171,25 @@ def test_who_has_not_the_token_is_refused_with_one_sentence(cluster, tmp_path, t
     assert not [*tmp_path.rglob("*.parquet")]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root hides a folder from a node")
-def test_a_node_that_sees_another_folder_is_named_before_any_work(cluster, here, tmp_path):
+@pytest.mark.usefixtures("as_root")
+def test_a_node_that_sees_another_folder_is_named_before_any_work(cluster, phones, tmp_path):
     cluster.shape(cpus=1)
     blind = cluster.start(hidden=tmp_path)
     blind.wait()
-    data = ("--data", str(here / "simulated"))
+    data = ("--data", str(phones / "simulated"))
     run, out = started(cluster, "preprocess", *FAINT, *data, home=tmp_path)
     assert run.wait(SECONDS) == 2
-    (sentence,) = out.with_suffix(".log").read_text().splitlines()
+    (sentence,) = log(out).read_text().splitlines()
     assert sentence.startswith(f"camid: the node {blind.address} does not see {tmp_path}/store")
     assert not [*tmp_path.rglob("*.parquet")]
     blind.kill()
 
 
 def test_enrolment_and_scoring_outlive_the_nodes_that_they_began_on(
-    cluster, here, baselines, tmp_path
+    cluster, phones, baselines, tmp_path
 ):
     first, second, _ = cluster.shape(cpus=2)
-    store = ("--store", str(here / "store"))
+    store = ("--store", str(phones / "store"))
     run, out = started(cluster, "baselines", *FAINT, *store, home=tmp_path)
     caught(second, run, out, when=(out / "patterns").exists)
     second.kill()
@@ -224,14 +197,16 @@ def test_enrolment_and_scoring_outlive_the_nodes_that_they_began_on(
     cluster.start().wait()
     first.kill()
     assert run.wait(SECONDS) == 0, words(out)
-    assert rows(out) == baselines
+    assert results(out) == baselines
 
 
-def test_a_training_goes_on_with_the_node_that_is_left_of_three(cluster, here, tmp_path):
+def test_a_training_goes_on_with_the_node_that_is_left_of_three(
+    cluster, phones, training, tmp_path
+):
     nodes = cluster.shape(cpus=2)
-    options = [*TRAINING, "--set", "training.min_workers=1", "--store", str(here / "store")]
+    options = [*TRAINING, "--set", "training.min_workers=1", "--store", str(phones / "store")]
     run, out = started(cluster, "train_siamese", *options, home=tmp_path)
-    wait_until(run, out, step=EVERY)
+    wait_for_step(run, out, EVERY)
     left, *_ = (node for node in nodes if node.processes("RayTrainWorker"))
     for node in nodes:
         if node is not left:
@@ -239,14 +214,14 @@ def test_a_training_goes_on_with_the_node_that_is_left_of_three(cluster, here, t
     assert run.wait(SECONDS) == 0, words(out)
     assert "workers start again; training goes on from step" in words(out)
     assert [row["step"] for row in progress(out).history] == list(range(0, STEPS + 1, EVERY))
-    check_alike(out, here / "runs/train_siamese")
+    check_alike(out, training)
 
 
-def test_a_search_that_loses_a_node_ends_every_trial_once(cluster, here, tmp_path):
+def test_a_search_that_loses_a_node_ends_every_trial_once(cluster, phones, tmp_path):
     nodes = cluster.shape(cpus=2)
-    options = [searches.written(tmp_path, "siamese"), *SEARCH, "--store", str(here / "store")]
+    options = [searches.written(tmp_path, "siamese"), *SEARCH, "--store", str(phones / "store")]
     run, out = started(cluster, "tune_siamese", *options, home=tmp_path)
-    searches.wait_for(run, out, ended=0)
+    searches.wait_for_trials(run, out, ended=0)
     next(node for node in nodes if node.processes("RayTrainWorker")).kill()
     assert run.wait(SECONDS) == 0, words(out)
     found = searches.trials(out)

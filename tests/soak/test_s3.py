@@ -14,13 +14,14 @@ import boto3
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import ray
 
 from camid.folder import Folder
+from tests.commands import ROOT, SMALL, camid_here, pipeline_here
 from tests.runtime.conftest import contents
+from tests.soak.processes import family
 from tests.soak.s3_server import KEY, TORN
-from tests.soak.test_kills import family
-from tests.soak.test_servers import free_port
-from tests.test_pipelines import ROOT, SMALL, camid, pipeline
+from tests.soak.servers import free_port
 
 pytestmark = pytest.mark.soak
 
@@ -29,7 +30,6 @@ ODD = "dév 1+1 100%/a b%20"
 FEW = ["--set", "simulate.num_devices=4", "--set", "simulate.num_models=2"]
 OPTIONS = [*SMALL, *FEW, "--set", "chunks.max_images=2"]
 DATA, STORE, OUT = (f"s3://{BUCKET}/{name}" for name in ("photo graphs", "a+b é/store", "out"))
-KILLS = 4
 NOWHERE = "s3://nowhere"
 ANONYMOUS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 DEAD = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
@@ -60,7 +60,10 @@ def s3(tmp_path_factory):
             patch.setenv(name, value)
         client = boto3.client("s3")
         client.create_bucket(Bucket=BUCKET)
+        # Its workers know the server from the environment, as those of a cluster do.
+        ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False)
         yield client
+        ray.shutdown()
     process.kill()
     process.wait()
 
@@ -72,7 +75,7 @@ def local(s3, tmp_path_factory) -> Path:
     The photographs lie in the bucket too; those of one device in a folder with an awkward name.
     """
     home = tmp_path_factory.mktemp("local")
-    done = camid("simulate", str(home / "plain"), *simulated(), home=home)
+    done = camid_here("simulate", str(home / "plain"), *simulated(), home=home)
     assert done.returncode == 0, done.stderr
     for photograph in (home / "plain").iterdir():
         name = f"{ODD}/é+ {photograph.name}" if "_101_" in photograph.name else photograph.name
@@ -82,7 +85,7 @@ def local(s3, tmp_path_factory) -> Path:
         inside = key.relative_to(home / "photographs")
         s3.put_object(Bucket=BUCKET, Key=f"photo graphs/{inside}", Body=photograph.read_bytes())
     places = ["--data", str(home / "photographs"), "--store", str(home / "store")]
-    done = pipeline("baselines", *OPTIONS, *places, "--out", str(home / "out"), home=home)
+    done = pipeline_here("baselines", *OPTIONS, *places, "--out", str(home / "out"), home=home)
     assert done.returncode == 0, done.stderr
     return home
 
@@ -106,7 +109,7 @@ def chunks(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def preprocess(home: Path, store: str = STORE):
-    return pipeline("preprocess", *OPTIONS, "--data", DATA, "--store", store, home=home)
+    return pipeline_here("preprocess", *OPTIONS, "--data", DATA, "--store", store, home=home)
 
 
 @pytest.fixture(scope="module")
@@ -147,12 +150,12 @@ def test_a_photograph_that_changed_on_s3_is_noticed(s3, local, stored):
 
 
 def test_results_on_s3_are_the_local_ones(s3, local, stored):
-    done = pipeline("baselines", *OPTIONS, "--store", STORE, "--out", OUT, home=local)
+    done = pipeline_here("baselines", *OPTIONS, "--store", STORE, "--out", OUT, home=local)
     assert done.returncode == 0, done.stderr
     rows = json.loads(objects(s3, OUT)["results.json"])
     assert rows == json.loads((local / "out/results.json").read_text())
     assert {"report.html", "patterns/device=101.parquet"} <= set(objects(s3, OUT))
-    again = pipeline("baselines", *OPTIONS, "--store", STORE, "--out", OUT, home=local)
+    again = pipeline_here("baselines", *OPTIONS, "--store", STORE, "--out", OUT, home=local)
     assert "finished:" in again.stderr
 
 
@@ -162,7 +165,7 @@ def test_an_evaluation_on_s3_has_the_local_scores(s3, local, stored):
     drawn = [*OPTIONS, *methods, "--set", "comparisons.num_images=[2,2]"]
     scores = []
     for store, out in ((STORE, f"{OUT}-list"), (str(local / "store"), str(local / "list"))):
-        done = pipeline("evaluate", *drawn, "--store", store, "--out", out, home=local)
+        done = pipeline_here("evaluate", *drawn, "--store", store, "--out", out, home=local)
         assert done.returncode == 0, done.stderr
         scores.append(pq.read_table(Folder(out).open("scores.parquet")))
     assert scores[0].equals(scores[1])
@@ -177,25 +180,29 @@ def test_verify_finds_damage_on_s3_and_repair_makes_it_good(s3, local, stored):
     middle = len(before[name]) // 2
     flipped = bytes([before[name][middle] ^ 1])
     s3.put_object(**place, Body=before[name][:middle] + flipped + before[name][middle + 1 :])
-    found = camid("store", "verify", STORE, "--sources", home=local)
+    found = camid_here("store", "verify", STORE, "--sources", home=local)
     assert found.returncode == 1
     assert f"{name}: its bytes have changed since it was written" in found.stderr
     assert "28 chunks, 1 problems; 0 photographs gone or changed" in found.stdout
-    mended = camid("store", "verify", STORE, "--repair", home=local)
+    mended = camid_here("store", "verify", STORE, "--repair", home=local)
     assert mended.returncode == 0, mended.stderr
     assert "1 chunks made again; the digest is as before" in mended.stdout
     assert objects(s3, STORE) == before
 
 
-def test_a_killed_run_leaves_nothing_half_visible_and_the_next_completes_it(s3, local, stored):
-    whole, store, choice = objects(s3, STORE), f"s3://{BUCKET}/killed", random.Random(3)
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.long)])
+def test_a_killed_run_leaves_nothing_half_visible_and_the_next_completes_it(
+    s3, local, stored, seed, kills
+):
+    whole, store = objects(s3, STORE), f"s3://{BUCKET}/killed-{kills}"
+    choice = random.Random(seed)
     command = [sys.executable, str(ROOT / "pipelines/preprocess.py"), *OPTIONS]
-    for _ in range(KILLS):
+    for _ in range(kills):
         begun = len(objects(s3, store))
         process = subprocess.Popen(
             [*command, "--data", DATA, "--store", store],
             cwd=local,
-            env={**os.environ, "CAMID_HOME": str(local)},
+            env={**os.environ, "RAY_ADDRESS": "local", "CAMID_HOME": str(local)},
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
@@ -248,7 +255,7 @@ def test_what_is_wrong_with_an_address_is_one_sentence(
         "baselines": ["--store", STORE, "--out", f"s3://{BUCKET}/new"],
     }
     name, *options = command
-    refused = pipeline(name, *OPTIONS, *places[name], *options, home=tmp_path, **environment)
+    refused = pipeline_here(name, *OPTIONS, *places[name], *options, home=tmp_path, **environment)
     assert refused.returncode == 2, refused.stdout
     assert sentence in refused.stderr
     assert len(refused.stderr.splitlines()) == 1, refused.stderr

@@ -4,28 +4,23 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
 
 from camid.config import load_config
 from camid.folder import Folder
 from camid.trials import Trial, read_trials
-from tests.soak.test_kills import settle
-from tests.soak.test_training_kills import trainers, words
-from tests.test_pipelines import SMALL, pipeline
+from tests.commands import FAINT, LUKAS, pipeline
+from tests.soak.processes import SECONDS, check_alive, kill_member, results, settle, started, words
 
 pytestmark = pytest.mark.soak
 
-ROOT = Path(__file__).parents[2]
-SECONDS = 800
 NUM_TRIALS, STEPS, EVERY = 4, 40, 4
-SETTINGS = [
-    *SMALL,
+SEARCH = [
+    *(*FAINT, *LUKAS),
     *("--split", "seeded", "--set", "training.batch_size=16", "--set", "training.micro_batches=4"),
     *("--set", f"training.num_steps={STEPS}", "--set", f"training.validate_every={EVERY}"),
     *("--set", f"search.num_trials={NUM_TRIALS}", "--set", f"search.grace_steps={EVERY}"),
@@ -38,14 +33,6 @@ SPACE = {
 }
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Path:
-    home = tmp_path_factory.mktemp("home")
-    made = pipeline("preprocess", *SMALL, home=home)
-    assert made.returncode == 0, made.stderr
-    return home
-
-
 def written(folder: Path, which: str) -> str:
     """Write a configuration that is a search and nothing else; return its path."""
     file = folder / f"{which}.yaml"
@@ -53,25 +40,11 @@ def written(folder: Path, which: str) -> str:
     return str(file)
 
 
-def started(home: Path, out: Path, which: str, *options: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [
-            *(sys.executable, str(ROOT / f"pipelines/tune_{which}.py"), "--out", str(out)),
-            *options,
-        ],
-        cwd=home,
-        env={**os.environ, "CAMID_HOME": str(home), "RAY_ADDRESS": "local"},
-        stdout=out.with_suffix(".out").open("ab"),
-        stderr=out.with_suffix(".log").open("ab"),
-        start_new_session=True,
-    )
-
-
 def trials(out: Path) -> list[Trial]:
     return read_trials(Folder(str(out)))
 
 
-def wait_for(process: subprocess.Popen[bytes], out: Path, *, ended: int) -> None:
+def wait_for_trials(process: subprocess.Popen[Any], out: Path, *, ended: int) -> None:
     """Wait until so many trials have ended, and one is in the middle."""
     ends = time.monotonic() + SECONDS
     while True:
@@ -79,20 +52,7 @@ def wait_for(process: subprocess.Popen[bytes], out: Path, *, ended: int) -> None
         middle = [trial for trial in found if not trial.has_ended and trial.step]
         if sum(trial.has_ended for trial in found) >= ended and middle:
             return
-        assert process.poll() is None, words(out)
-        assert time.monotonic() < ends, words(out)
-        time.sleep(0.1)
-
-
-def kill(process: subprocess.Popen[bytes], out: Path, name: str) -> None:
-    """Kill the newest process of this name in a run, as soon as there is one."""
-    while True:
-        with suppress(psutil.NoSuchProcess):
-            if found := trainers(process, name):
-                found[-1].kill()
-                return
-        assert process.poll() is None, words(out)
-        time.sleep(0.05)
+        check_alive(process, out, ends)
 
 
 def check_whole(home: Path, out: Path) -> None:
@@ -117,75 +77,66 @@ def check_whole(home: Path, out: Path) -> None:
         assert steps == list(range(0, steps[-1] + 1, EVERY))
 
 
-@pytest.mark.parametrize("which", ["siamese", "cnn"])
-def test_a_search_whose_driver_is_killed_goes_on_with_what_had_not_ended(home, tmp_path, which):
-    out = tmp_path / which
-    process = started(home, out, which, written(tmp_path, which), *SETTINGS)
-    wait_for(process, out, ended=1)
+def ended(out: Path) -> dict[Trial, int]:
+    """Return the trials that have ended, and when their checkpoints were written."""
+    return {
+        trial.number: (trial, (out / trial.name / "training/checkpoint.npz").stat().st_mtime_ns)
+        for trial in trials(out)
+        if trial.has_ended
+    }
+
+
+@pytest.mark.parametrize("which", ["siamese", pytest.param("cnn", marks=pytest.mark.long)])
+def test_a_search_outlives_each_of_its_processes_beside_another_ray_and_takes_up_where_it_was(
+    phones, another_ray, tmp_path, which
+):
+    """A worker and a trial's process die, then the driver; then Ctrl-C stops what goes on."""
+    out, name = tmp_path / which, f"tune_{which}"
+    options = [written(tmp_path, which), *SEARCH, "--store", str(phones / "store")]
+    process = started(name, *options, home=tmp_path, out=out)
+    wait_for_trials(process, out, ended=0)
+    kill_member(process, out, "RayTrainWorker")
+    time.sleep(5)
+    wait_for_trials(process, out, ended=0)
+    kill_member(process, out, "ImplicitFunc")
+    wait_for_trials(process, out, ended=1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    settle(home)
-    before = {trial.number: trial for trial in trials(out) if trial.has_ended}
-    kept = {n: _checkpoint(out, trial).stat().st_mtime_ns for n, trial in before.items()}
-    process = started(home, out, which, "--resume")
-    assert process.wait(SECONDS) == 0, words(out)
+    settle(tmp_path)
+    before = ended(out)
+    process = started(name, "--resume", home=tmp_path, out=out)
+    wait_for_trials(process, out, ended=1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(SECONDS) == 130, words(out)
     assert "the search goes on" in words(out)
-    after = {trial.number: trial for trial in trials(out)}
-    for number, trial in before.items():
-        assert after[number] == trial
-        assert _checkpoint(out, trial).stat().st_mtime_ns == kept[number]
-    check_whole(home, out)
-    rows = json.loads((out / "results.json").read_text())
-    assert which in {row["method"] for row in rows}
-    again = started(home, out, which, "--resume")
+    assert "stopped; the same command goes on where it was" in words(out)
+    process = started(name, *options, home=tmp_path, out=out)
+    assert process.wait(SECONDS) == 0, words(out)
+    assert before
+    assert before.items() <= ended(out).items()
+    check_whole(tmp_path, out)
+    assert which in {row["method"] for row in results(out)}
+    again = started(name, "--resume", home=tmp_path, out=out)
     assert again.wait(SECONDS) == 0
     assert "finished:" in words(out)
 
 
-def _checkpoint(out: Path, trial: Trial) -> Path:
-    return out / trial.name / "training/checkpoint.npz"
-
-
-@pytest.mark.usefixtures("two_nodes")
-def test_a_trial_outlives_its_process_and_its_workers_beside_another_ray(home, tmp_path):
-    out = tmp_path / "hurt"
-    process = started(home, out, "siamese", written(tmp_path, "siamese"), *SETTINGS)
-    wait_for(process, out, ended=0)
-    kill(process, out, "RayTrainWorker")
-    time.sleep(5)
-    wait_for(process, out, ended=0)
-    kill(process, out, "ImplicitFunc")
-    assert process.wait(SECONDS) == 0, words(out)
-    check_whole(home, out)
-
-
-def test_ctrl_c_stops_a_search_with_a_word_and_it_goes_on(home, tmp_path):
-    out = tmp_path / "stopped"
-    process = started(home, out, "siamese", written(tmp_path, "siamese"), *SETTINGS)
-    wait_for(process, out, ended=0)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(SECONDS) == 130
-    assert "stopped; the same command goes on where it was" in words(out)
-    process = started(home, out, "siamese", written(tmp_path, "siamese"), *SETTINGS)
-    assert process.wait(SECONDS) == 0, words(out)
-    check_whole(home, out)
-
-
-def test_trials_choose_among_stores_of_the_same_strips(home, tmp_path):
-    data = ["--data", str(home / "simulated")]
+def test_trials_choose_among_stores_of_the_same_strips(phones, tmp_path):
+    data = ["--data", str(phones / "simulated")]
     other = ["--set", "residual.filter=gaussian", "--store", str(tmp_path / "gaussian")]
     smaller = ["--set", "strips.size=128", "--store", str(tmp_path / "smaller")]
     for options in (other, smaller):
-        made = pipeline("preprocess", *SMALL, *data, *options, home=home)
+        made = pipeline("preprocess", *FAINT, *data, *options, home=tmp_path)
         assert made.returncode == 0, made.stderr
-    stores = [str(home / "store"), str(tmp_path / "gaussian")]
+    (tmp_path / "store").symlink_to(phones / "store")
+    stores = [str(tmp_path / "store"), str(tmp_path / "gaussian")]
     named = ["store", stores[1]]  # of the current folder, and a whole path
     space = f"search.space={{paths: {{store: {{choice: {json.dumps(named)}}}}}}}"
-    plain = [*SETTINGS, "--set", "search.scheduler=none", "--set", "training.num_steps=4"]
+    plain = [*SEARCH, "--set", "search.scheduler=none", "--set", "training.num_steps=4"]
     empty = tmp_path / "empty.yaml"
     empty.write_text("")
     options = [str(empty), *plain, "--out", str(tmp_path / "out")]
-    done = pipeline("tune_siamese", *options, "--set", space, home=home)
+    done = pipeline("tune_siamese", *options, "--set", space, home=tmp_path)
     assert done.returncode == 0, done.stderr
     found = trials(tmp_path / "out")
     assert {trial.values["paths.store"] for trial in found} == set(stores)
@@ -196,6 +147,6 @@ def test_trials_choose_among_stores_of_the_same_strips(home, tmp_path):
         assert resolved.residual.filter == ("gaussian" if is_other else "lukas")
     unlike = space.replace(str(tmp_path / "gaussian"), str(tmp_path / "smaller"))
     options = [str(empty), *plain, "--out", str(tmp_path / "unlike")]
-    refused = pipeline("tune_siamese", *options, "--set", unlike, home=home)
+    refused = pipeline("tune_siamese", *options, "--set", unlike, home=tmp_path)
     assert refused.returncode == 2
     assert "not of the same photographs and strips" in refused.stderr

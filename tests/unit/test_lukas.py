@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camid.filters.lukas import residuals
-from tests.plain_lukas import plain_lukas
+from tests.reference.lukas import plain_lukas
 
 WAVELETS = ("haar", "db2", "db4", "sym6", "db8", "bior3.7", "db12")
 

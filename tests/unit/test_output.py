@@ -52,7 +52,7 @@ def test_fresh_deletes_what_pipelines_write_and_nothing_else(tmp_path):
     output.folder.write("patterns/device=1.parquet", b"ours")
     output.folder.write("figures/roc.png", b"ours")
     output.folder.write("store/store.json", b"ours, but not of this pipeline")
-    for name in ("report.html", "data.json", "stages.csv"):
+    for name in ("report.html", "data.json", "stages.csv", "training/checkpoint.npz"):
         output.folder.write(name, b"ours")
     output.folder.write("thesis.tex", b"mine")
     claimed(config(tmp_path), fresh=True)
