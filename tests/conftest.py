@@ -1,5 +1,7 @@
 """What all tests share: cameras whose patterns are known, and the photographs in ../shared."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,13 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.budget import pytest_collection_modifyitems as longest_files_first
-from tests.budget import pytest_terminal_summary
+from tests.scheduling import (
+    longest_first,
+    pytest_terminal_summary,
+    pytest_xdist_make_scheduler,
+)
 
-__all__ = ["pytest_terminal_summary"]
+__all__ = ["pytest_terminal_summary", "pytest_xdist_make_scheduler"]
 
 settings.register_profile("camid", deadline=None)  # nothing asserts on time
 settings.load_profile("camid")
@@ -24,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    longest_files_first(items)
+    longest_first(items)
     for item in items:
         if {"real_photographs", "bad_inputs"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.shared)
@@ -45,6 +50,25 @@ def real_photographs() -> Path:
 @pytest.fixture(scope="session")
 def bad_inputs() -> Path:
     return _shared("badinputs")
+
+
+@pytest.fixture(scope="session")
+def tracked_home(tmp_path_factory) -> Callable[[Path], Path]:
+    """Return a function that makes a home with MLflow's empty database, as later runs find it.
+
+    MLflow takes seconds of a processor to make one.
+    """
+    from mlflow import MlflowClient
+
+    empty = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{empty}").search_experiments()
+
+    def made(home: Path) -> Path:
+        home.mkdir(exist_ok=True)
+        shutil.copy(empty, home)
+        return home
+
+    return made
 
 
 @pytest.fixture

@@ -23,71 +23,11 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def demo(home):
-    return pipeline("demo", *SMALL, home=home)
-
-
-def test_the_demo_prints_baselines_and_networks_and_keeps_their_rows(demo, home):
-    assert demo.returncode == 0, demo.stderr
-    assert "lukas" in demo.stdout
-    assert re.search(r"^\s*li ", demo.stdout, re.MULTILINE)
-    rows = json.loads((home / "runs/demo/results.json").read_text())
-    baselines = [r for r in rows if r["crop_size"] == "whole" and r["split"] != "images"]
-    assert {row["method"] for row in baselines} == {"lukas", "li"}
-    networks = {"siamese", "cnn", "cnn-embedding"}
-    methods = {"lukas", "li", "classical", "pairnet"}
-    assert {row["method"] for row in rows} - {"fused"} == methods | networks
-    assert re.search(r"^\s*siamese +4 ", demo.stdout, re.MULTILINE)
-    assert re.search(r"^\s*cnn-embedding +4 ", demo.stdout, re.MULTILINE)
-    (cnn,) = [r for r in rows if (r["method"], r["negatives"]) == ("cnn", "all")]
-    assert cnn["accuracy"] == cnn["rank1"]
-    assert (home / "runs/demo/siamese/siamese.keras").exists()
-    assert f"Report: {home}/runs/demo/report.html" in demo.stdout
-    assert re.search(r"simulate [\d.]+ s · preprocess [\d.]+ s · enrol", demo.stdout)
-    page = (home / "runs/demo/report.html").read_text()
-    assert all(f"{row['eer']:.4f}" in page for row in baselines)
-    assert "simulating 8 phones with 13 photographs each" in demo.stderr
-
-
-def test_the_demo_s_network_is_judged_on_devices_that_it_has_not_seen(demo, home):
-    out = home / "runs/demo/siamese"
-    told = json.loads((out / "inputs.json").read_text())
-    parts = [set(told[name]) for name in ("trained", "validated", "devices")]
-    assert sum(map(len, parts)) == len(set.union(*parts)) == 8
-    written = {str(path.relative_to(out)) for path in out.rglob("*")}
-    assert {"siamese.keras", "history.csv", "figures/learning.png"} <= written
-    assert "evidence" not in written
-
-
-def test_a_training_is_one_run_of_curves_and_test_figures(demo, home):
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
-    experiment = client.get_experiment_by_name("camid").experiment_id
-    (run,) = client.search_runs([experiment], "tags.method = 'siamese'")
-    names = {"train/loss", "validation/auc", "validation/eer", "test/eer", "test/auc"}
-    assert names <= set(run.data.metrics)
-    points = client.get_metric_history(run.info.run_id, "validation/auc")
-    assert [point.step for point in points] == [0, 2, 4]
-
-
-def test_the_demo_again_is_finished_at_once(demo, home):
-    again = pipeline("demo", *SMALL, home=home)
-    assert again.returncode == 0
-    assert "finished:" in again.stderr
-    assert again.stdout == demo.stdout
-
-
-def test_the_demo_s_resolved_configuration_repeats_it(demo, home):
-    again = pipeline_here("demo", "runs/demo/config.yaml", home=home)
-    assert "finished:" in again.stderr
-
-
-def test_another_configuration_needs_fresh(demo, home):
-    refused = pipeline_here("demo", *SMALL, "--set", "enhancer.alpha=5", home=home)
-    assert refused.returncode == 2
-    assert "enhancer.alpha was 7.0, now 5.0" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
+def stored(home) -> Path:
+    """The store of 104 photographs that are simulated first."""
+    done = pipeline("preprocess", *SMALL, home=home)
+    assert done.returncode == 0, done.stderr
+    return home / "store"
 
 
 def test_simulate_writes_photographs_of_known_cameras(home, tmp_path):
@@ -100,8 +40,8 @@ def test_simulate_writes_photographs_of_known_cameras(home, tmp_path):
     assert "did you mean 'simulate.num_devices'?" in refused.stderr
 
 
-def test_a_store_tells_what_it_holds_and_is_whole(demo, home):
-    store = str(home / "runs/demo/store")
+def test_a_store_tells_what_it_holds_and_is_whole(stored, home):
+    store = str(stored)
     info = camid("store", "info", store, home=home)
     assert "104 ok, 0 rejected" in info.stdout
     assert "filter=lukas" in info.stdout
@@ -114,11 +54,11 @@ def facts(printed: str) -> dict[str, str]:
     return dict(re.findall(r"^(\S[\w -]*?)  +(\S.*?) *$", printed, re.MULTILINE))
 
 
-def test_a_plan_tells_before_what_the_store_tells_after(demo, home):
-    planned = camid_here("plan", str(home / "runs/demo/photographs"), home=home)
+def test_a_plan_tells_before_what_the_store_tells_after(stored, home):
+    planned = camid_here("plan", str(home / "simulated"), home=home)
     assert planned.returncode == 0, planned.stderr
     due = facts(planned.stdout)
-    made = facts(camid_here("store", "info", str(home / "runs/demo/store"), home=home).stdout)
+    made = facts(camid_here("store", "info", str(stored), home=home).stdout)
     assert due["photographs"].startswith("104 of 104 files")
     assert [due[name] for name in ("devices", "strips", "chunks")] == [
         made[name] for name in ("devices", "strips", "chunks")
@@ -138,9 +78,9 @@ def test_a_plan_of_photographs_that_are_not_there_yet(home):
         assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
 
 
-def test_verify_names_what_is_damaged_and_repair_makes_it_good(demo, home, tmp_path):
+def test_verify_names_what_is_damaged_and_repair_makes_it_good(stored, home, tmp_path):
     store = tmp_path / "store"
-    shutil.copytree(home / "runs/demo/store", store)
+    shutil.copytree(stored, store)
     before = contents(store)
     chunk = store / "device=101/chunk-00001.parquet"
     chunk.write_bytes(chunk.read_bytes()[:-1])
@@ -155,104 +95,14 @@ def test_verify_names_what_is_damaged_and_repair_makes_it_good(demo, home, tmp_p
     assert contents(store) == before
 
 
-@pytest.fixture(scope="module")
-def classified(demo, home):
-    return pipeline_here("train_cnn", "runs/demo/cnn/config.yaml", home=home)
-
-
-def test_a_classifier_answers_the_queries_that_methods_answer(classified, home):
-    assert classified.returncode == 0, classified.stderr
-    assert "finished:" in classified.stderr
-    assert "Which of 4 devices?" in classified.stdout
-    out = home / "runs/demo/cnn"
-    rows = json.loads((out / "results.json").read_text())
-    asked = [row for row in rows if row["split"] == "images"]
-    whole = {row["method"]: row for row in asked if row["negatives"] == "all"}
-    assert set(whole) == {"lukas", "li", "classical", "cnn"}
-    assert len({(row["num_positives"], row["num_negatives"]) for row in whole.values()}) == 1
-    assert whole["cnn"]["num_negatives"] == 3 * whole["cnn"]["num_positives"]
-    assert all(row["accuracy"] == row["rank1"] for row in whole.values())
-    figures = {"vote_accuracy", "patch_accuracy", "model_accuracy", "log_loss", "unknown_accepted"}
-    assert figures <= set(whole["cnn"])
-    compared = {row["method"] for row in rows if row["split"] != "images"}
-    assert compared == {"lukas", "li", "classical", "cnn-embedding"}
-
-
-def test_a_classifier_keeps_its_tables_and_pictures_and_nothing_it_needed_on_the_way(
-    classified, home
-):
-    out = home / "runs/demo/cnn"
-    written = {str(path.relative_to(out)) for path in out.rglob("*")}
-    pictures = {f"figures/{name}.png" for name in ("confusion", "reliability", "open_set")}
-    tables = {"history.csv", "groups.csv", "devices.csv"}
-    assert {"cnn.keras", "figures/learning.png"} | tables | pictures <= written
-    assert not {"evidence", "answers", "embedding/answers", "embedding/evidence"} & written
-
-
-def test_other_devices_are_compared_on_the_list_of_the_network_of_pairs(classified, home):
-    lists = [home / f"runs/demo/{of}/comparisons.parquet" for of in ("siamese", "cnn/embedding")]
-    assert lists[0].read_bytes() == lists[1].read_bytes()
-
-
-def test_a_classifier_s_run_has_curves_and_accuracies(classified, home):
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
-    experiment = client.get_experiment_by_name("camid").experiment_id
-    (run,) = client.search_runs([experiment], "tags.method = 'cnn'")
-    names = {"train/loss", "validation/accuracy", "test/rank1", "test/accuracy", "test/eer"}
-    assert names <= set(run.data.metrics)
-
-
-def test_runs_are_compared_by_their_folders_and_by_their_ids(classified, home):
-    folders = [f"runs/demo/{name}" for name in ("siamese", "cnn/embedding")]
-    told = pipeline_here("compare", *folders, "--out", "runs/by_folder", home=home)
-    assert told.returncode == 0, told.stderr
-    assert re.search(r"^ cnn-embedding +lukas +all others +EER", told.stdout, re.MULTILINE)
-    assert "left out, as they scored the same: lukas B, li B, classical B" in told.stderr
-    books = [json.loads((home / folder / "mlflow.json").read_text()) for folder in folders]
-    ids = [book["runs"][""] for book in books]
-    again = pipeline("compare", *ids, "--out", "runs/by_id", home=home)
-    assert again.returncode == 0, again.stderr
-    rows, others = (
-        json.loads((home / f"runs/{out}/differences.json").read_text())
-        for out in ("by_folder", "by_id")
-    )
-    assert rows == others
-    assert {row["baseline"] for row in rows} == {"lukas"}
-    page = (home / "runs/by_folder/report.html").read_text()
-    assert "Is one method better than another?" in page
-    methods = [
-        book["runs"][name] for book, name in zip(books, ("siamese", "cnn-embedding"), strict=True)
-    ]
-    alone = pipeline_here("compare", *methods, "--out", "runs/two", home=home)
-    assert alone.returncode == 0, alone.stderr
-    told = json.loads((home / "runs/two/differences.json").read_text())
-    assert {(row["method"], row["baseline"]) for row in told} == {("cnn-embedding", "siamese")}
-
-
-def test_runs_that_cannot_be_compared_are_one_sentence(classified, home):
-    sentences = {
-        (): "no runs to compare",
-        ("runs/nowhere",): "runs/nowhere: has no scores",
-        ("runs/demo", "runs/demo/siamese"): "no comparison in common",
-        ("0" * 32,): f"{'0' * 32}: no such run in MLflow",
-    }
-    for runs, sentence in sentences.items():
-        refused = pipeline_here("compare", *runs, "--out", "runs/refused", home=home)
-        assert refused.returncode == 2
-        assert sentence in refused.stderr
-        assert len(refused.stderr.splitlines()) == 1
-
-
 ABSENT = ("--set", "evaluate.networks=[/absent.keras]", "--out", "runs/absent")
 
 
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("preprocess", ["--data", "nowhere"], "nowhere: no such folder or table"),
-        ("preprocess", ["--data", "."], "lies among the photographs"),
+        ("preprocess", ["--data", "nowhere", "--store", "new"], "nowhere: no such folder or table"),
+        ("preprocess", ["--data", ".", "--store", "new"], "lies among the photographs"),
         ("preprocess", ["--set", "strips.sise=2"], "no field 'strips.sise'; did you mean"),
         ("preprocess", ["--config", "none.yaml"], "none.yaml: cannot read the configuration"),
         ("preprocess", ["--set", "residual.levels=9"], "allows at most 5 levels of 'db4'"),
@@ -263,13 +113,13 @@ ABSENT = ("--set", "evaluate.networks=[/absent.keras]", "--out", "runs/absent")
         ("tune_cnn", ["--set", "search.trails=3"], "did you mean 'search.num_trials'?"),
         (
             "train_siamese",
-            [*ABSENT, "--store", "runs/demo/store"],
+            [*ABSENT, "--store", "store"],
             "/absent.keras: no such network",
         ),
-        ("baselines", ["--split", "vision", "--store", "runs/demo/store"], "no split 'vision'"),
+        ("baselines", ["--split", "vision", "--store", "store"], "no split 'vision'"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(demo, home, name, options, sentence):
+def test_a_mistake_is_one_sentence_and_exit_code_2(stored, home, name, options, sentence):
     refused = pipeline_here(name, *options, home=home)
     assert refused.returncode == 2, refused.stderr
     assert sentence in refused.stderr
@@ -310,19 +160,6 @@ def test_every_pipeline_explains_itself(name, home):
         options = ("--than", "--out", "--set", "RUNS")
     for option in options:
         assert option in shown
-
-
-def test_a_run_goes_on_by_what_its_folder_says_alone(demo, home):
-    again = pipeline_here("demo", "--resume", home=home)
-    assert (again.returncode, "finished:" in again.stderr) == (0, True)
-    assert again.stdout == demo.stdout
-    for options in (["--fresh"], ["--config", "runs/demo/config.yaml"]):
-        refused = pipeline_here("demo", "--resume", *options, home=home)
-        assert refused.returncode == 2
-        assert "--resume takes the configuration from --out alone" in refused.stderr
-    refused = pipeline_here("tune_cnn", "--resume", home=home)
-    assert refused.returncode == 2
-    assert "runs/tune_cnn: nothing to go on with; start without --resume" in refused.stderr
 
 
 @pytest.mark.parametrize("which", ["siamese", "cnn"])

@@ -78,11 +78,12 @@ def made(ray_here, tmp_path_factory) -> Place:
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
+def home(tmp_path, monkeypatch, tracked_home) -> Path:
     """A home folder of the test's own; MLflow's sqlite lies in it."""
-    monkeypatch.setenv("CAMID_HOME", str(tmp_path / "home"))
+    home = tracked_home(tmp_path / "home")
+    monkeypatch.setenv("CAMID_HOME", str(home))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tmp_path / "home"
+    return home
 
 
 @pytest.fixture

@@ -27,11 +27,11 @@ pytestmark = pytest.mark.usefixtures("ray_here")
 
 
 @pytest.fixture(scope="module")
-def scored(made, tmp_path_factory):
+def scored(made, tmp_path_factory, tracked_home):
     """The baselines run once on the small store: configuration, output folder and rows."""
     root = tmp_path_factory.mktemp("scored")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CAMID_HOME", str(root / "home"))
+        patch.setenv("CAMID_HOME", str(tracked_home(root / "home")))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         config = made.config()
         config = replace(config, paths=replace(config.paths, data="", out=str(root / "out")))

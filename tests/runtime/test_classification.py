@@ -47,6 +47,7 @@ def made_here(made, tmp_path, home):
     return config, *make_cnn(config)
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("ray_here")
 def test_methods_answer_the_same_queries_from_residuals_of_the_same_strips(made_here):
     config, output, rows = made_here

@@ -50,10 +50,10 @@ def config_of(made: Place, out: str, *settings: str):
 
 
 @pytest.fixture(scope="module")
-def drawn(ray_here, made, tmp_path_factory):
+def drawn(ray_here, made, tmp_path_factory, tracked_home):
     root = tmp_path_factory.mktemp("drawn")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CAMID_HOME", str(root / "home"))
+        patch.setenv("CAMID_HOME", str(tracked_home(root / "home")))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         return make_evaluation(config_of(made, str(root / "out"), *DRAWN))
 

@@ -38,9 +38,9 @@ def configured(made, out, *settings):
 
 
 @pytest.fixture(scope="module")
-def found(made, tmp_path_factory):
+def found(made, tmp_path_factory, tracked_home):
     """The folder of a finished search, the rows of its winner, and its configuration."""
-    home = tmp_path_factory.mktemp("search")
+    home = tracked_home(tmp_path_factory.mktemp("search"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAMID_HOME", str(home))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -1,5 +1,7 @@
 """Training on a real Ray: any number of workers, from any checkpoint, to the same network."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -85,12 +87,30 @@ def test_two_workers_and_then_one_follow_the_curves_of_one_that_was_not_stopped(
     assert "training was finished at step 8 of 8" in " ".join(capfd.readouterr().err.split())
 
 
+STARTER = """
+import sys
+from camid.config import Training
+from camid.folder import Folder
+from camid.runtime.train import _trainer
+
+_trainer(print, Folder(sys.argv[1]), Training(), cpus=1.0)
+sys.exit("tensorflow" in sys.modules)
+"""
+
+
+def test_a_training_is_started_without_tensorflow(tmp_path):
+    """It takes seconds and 400 MB in the driver, in the controller and in each trial."""
+    done = subprocess.run([sys.executable, "-c", STARTER, str(tmp_path)], check=False)
+    assert done.returncode == 0
+
+
 PATCHES = (
     *("training.num_workers=2", "training.batch_size=32", "training.num_steps=8"),
     *("patches.size=32", "patches.validation_per_image=8", "classifier.num_devices=3"),
 )
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("ray_here")
 def test_a_classifier_goes_through_the_same_loop_on_two_workers(made, tmp_path):
     task, told = classifying(made, *PATCHES), []
@@ -113,6 +133,7 @@ STACKS = (
 )
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("ray_here")
 def test_a_pair_network_goes_through_the_same_loop_on_two_workers(made, tmp_path):
     of = source(made, *STACKS, "training.num_workers=2")

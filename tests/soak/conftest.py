@@ -80,11 +80,13 @@ def phones(once: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(once: Callable[..., Path]) -> Path:
-    """A home with a finished small demo in ``runs/demo`` and its runs in MLflow."""
+    """A home with a finished small demo in ``runs/demo``, its runs in MLflow, what it printed."""
 
     def make(home: Path) -> None:
         done = pipeline("demo", *FAINT, home=home)
         assert done.returncode == 0, done.stderr
+        (home / "stdout").write_text(done.stdout)
+        (home / "stderr").write_text(done.stderr)
 
     return once("demo", make)
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,15 @@ from typing import Any
 
 import psutil
 
+from tests.commands import ROOT
 from tests.soak.servers import free_port
 
-ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 OBJECT_STORE = 150_000_000
 SECONDS = 600
 STARTED = "Ray runtime started."
+TOO_BUSY = "The current node timed out during startup"
+"""What ``ray start`` says that heard nothing from the head for 30 s, and has to be called again."""
 BRIDGE = "bridge"
 HASTE = {"RAY_health_check_period_ms": "200", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5"}
 """How soon Ray knows that a node is lost, and that workers have no place there any more."""
@@ -57,23 +59,28 @@ def can_part_networks() -> bool:
     return True
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Node:
     """What was started as one machine."""
 
     address: str
-    process: subprocess.Popen[bytes]
+    launch: Callable[[], subprocess.Popen[bytes]]
     log: Path
     network: str
     """Its network namespace; empty where it has the machine's."""
     has_gpu: bool
 
+    def __post_init__(self) -> None:
+        self.process = self.launch()
+
     def wait(self) -> None:
         """Wait until the node has joined."""
         ends = time.monotonic() + SECONDS
-        while STARTED not in self.log.read_text():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < ends, self.log.read_text()
+        while STARTED not in (said := self.log.read_text()):
+            if self.process.poll() is not None:
+                assert TOO_BUSY in said, said
+                self.process = self.launch()
+            assert time.monotonic() < ends, said
             time.sleep(0.1)
 
     def processes(self, name: str = "") -> list[psutil.Process]:
@@ -187,18 +194,19 @@ class Cluster:
             covered = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
             command = ["unshare", "--mount", "sh", "-c", covered, str(hidden), *command]
         log = self.folder / f"node-{number}.log"
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [*_inside(network), *command],
-                cwd=ROOT,  # where jobs without a working directory run
-                env=self._environment | dict(lets_in or self.lets_in),
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
-        node = Node(
-            address=address, process=process, log=log, network=network, has_gpu=num_gpus > 0
-        )
+
+        def launch() -> subprocess.Popen[bytes]:
+            with log.open("wb") as file:
+                return subprocess.Popen(
+                    [*_inside(network), *command],
+                    cwd=ROOT,  # where jobs without a working directory run
+                    env=self._environment | dict(lets_in or self.lets_in),
+                    stdout=file,
+                    stderr=file,
+                    start_new_session=True,
+                )
+
+        node = Node(address=address, launch=launch, log=log, network=network, has_gpu=num_gpus > 0)
         self.nodes.append(node)
         return node
 

@@ -104,6 +104,13 @@ def wait_for_step(process: subprocess.Popen[Any], out: Path, step: int) -> None:
         check_alive(process, out, ends)
 
 
+def wait_for_words(process: subprocess.Popen[Any], out: Path, said: str) -> None:
+    """Wait until a run has said this."""
+    ends = time.monotonic() + SECONDS
+    while said not in words(out):
+        check_alive(process, out, ends)
+
+
 def results(out: Path) -> list[dict[str, Any]]:
     """Return the rows of an output folder, without the time that they took."""
     rows = json.loads((out / "results.json").read_text())

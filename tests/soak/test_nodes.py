@@ -137,19 +137,18 @@ def check_alike(out: Path, other: Path) -> None:
 
 
 def test_a_job_with_a_working_directory_gives_this_machine_s_results(
-    cluster, phones, training, checkout, tmp_path
+    cluster, phones, baselines, checkout, tmp_path
 ):
     cluster.shape(cpus=2)
     told = json.dumps({"env_vars": {"CAMID_HOME": str(tmp_path)}})
     done = cluster.run(
         *("ray", "job", "submit", "--working-dir", str(checkout), "--runtime-env-json", told, "--"),
-        *("python", "pipelines/train_siamese.py", *TRAINING),
-        *("--data", str(phones / "simulated")),
+        *("python", "pipelines/baselines.py", *FAINT, "--data", str(phones / "simulated")),
         home=tmp_path,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert contents(tmp_path / "store") == contents(phones / "store")
-    check_alike(tmp_path / "runs/train_siamese", training)
+    assert results(tmp_path / "runs/baselines") == baselines
 
 
 @pytest.mark.parametrize("token", ["wrong", ""])

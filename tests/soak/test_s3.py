@@ -17,7 +17,7 @@ import pytest
 import ray
 
 from camid.folder import Folder
-from tests.commands import ROOT, SMALL, camid_here, pipeline_here
+from tests.commands import ROOT, SMALL, camid_here, pipeline, pipeline_here
 from tests.runtime.conftest import contents
 from tests.soak.processes import family
 from tests.soak.s3_server import KEY, TORN
@@ -255,7 +255,9 @@ def test_what_is_wrong_with_an_address_is_one_sentence(
         "baselines": ["--store", STORE, "--out", f"s3://{BUCKET}/new"],
     }
     name, *options = command
-    refused = pipeline_here(name, *OPTIONS, *places[name], *options, home=tmp_path, **environment)
+    refused = (pipeline if environment else pipeline_here)(  # a process keeps its servers in mind
+        name, *OPTIONS, *places[name], *options, home=tmp_path, **environment
+    )
     assert refused.returncode == 2, refused.stdout
     assert sentence in refused.stderr
     assert len(refused.stderr.splitlines()) == 1, refused.stderr

@@ -9,12 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from camid.config import load_config
 from camid.folder import Folder
 from camid.trials import Trial, read_trials
-from tests.commands import FAINT, LUKAS, pipeline
-from tests.soak.processes import SECONDS, check_alive, kill_member, results, settle, started, words
+from tests.commands import FAINT, LUKAS, pipeline_here
+from tests.soak.processes import (
+    SECONDS,
+    check_alive,
+    kill_member,
+    results,
+    settle,
+    started,
+    wait_for_words,
+    words,
+)
 
 pytestmark = pytest.mark.soak
 
@@ -105,10 +115,10 @@ def test_a_search_outlives_each_of_its_processes_beside_another_ray_and_takes_up
     settle(tmp_path)
     before = ended(out)
     process = started(name, "--resume", home=tmp_path, out=out)
+    wait_for_words(process, out, "the search goes on")
     wait_for_trials(process, out, ended=1)
     process.send_signal(signal.SIGINT)
     assert process.wait(SECONDS) == 130, words(out)
-    assert "the search goes on" in words(out)
     assert "stopped; the same command goes on where it was" in words(out)
     process = started(name, *options, home=tmp_path, out=out)
     assert process.wait(SECONDS) == 0, words(out)
@@ -121,22 +131,31 @@ def test_a_search_outlives_each_of_its_processes_beside_another_ray_and_takes_up
     assert "finished:" in words(out)
 
 
+@pytest.fixture
+def ray_here():
+    ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.usefixtures("ray_here")
 def test_trials_choose_among_stores_of_the_same_strips(phones, tmp_path):
     data = ["--data", str(phones / "simulated")]
     other = ["--set", "residual.filter=gaussian", "--store", str(tmp_path / "gaussian")]
     smaller = ["--set", "strips.size=128", "--store", str(tmp_path / "smaller")]
     for options in (other, smaller):
-        made = pipeline("preprocess", *FAINT, *data, *options, home=tmp_path)
+        made = pipeline_here("preprocess", *FAINT, *data, *options, home=tmp_path)
         assert made.returncode == 0, made.stderr
     (tmp_path / "store").symlink_to(phones / "store")
     stores = [str(tmp_path / "store"), str(tmp_path / "gaussian")]
     named = ["store", stores[1]]  # of the current folder, and a whole path
     space = f"search.space={{paths: {{store: {{choice: {json.dumps(named)}}}}}}}"
     plain = [*SEARCH, "--set", "search.scheduler=none", "--set", "training.num_steps=4"]
+    plain += ["--set", "search.num_trials=3"]
     empty = tmp_path / "empty.yaml"
     empty.write_text("")
     options = [str(empty), *plain, "--out", str(tmp_path / "out")]
-    done = pipeline("tune_siamese", *options, "--set", space, home=tmp_path)
+    done = pipeline_here("tune_siamese", *options, "--set", space, home=tmp_path)
     assert done.returncode == 0, done.stderr
     found = trials(tmp_path / "out")
     assert {trial.values["paths.store"] for trial in found} == set(stores)
@@ -147,6 +166,6 @@ def test_trials_choose_among_stores_of_the_same_strips(phones, tmp_path):
         assert resolved.residual.filter == ("gaussian" if is_other else "lukas")
     unlike = space.replace(str(tmp_path / "gaussian"), str(tmp_path / "smaller"))
     options = [str(empty), *plain, "--out", str(tmp_path / "unlike")]
-    refused = pipeline("tune_siamese", *options, "--set", unlike, home=tmp_path)
+    refused = pipeline_here("tune_siamese", *options, "--set", unlike, home=tmp_path)
     assert refused.returncode == 2
     assert "not of the same photographs and strips" in refused.stderr

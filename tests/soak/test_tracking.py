@@ -105,7 +105,7 @@ def test_a_server_that_dies_stops_no_training_and_has_all_of_it_when_it_is_back(
 ):
     out = tmp_path / "training"
     places = {"MLFLOW_TRACKING_URI": server.address}
-    options = [*TRAINING, "--store", str(phones / "store")]
+    options = [*TRAINING, "--set", "training.num_workers=1", "--store", str(phones / "store")]
     process = started("train_siamese", *options, home=tmp_path, out=out, **places)
     wait_for_step(process, out, EVERY)
     server.kill()

@@ -68,7 +68,7 @@ def test_a_training_outlives_each_of_its_processes_and_its_driver_and_loses_no_s
 def test_a_classifier_s_killed_worker_is_replaced_and_its_driver_goes_on_asking(phones, tmp_path):
     out = tmp_path / "classifier"
     options = [*TRAINING, "--split", "all", "--set", "comparisons.num_images=[1,1]"]
-    options += ["--store", str(phones / "store")]
+    options += ["--set", "training.num_workers=1", "--store", str(phones / "store")]
     process = started("train_cnn", *options, home=tmp_path, out=out)
     wait_for_step(process, out, EVERY)
     kill_member(process, out, "RayTrainWorker")

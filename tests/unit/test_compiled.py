@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 MODULE = """
@@ -72,6 +74,7 @@ def test_where_nothing_can_be_kept_every_process_compiles(tmp_path):
     assert cache_hits(tmp_path, **nowhere) == 0
 
 
+@pytest.mark.soak  # it compiles all loops anew
 def test_after_camid_compile_no_job_compiles(tmp_path):
     """Numba keeps a file for every function and types: a job that compiles leaves another."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
