@@ -11,7 +11,7 @@ READY := .venv/.ready$(if $(GPU),-gpu)
 PORT ?= 5000
 JOBS ?= auto
 SEED ?= $(shell date +%s)
-BESIDE = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+BESIDE = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=20
 
 quoted = $(if $(value $(1)),--$(2) '$(subst ','\'',$(value $(1)))')
 SEARCH = $(if $(value TUNE),'$(subst ','\'',$(value TUNE))')

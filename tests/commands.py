@@ -29,15 +29,22 @@ LUKAS = ["--set", "evaluate.methods=[lukas]"]
 """For tests that are not about methods: the one that costs the least."""
 
 
-def run(*command: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    """Return the environment of a process with ``home`` as ``CAMID_HOME`` and a Ray of its own.
+
+    Nothing of what tests in this process have set, such as MLflow's address, goes along.
+    """
+    left = {"RAY_ADDRESS", "CAMID_HOME", "MLFLOW_TRACKING_URI"}
+    kept = {name: value for name, value in os.environ.items() if name not in left}
+    return {**kept, "CAMID_HOME": str(home), "RAY_ADDRESS": "local", **variables}
+
+
+def run(*command: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Python to its end, at home in ``home``, on a Ray of its own."""
-    variables = {k: v for k, v in os.environ.items() if k not in {"RAY_ADDRESS", "CAMID_HOME"}}
-    variables.pop("MLFLOW_TRACKING_URI", None)
-    own = {"HOME": str(home), "CAMID_HOME": str(home), "RAY_ADDRESS": "local"}
     return subprocess.run(
         [sys.executable, *command],
         cwd=home,
-        env={**variables, **own, **environment},
+        env=environment(home, **{"HOME": str(home), **variables}),
         capture_output=True,
         text=True,
         check=False,

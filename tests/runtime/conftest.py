@@ -52,7 +52,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ray_here() -> Iterator[None]:
     import ray
 
@@ -64,7 +64,7 @@ def ray_here() -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def made(ray_here, tmp_path_factory) -> Place:
     """Simulated phones and the store made of them; tests only read it."""
     from camid.runtime.ingest import preprocess

@@ -1,7 +1,6 @@
 """Pipelines as processes that a test watches and kills."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -12,22 +11,21 @@ from typing import Any
 import psutil
 
 from camid.checkpoints import Progress, checkpoint_parts
-from tests.commands import ROOT
+from tests.commands import ROOT, environment
 
 SECONDS = 800
 """How long a test waits for what a process does before it fails with what the process has said."""
 
 
 def started(
-    name: str, *options: str, home: Path, out: Path, **environment: str
+    name: str, *options: str, home: Path, out: Path, **variables: str
 ) -> subprocess.Popen[bytes]:
     """Start a pipeline with a Ray of its own; what it says is kept beside its output folder."""
-    own = {"CAMID_HOME": str(home), "RAY_ADDRESS": "local"}
     with log(out).open("ab") as said:
         return subprocess.Popen(
             [sys.executable, str(ROOT / f"pipelines/{name}.py"), "--out", str(out), *options],
             cwd=home,
-            env={**os.environ, **own, **environment},
+            env=environment(home, **variables),
             stdout=subprocess.DEVNULL,
             stderr=said,
             start_new_session=True,

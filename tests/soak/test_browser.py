@@ -1,7 +1,6 @@
 """MLflow's pages and the report in a real browser; pictures of them are kept."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ import mlflow
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.commands import environment
 from tests.soak.servers import free_port, missing
 
 pytestmark = pytest.mark.soak
@@ -50,7 +50,7 @@ def view(home) -> Iterator[str]:
     server = subprocess.Popen(
         [sys.executable, "-c", command, "ui", "--port", str(free_port()), "--no-open"],
         cwd=home,
-        env={**os.environ, "CAMID_HOME": str(home)},
+        env=environment(home),
         stdout=subprocess.PIPE,
         stderr=(home / "ui.log").open("wb"),
         text=True,

@@ -1,7 +1,6 @@
 """Preprocessing that is killed, again and again, ends with the bytes of an undisturbed run."""
 
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from camid.chunk_files import ChunkFile
 from camid.folder import Folder
 from camid.store import open_store
 from camid.verify import problems
-from tests.commands import ROOT, pipeline
+from tests.commands import ROOT, environment, pipeline
 from tests.runtime.conftest import contents
 from tests.soak.processes import family, settle
 
@@ -40,7 +39,7 @@ def preprocess(home: Path, store: Path) -> subprocess.Popen[bytes]:
                 *("--data", str(home / "simulated"), "--store", str(store)),
             ],
             cwd=home,
-            env={**os.environ, "RAY_ADDRESS": "local", "CAMID_HOME": str(store.parent)},
+            env=environment(store.parent),
             stderr=said,
             start_new_session=True,
         )

@@ -17,7 +17,7 @@ import pytest
 import ray
 
 from camid.folder import Folder
-from tests.commands import ROOT, SMALL, camid_here, pipeline, pipeline_here
+from tests.commands import ROOT, SMALL, camid_here, environment, pipeline, pipeline_here
 from tests.runtime.conftest import contents
 from tests.soak.processes import family
 from tests.soak.s3_server import KEY, TORN
@@ -39,7 +39,7 @@ DEAD = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 def s3(tmp_path_factory):
     """A client of a server with one bucket; the environment names it."""
     port = free_port()
-    environment = {
+    variables = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -56,7 +56,7 @@ def s3(tmp_path_factory):
         except OSError:
             time.sleep(0.1)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+        for name, value in variables.items():
             patch.setenv(name, value)
         client = boto3.client("s3")
         client.create_bucket(Bucket=BUCKET)
@@ -202,7 +202,7 @@ def test_a_killed_run_leaves_nothing_half_visible_and_the_next_completes_it(
         process = subprocess.Popen(
             [*command, "--data", DATA, "--store", store],
             cwd=local,
-            env={**os.environ, "RAY_ADDRESS": "local", "CAMID_HOME": str(local)},
+            env=environment(local),
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
@@ -233,7 +233,7 @@ def test_an_upload_that_fails_half_way_leaves_what_was_there(s3):
 
 
 @pytest.mark.parametrize(
-    ("command", "environment", "sentence"),
+    ("command", "variables", "sentence"),
     [
         (["preprocess", "--data", f"{NOWHERE}/x"], {}, f"{NOWHERE}/x: no such folder or table"),
         (["preprocess", "--store", NOWHERE], {}, f"{NOWHERE}: there is no such bucket; make it"),
@@ -247,7 +247,7 @@ def test_an_upload_that_fails_half_way_leaves_what_was_there(s3):
     ],
 )
 def test_what_is_wrong_with_an_address_is_one_sentence(
-    stored, tmp_path, command, environment, sentence
+    stored, tmp_path, command, variables, sentence
 ):
     """The last option of a name counts."""
     places = {
@@ -255,8 +255,8 @@ def test_what_is_wrong_with_an_address_is_one_sentence(
         "baselines": ["--store", STORE, "--out", f"s3://{BUCKET}/new"],
     }
     name, *options = command
-    refused = (pipeline if environment else pipeline_here)(  # a process keeps its servers in mind
-        name, *OPTIONS, *places[name], *options, home=tmp_path, **environment
+    refused = (pipeline if variables else pipeline_here)(  # a process keeps its servers in mind
+        name, *OPTIONS, *places[name], *options, home=tmp_path, **variables
     )
     assert refused.returncode == 2, refused.stdout
     assert sentence in refused.stderr
