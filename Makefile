@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/.ready$(if $(GPU),-gpu)
 PORT ?= 5000
 JOBS ?= auto
-SEED ?= $(shell date +%s)
+SEED := $(or $(SEED),$(shell date +%s))
 BESIDE = $(BIN)/python -m pytest -n $(JOBS) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=20
 
 quoted = $(if $(value $(1)),--$(2) '$(subst ','\'',$(value $(1)))')

@@ -53,10 +53,10 @@ def run(*command: str, home: Path, **variables: str) -> subprocess.CompletedProc
 
 
 def pipeline(
-    name: str, *options: str, home: Path, **environment: str
+    name: str, *options: str, home: Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a pipeline to its end."""
-    return run(str(ROOT / "pipelines" / f"{name}.py"), *options, home=home, **environment)
+    return run(str(ROOT / "pipelines" / f"{name}.py"), *options, home=home, **variables)
 
 
 def camid(*options: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -65,14 +65,14 @@ def camid(*options: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def pipeline_here(
-    name: str, *options: str, home: Path, **environment: str
+    name: str, *options: str, home: Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a pipeline in this process, and on its Ray if there is one.
 
     For tests whose rule is not about processes: it costs no imports and no start of Ray.
     """
     command = importlib.import_module(f"pipelines.{name}").main
-    return _run_here(command, *options, home=home, **environment)
+    return _run_here(command, *options, home=home, **variables)
 
 
 def camid_here(*options: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -81,12 +81,12 @@ def camid_here(*options: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _run_here(
-    command: click.Command, *options: str, home: Path, **environment: str
+    command: click.Command, *options: str, home: Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        for key, value in ({"CAMID_HOME": str(home), "RAY_ADDRESS": "local"} | environment).items():
+        for key, value in ({"CAMID_HOME": str(home), "RAY_ADDRESS": "local"} | variables).items():
             patch.setenv(key, value)
         result = CliRunner().invoke(command, [*options])
     if result.exception and not isinstance(result.exception, SystemExit):

@@ -63,7 +63,7 @@ def session() -> Iterator[None]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # Ray's 2 s end late
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # ends are seen at once
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import ray
     import ray.data
@@ -78,7 +78,7 @@ def session() -> Iterator[None]:
         yield
         return
     address = _address()
-    own = {"include_dashboard": False} if address == "local" else {}  # which costs 3 s to start
+    own = {"include_dashboard": False} if address == "local" else {}  # nobody looks at it
     try:
         with quiet():
             ray.init(

@@ -99,7 +99,7 @@ sys.exit("tensorflow" in sys.modules)
 
 
 def test_a_training_is_started_without_tensorflow(tmp_path):
-    """It takes seconds and 400 MB in the driver, in the controller and in each trial."""
+    """It takes seconds and memory in the driver, in the controller and in each trial."""
     done = subprocess.run([sys.executable, "-c", STARTER, str(tmp_path)], check=False)
     assert done.returncode == 0
 
