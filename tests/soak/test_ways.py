@@ -67,9 +67,14 @@ def test_a_cluster_s_results_are_this_machine_s(cluster, here, checkout, tmp_pat
     done = cluster.run(*command, home=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     place = "runs/demo/store" if name == "demo" else "store"
-    assert contents(tmp_path / place) == contents(home / place)
+    assert chunks(tmp_path / place) == chunks(home / place) != {}
     if name != "preprocess":
         check_alike(tmp_path / f"runs/{name}", home / f"runs/{name}")
+
+
+def chunks(store: Path) -> dict[str, bytes]:
+    """Return a store's chunks; its tables name photographs, which lie elsewhere each time."""
+    return {name: data for name, data in contents(store).items() if name.startswith("device=")}
 
 
 def check_alike(out: Path, other: Path) -> None:
