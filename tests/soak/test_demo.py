@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tests.commands import FAINT, pipeline, pipeline_here
 
@@ -45,12 +47,16 @@ def test_the_demo_s_network_is_judged_on_devices_that_it_has_not_seen(demo):
     assert "evidence" not in written
 
 
-def test_a_training_is_one_run_of_curves_and_test_figures(demo):
-    from mlflow import MlflowClient
-
+def run_of(demo: Path, method: str) -> tuple[MlflowClient, Run]:
+    """Return MLflow and the one run of a method in it."""
     client = MlflowClient(f"sqlite:///{demo}/mlflow.db")
     experiment = client.get_experiment_by_name("camid").experiment_id
-    (run,) = client.search_runs([experiment], "tags.method = 'siamese'")
+    (run,) = client.search_runs([experiment], f"tags.method = '{method}'")
+    return client, run
+
+
+def test_a_training_is_one_run_of_curves_and_test_figures(demo):
+    client, run = run_of(demo, "siamese")
     names = {"train/loss", "validation/auc", "validation/eer", "test/eer", "test/auc"}
     assert names <= set(run.data.metrics)
     points = client.get_metric_history(run.info.run_id, "validation/auc")
@@ -115,11 +121,7 @@ def test_other_devices_are_compared_on_the_list_of_the_network_of_pairs(demo):
 
 
 def test_a_classifier_s_run_has_curves_and_accuracies(demo):
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{demo}/mlflow.db")
-    experiment = client.get_experiment_by_name("camid").experiment_id
-    (run,) = client.search_runs([experiment], "tags.method = 'cnn'")
+    _, run = run_of(demo, "cnn")
     names = {"train/loss", "validation/accuracy", "test/rank1", "test/accuracy", "test/eer"}
     assert names <= set(run.data.metrics)
 

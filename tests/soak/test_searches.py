@@ -87,8 +87,8 @@ def check_whole(home: Path, out: Path) -> None:
         assert steps == list(range(0, steps[-1] + 1, EVERY))
 
 
-def ended(out: Path) -> dict[Trial, int]:
-    """Return the trials that have ended, and when their checkpoints were written."""
+def ended(out: Path) -> dict[int, tuple[Trial, int]]:
+    """Return by number the trials that have ended, and when their checkpoints were written."""
     return {
         trial.number: (trial, (out / trial.name / "training/checkpoint.npz").stat().st_mtime_ns)
         for trial in trials(out)
