@@ -23,16 +23,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from camid.commandline import print_lines
+from camid.cli.errors import one_sentence
+from camid.cli.pipeline import print_lines
+from camid.comparison.methods import METHODS, chosen_methods
 from camid.config import load_config
-from camid.folder import Folder, absolute
-from camid.methods import METHODS, chosen_methods
-from camid.output_files import DIFFERENCES
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.runtime.stores import make_store
-from camid.runtime.workflow import make_evaluation
-from camid.sentences import one_sentence
+from camid.io.folder import Folder, absolute
+from camid.io.output_layout import DIFFERENCES
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.ensure_store import make_store
+from camid.runtime.ingest.simulate import simulate
+from camid.runtime.pipelines.workflow import make_evaluation
 
 Row = dict[str, Any]
 

@@ -18,17 +18,17 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from camid.cases.decisions import Answer
-from camid.cases.enrol import enrol
-from camid.cases.fingerprints import Fingerprints
-from camid.cases.identified import answers
+from camid.casework.database import Fingerprints
+from camid.casework.enrol import enrol
+from camid.casework.identify import answers
+from camid.casework.identify_answer import Answer
+from camid.cli.errors import one_sentence
 from camid.config import load_config
-from camid.folder import Folder, absolute
-from camid.runtime.identifying import answers_by_ray
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.sentences import one_sentence
-from camid.sources import find_files, read_headers
+from camid.dataset.sources import find_files, read_headers
+from camid.io.folder import Folder, absolute
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.simulate import simulate
+from camid.runtime.scoring.identify_many import answers_by_ray
 
 STRANGER = 10
 """One phone of so many is not enrolled."""

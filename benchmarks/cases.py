@@ -22,24 +22,24 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from camid.cases.decisions import match_llr
-from camid.cases.enrol import enrol
-from camid.cases.entries import Entry
-from camid.cases.fingerprints import Fingerprints
-from camid.cases.geometry import query_plane
-from camid.cases.identify import rankings
-from camid.cases.photographs import Photograph, photographs
-from camid.cases.quality import quality
-from camid.cases.question import THRESHOLD
-from camid.cases.reference import IDENTIFICATION_FILE, Reference, shipped_reference
-from camid.cases.verify import turns_between, verdict
-from camid.cases.words import DECIDED
+from camid.casework.alignment import query_plane
+from camid.casework.database import Fingerprints
+from camid.casework.database_entry import Entry
+from camid.casework.enrol import enrol
+from camid.casework.identify_answer import match_llr
+from camid.casework.photographs import Photograph, photographs
+from camid.casework.quality import quality
+from camid.casework.query import THRESHOLD
+from camid.casework.reference_population import IDENTIFICATION_FILE, Reference, shipped_reference
+from camid.casework.search import rankings
+from camid.casework.verbal_scale import DECIDED
+from camid.casework.verify_scores import turns_between, verdict
+from camid.cli.errors import one_sentence
 from camid.config import load_config
-from camid.folder import Folder, absolute
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.sentences import one_sentence
-from camid.sources import find_files, read_headers
+from camid.dataset.sources import find_files, read_headers
+from camid.io.folder import Folder, absolute
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.simulate import simulate
 
 SIMULATED = ["simulate.num_devices=12", "simulate.num_models=6", "simulate.num_foreground=8"]
 Pixels = NDArray[np.uint8]

@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 
 import click
 
-from camid.commandline import CLOSED_SET, print_lines, print_table
+from camid.cli.errors import one_sentence
+from camid.cli.pipeline import CLOSED_SET, print_lines, print_table
 from camid.config import Config, load_config
-from camid.folder import Folder, absolute
-from camid.runtime.classifier import BY_IMAGE
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.runtime.stores import make_store
-from camid.runtime.workflow import make_cnn
-from camid.sentences import one_sentence
-from camid.store import is_finished
+from camid.io.folder import Folder, absolute
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.ensure_store import make_store
+from camid.runtime.ingest.simulate import simulate
+from camid.runtime.pipelines.workflow import make_cnn
+from camid.runtime.training.train_classifier import BY_IMAGE
+from camid.store.store import is_finished
 
 PIXELS, RESIDUALS = "residual.filter=none", "residual.filter=lukas"
 RESIZED = "strips.prepare=resize"

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.config import Simulate
-from camid.filters.lukas import residuals
-from camid.images import pixels
-from camid.simulate import phones
+from camid.dataset.simulate import phones
+from camid.io.images import pixels
+from camid.prnu.filters.lukas import residuals
 from tests.reference.lukas import plain_lukas
 
 ROUNDS = 5

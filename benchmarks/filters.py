@@ -17,17 +17,18 @@ from rich.console import Console
 from rich.table import Table
 
 from camid.config import Config, load_config
-from camid.folder import Folder, absolute
-from camid.images import grey, pixels
-from camid.matching import ncc
-from camid.records import ImageRecord
-from camid.residuals import quantised, residual, restored
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.runtime.workflow import make_baselines
-from camid.scoring import Contest, figures
-from camid.splits import enrolled
-from camid.store import open_store
+from camid.dataset.records import ImageRecord
+from camid.dataset.splits import enrolled
+from camid.evaluation.gallery import Contest, figures
+from camid.io.folder import Folder, absolute
+from camid.io.images import pixels
+from camid.prnu.correlation import ncc
+from camid.prnu.luminance import grey
+from camid.prnu.residual import quantised, residual, restored
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.simulate import simulate
+from camid.runtime.pipelines.workflow import make_baselines
+from camid.store.store import open_store
 
 FILTERS: dict[str, list[str]] = {
     "lukas": [],

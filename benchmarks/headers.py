@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from camid.config import Simulate
-from camid.simulate import phones
-from camid.sources import find_files, read_headers
+from camid.dataset.simulate import phones
+from camid.dataset.sources import find_files, read_headers
 
 NUM_FILES = 10_000
 

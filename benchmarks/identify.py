@@ -18,13 +18,13 @@ from rich.table import Table
 from scipy import fft
 from scipy.special import ndtri
 
-from camid.cases.digests import refresh
-from camid.cases.geometry import Plane
-from camid.cases.identify import identify
-from camid.cases.question import THRESHOLD
-from camid.cases.shortlist import Named
-from camid.folder import Folder
-from camid.matching import PEAK_RADIUS
+from camid.casework.alignment import Plane
+from camid.casework.binarized import Named
+from camid.casework.digest_cache import refresh
+from camid.casework.query import THRESHOLD
+from camid.casework.search import identify
+from camid.io.folder import Folder
+from camid.prnu.correlation import PEAK_RADIUS
 
 NUM_PLAIN = 10
 """Entries that the plain loop is timed with."""

@@ -15,20 +15,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.cleaning import without_blocks
 from camid.config import Config, load_config
-from camid.folder import Folder
-from camid.images import LUMA, grey, pixels
-from camid.matching import ncc
-from camid.metrics import equal_error_rate, roc_auc
-from camid.patterns import intensity_weight, likelihood_pattern
-from camid.records import OK, ImageRecord
-from camid.residuals import residual
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.sources import find_files, read_headers
-from camid.splits import enrolled
-from camid.strips import intensity
+from camid.dataset.records import OK, ImageRecord
+from camid.dataset.sources import find_files, read_headers
+from camid.dataset.splits import enrolled
+from camid.evaluation.metrics import equal_error_rate, roc_auc
+from camid.io.folder import Folder
+from camid.io.images import pixels
+from camid.prnu.cleaning import without_blocks
+from camid.prnu.correlation import ncc
+from camid.prnu.fingerprint import intensity_weight, likelihood_pattern
+from camid.prnu.luminance import LUMA, grey
+from camid.prnu.residual import residual
+from camid.prnu.strips import intensity
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.simulate import simulate
 
 STEP = 16
 """Pixels: JPEG's blocks and reduced samples stay whole."""

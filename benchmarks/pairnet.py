@@ -17,12 +17,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from camid.folder import Folder
-from camid.matched import evidence, read_weights
-from camid.methods import METHODS
-from camid.methods.method import Method, Tile
-from camid.methods.pairnet import shipped_network
-from camid.residuals import residual
+from camid.comparison.methods import METHODS
+from camid.comparison.methods.method import Method, Tile
+from camid.comparison.methods.pairnet import shipped_network
+from camid.comparison.networks.pairnet_numpy import evidence, read_weights
+from camid.io.folder import Folder
+from camid.prnu.residual import residual
 
 STRIP, CROP, CROPS, IMAGES, TIMES = 256, 128, 40, 4, 7
 
@@ -54,7 +54,7 @@ def keras_evidence() -> Callable[[np.ndarray], object]:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    from camid.models.files import read_network
+    from camid.comparison.networks.files import read_network
 
     with tempfile.TemporaryDirectory() as folder:
         Folder(folder).write("pairnet.keras", shipped_network())

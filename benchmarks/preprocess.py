@@ -17,14 +17,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import psutil
 
-from camid.chunking import make_chunk
 from camid.config import Config, load_config
-from camid.costs import keep_costs, measured
-from camid.folder import Folder
-from camid.plan import chunks_of
-from camid.runtime.ingest import catalogued, preprocess
-from camid.runtime.session import home, session
-from camid.runtime.simulation import simulate
+from camid.io.folder import Folder
+from camid.runtime.cluster.session import home, session
+from camid.runtime.ingest.preprocess import catalogued, preprocess
+from camid.runtime.ingest.simulate import simulate
+from camid.store.chunk_plan import chunks_of
+from camid.store.cost_model import keep_costs, measured
+from camid.store.make_chunk import make_chunk
 
 SIZES = {12: (4000, 3000), 50: (8160, 6144)}
 """Width and height of photographs of so many megapixels."""

@@ -19,21 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from camid.candidates import Candidates, candidates
-from camid.comparisons import read_list, write_list
+from camid.comparison.by_position import list_positions, position_evidence
+from camid.comparison.comparison_list import read_list, write_list
+from camid.comparison.draw_list import drawn_list
+from camid.comparison.methods import METHODS
+from camid.comparison.sufficient_statistics import Evidence, scores
 from camid.config import load_config
-from camid.drawn_lists import drawn_list
-from camid.evidence import Evidence, scores
-from camid.folder import Folder
-from camid.methods import METHODS
-from camid.metrics import equal_error_rate
-from camid.pairs import Pair, Side, drawn, side_sums
-from camid.row_groups import RowGroups
-from camid.runtime.ingest import preprocess
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.store import Store, open_store
-from camid.tiles import list_positions, position_evidence
+from camid.evaluation.metrics import equal_error_rate
+from camid.io.folder import Folder
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.preprocess import preprocess
+from camid.runtime.ingest.simulate import simulate
+from camid.store.store import Store, open_store
+from camid.store.strip_reader import RowGroups
+from camid.training.pair_sampling import Candidates, candidates
+from camid.training.pairs import Pair, Side, drawn, side_sums
 
 SETTINGS = [
     "simulate.num_devices=4",

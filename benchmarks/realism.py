@@ -17,18 +17,18 @@ from rich.console import Console
 from rich.table import Table
 from scipy import fft
 
-from camid.cleaning import cleaned
 from camid.config import Config, load_config
-from camid.folder import Folder
-from camid.images import grey
-from camid.matching import ncc
-from camid.metrics import equal_error_rate, roc_auc
-from camid.records import ImageRecord
-from camid.runtime.ingest import preprocess
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.store import Store, open_store
-from camid.strips import assembled
+from camid.dataset.records import ImageRecord
+from camid.evaluation.metrics import equal_error_rate, roc_auc
+from camid.io.folder import Folder
+from camid.prnu.cleaning import cleaned
+from camid.prnu.correlation import ncc
+from camid.prnu.luminance import grey
+from camid.prnu.strips import assembled
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.preprocess import preprocess
+from camid.runtime.ingest.simulate import simulate
+from camid.store.store import Store, open_store
 
 SIDE = 768
 CROP = 128

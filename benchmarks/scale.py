@@ -17,20 +17,27 @@ from pathlib import Path
 
 import numpy as np
 
-from camid.building import finish
-from camid.candidates import candidates
-from camid.chunk_files import SCHEMA_VERSION, ImageFate, SampleFormat, StripBatch, write_chunk
+from camid.comparison.draw_list import drawn_list
 from camid.config import load_config
-from camid.drawn_lists import drawn_list
-from camid.folder import Folder
-from camid.image_table import ImageTable
-from camid.pairs import drawn
-from camid.plan import chunks_of, plan_digest, planned
-from camid.records import ImageRecord
-from camid.splits import enrolled, named_split
-from camid.store import INDEX, MANIFEST, open_store, write_description, write_table, write_tables
-from camid.store_index import Indexed, index_table, num_row_groups
-from camid.strips import positions
+from camid.dataset.manifest import ImageTable
+from camid.dataset.records import ImageRecord
+from camid.dataset.splits import enrolled, named_split
+from camid.io.folder import Folder
+from camid.prnu.strips import positions
+from camid.store.build import finish
+from camid.store.chunk_file import SCHEMA_VERSION, ImageFate, SampleFormat, StripBatch, write_chunk
+from camid.store.chunk_plan import chunks_of, plan_digest, planned
+from camid.store.index import Indexed, index_table, num_row_groups
+from camid.store.store import (
+    INDEX,
+    MANIFEST,
+    open_store,
+    write_description,
+    write_table,
+    write_tables,
+)
+from camid.training.pair_sampling import candidates
+from camid.training.pairs import drawn
 
 NUM_IMAGES = (100_000, 1_000_000)
 PER_DEVICE, PER_MODEL = 250, 4

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from camid.matching import PEAK_RADIUS, ncc
-from camid.methods import METHODS
-from camid.methods.method import Array, Tile
+from camid.comparison.methods import METHODS
+from camid.comparison.methods.method import Array, Tile
+from camid.prnu.correlation import PEAK_RADIUS, ncc
 
 Pairs = NDArray[np.int64]
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 
 import click
 
-from camid.commandline import EVALUATION, print_lines, print_table
+from camid.cli.errors import one_sentence
+from camid.cli.pipeline import EVALUATION, print_lines, print_table
 from camid.config import Config, load_config
-from camid.folder import Folder, absolute
-from camid.output_files import SIAMESE
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.runtime.stores import make_store
-from camid.runtime.workflow import make_evaluation, make_siamese
-from camid.sentences import one_sentence
+from camid.io.folder import Folder, absolute
+from camid.io.output_layout import SIAMESE
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.ensure_store import make_store
+from camid.runtime.ingest.simulate import simulate
+from camid.runtime.pipelines.workflow import make_evaluation, make_siamese
 
 ROWS = {
     "small": [],

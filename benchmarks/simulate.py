@@ -16,9 +16,9 @@ from PIL import Image
 from scipy.ndimage import convolve, gaussian_filter, uniform_filter
 
 from camid.config import Simulate
-from camid.images import pixels
-from camid.simulate import Phone, phones
-from camid.simulate.scenes import foreground
+from camid.dataset.simulate import Phone, phones
+from camid.dataset.simulate.scenes import foreground
+from camid.io.images import pixels
 
 Plane = NDArray[np.float32]
 

@@ -24,9 +24,9 @@ def written(folder: str) -> tuple[int, float, float]:
     import requests
 
     from camid.config import Config
-    from camid.folder import Folder
-    from camid.runtime.logbook import begin, training_curves
-    from camid.runtime.tracking import open_tracking
+    from camid.io.folder import Folder
+    from camid.runtime.tracking.client import open_tracking
+    from camid.runtime.tracking.runs import begin, training_curves
 
     count = 0
     sent = requests.Session.request

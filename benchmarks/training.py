@@ -16,18 +16,18 @@ from statistics import median
 
 import psutil
 
-from camid.checkpoints import checkpoint_parts
 from camid.config import Config, load_config
-from camid.folder import Folder
-from camid.output_files import CHECKPOINT
-from camid.row_groups import RowGroups
-from camid.runtime.feed import fed
-from camid.runtime.session import session
-from camid.runtime.stores import make_store
-from camid.runtime.train import train
-from camid.splits import named_split
-from camid.store import open_store
-from camid.tasks import PairTask
+from camid.dataset.splits import named_split
+from camid.io.folder import Folder
+from camid.io.output_layout import CHECKPOINT
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.ensure_store import make_store
+from camid.runtime.training.feed import fed
+from camid.runtime.training.train import train
+from camid.store.store import open_store
+from camid.store.strip_reader import RowGroups
+from camid.training.checkpoint import checkpoint_parts
+from camid.training.pair_task import PairTask
 
 SETTINGS = [
     "split=seeded",

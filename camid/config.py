@@ -15,7 +15,7 @@ import yaml
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from camid.folder import Folder
+from camid.io.folder import Folder
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -236,7 +236,7 @@ class Pairs:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Siamese:
-    """The network of pairs; ``camid/models/siamese.py`` has its layers."""
+    """The network of pairs; ``camid/comparison/networks/siamese.py`` has its layers."""
 
     extractor: Literal["report", "report-code", "residual", "small"] = "small"
     """What makes features of a side; the first two are the study's text and its notebooks."""
@@ -248,7 +248,10 @@ class Siamese:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class PairNet:
-    """The network of images' residuals and intensity; ``camid/models/pairnet.py`` has its parts."""
+    """The network of images' residuals and intensity.
+
+    ``camid/comparison/networks/pairnet.py`` has its parts.
+    """
 
     filters: Positive = 16
     """Linear filters 7×7 of the residual."""
@@ -280,7 +283,7 @@ class Patches:
 class Classifier:
     """The network of patches that tells some devices apart, and the images it learns from.
 
-    ``camid/models/classifier.py`` has its layers.
+    ``camid/comparison/networks/classifier.py`` has its layers.
     """
 
     network: Literal["ghosh2021", "freire2019", "deep"] = "deep"

@@ -15,18 +15,18 @@ from dataclasses import replace
 import click
 import numpy as np
 
-from camid.checkpoints import checkpoint_parts
-from camid.commandline import one_sentence
+from camid.cli.pipeline import one_sentence
 from camid.config import Config, load_config
-from camid.folder import Folder
-from camid.output_files import CHECKPOINT
-from camid.runtime.session import home, session, tensorflow_uses
-from camid.runtime.simulation import simulate
-from camid.runtime.stores import make_store
-from camid.runtime.train import train
-from camid.runtime.workflow import chosen_split
-from camid.store import open_store
-from camid.tasks import PairTask
+from camid.io.folder import Folder
+from camid.io.output_layout import CHECKPOINT
+from camid.runtime.cluster.session import home, session, tensorflow_uses
+from camid.runtime.ingest.ensure_store import make_store
+from camid.runtime.ingest.simulate import simulate
+from camid.runtime.pipelines.workflow import chosen_split
+from camid.runtime.training.train import train
+from camid.store.store import open_store
+from camid.training.checkpoint import checkpoint_parts
+from camid.training.pair_task import PairTask
 
 SETTINGS = (
     *("split=seeded", "splits.validation=0.2", "simulate.num_devices=12", "simulate.num_models=12"),

@@ -1,8 +1,8 @@
 """Strip store → the study's baselines: ``python pipelines/baselines.py --store STORE``."""
 
-from camid.commandline import pipeline, print_results
+from camid.cli.pipeline import pipeline, print_results
 from camid.config import Config
-from camid.runtime.workflow import make_baselines
+from camid.runtime.pipelines.workflow import make_baselines
 
 
 @pipeline("baselines")

@@ -4,11 +4,11 @@ import json
 
 import click
 
-from camid.commandline import print_differences
+from camid.cli.errors import one_sentence
+from camid.cli.pipeline import print_differences
 from camid.config import load_config
-from camid.runtime.comparing import make_comparison
-from camid.runtime.session import placed
-from camid.sentences import one_sentence
+from camid.runtime.cluster.session import placed
+from camid.runtime.pipelines.compare import make_comparison
 
 
 @click.command("compare")

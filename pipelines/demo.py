@@ -1,9 +1,9 @@
 """The whole path on simulated phones: ``python pipelines/demo.py``."""
 
-from camid.commandline import CLOSED_SET, EVALUATION, pipeline, print_results, print_table
+from camid.cli.pipeline import CLOSED_SET, EVALUATION, pipeline, print_results, print_table
 from camid.config import Config
-from camid.report_facts import BY_IMAGE
-from camid.runtime.demo import make_demo
+from camid.evaluation.report.facts import BY_IMAGE
+from camid.runtime.pipelines.demo import make_demo
 
 BRIEF = (
     *("training.num_steps=80", "training.batch_size=32", "training.micro_batches=4"),

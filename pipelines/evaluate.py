@@ -1,8 +1,8 @@
 """Strip store → methods on one comparison list: ``python pipelines/evaluate.py``."""
 
-from camid.commandline import EVALUATION, pipeline, print_results
+from camid.cli.pipeline import EVALUATION, pipeline, print_results
 from camid.config import Config
-from camid.runtime.workflow import make_evaluation
+from camid.runtime.pipelines.workflow import make_evaluation
 
 
 @pipeline("evaluate")

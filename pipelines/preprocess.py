@@ -1,8 +1,8 @@
 """Photographs → strip store: ``python pipelines/preprocess.py --data PHOTOGRAPHS``."""
 
-from camid.commandline import pipeline, print_lines
+from camid.cli.pipeline import pipeline, print_lines
 from camid.config import Config
-from camid.runtime.stores import make_recorded_store
+from camid.runtime.ingest.ensure_store import make_recorded_store
 
 
 @pipeline("preprocess")

@@ -1,9 +1,9 @@
 """Strip store → classifier of its devices, judged: ``python pipelines/train_cnn.py``."""
 
-from camid.commandline import CLOSED_SET, EVALUATION, pipeline, print_results, print_table
+from camid.cli.pipeline import CLOSED_SET, EVALUATION, pipeline, print_results, print_table
 from camid.config import Config
-from camid.report_facts import BY_IMAGE
-from camid.runtime.workflow import make_cnn
+from camid.evaluation.report.facts import BY_IMAGE
+from camid.runtime.pipelines.workflow import make_cnn
 
 
 @pipeline("train_cnn", "training.batch_size=256")

@@ -1,8 +1,8 @@
 """Strip store → a pair network of one's own, judged: ``python pipelines/train_pairnet.py``."""
 
-from camid.commandline import EVALUATION, pipeline, print_results
+from camid.cli.pipeline import EVALUATION, pipeline, print_results
 from camid.config import Config
-from camid.runtime.workflow import make_pairnet
+from camid.runtime.pipelines.workflow import make_pairnet
 
 
 @pipeline("train_pairnet", "split=seeded")

@@ -1,8 +1,8 @@
 """Strip store → trained network of pairs, judged: ``python pipelines/train_siamese.py``."""
 
-from camid.commandline import EVALUATION, pipeline, print_results
+from camid.cli.pipeline import EVALUATION, pipeline, print_results
 from camid.config import Config
-from camid.runtime.workflow import make_siamese
+from camid.runtime.pipelines.workflow import make_siamese
 
 
 @pipeline("train_siamese", "split=seeded")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from camid.commandline import CLOSED_SET, pipeline, print_results, print_search
+from camid.cli.pipeline import CLOSED_SET, pipeline, print_results, print_search
 from camid.config import Config
-from camid.report_facts import BY_IMAGE
-from camid.runtime.workflow import make_cnn_search
+from camid.evaluation.report.facts import BY_IMAGE
+from camid.runtime.pipelines.workflow import make_cnn_search
 
 FILE = Path(__file__).resolve().parents[1] / "tune_configs/cnn.yaml"
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from camid.commandline import EVALUATION, pipeline, print_results, print_search
+from camid.cli.pipeline import EVALUATION, pipeline, print_results, print_search
 from camid.config import Config
-from camid.runtime.workflow import make_siamese_search
+from camid.runtime.pipelines.workflow import make_siamese_search
 
 FILE = Path(__file__).resolve().parents[1] / "tune_configs/siamese.yaml"
 

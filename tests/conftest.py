@@ -10,11 +10,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.scheduling import (
-    longest_first,
-    pytest_terminal_summary,
-    pytest_xdist_make_scheduler,
-)
+from tests.scheduling import longest_first, pytest_terminal_summary, pytest_xdist_make_scheduler
 
 __all__ = ["pytest_terminal_summary", "pytest_xdist_make_scheduler"]
 

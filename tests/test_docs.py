@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 
 from camid.cli import main
 from camid.config import load_config
-from camid.study import STUDY
+from camid.evaluation.published import STUDY
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -59,17 +60,18 @@ def test_every_pipeline_and_picture_that_is_named_exists():
         assert (ROOT / path).is_file(), path
 
 
-def test_the_map_names_every_module_and_no_other():
-    text = README.split("## Map")[1].split("tests/")[0]
-    library = ROOT / "camid"
-    rooms = {p.stem for p in library.glob("*.py") if p.stem != "__init__"}
-    rooms |= {p.parent.name for p in library.glob("*/__init__.py")}
-    for room in rooms:
-        assert re.search(rf"\b{room}\b", text), room
-    first = set(re.findall(r"^      (\w+)/? ", text, re.MULTILINE))
-    assert first - {"commandline"} <= rooms
-    for module in (library / "runtime").glob("[!_]*.py"):
-        assert module.stem in text, module
+def test_the_map_has_a_row_for_every_package_in_the_contract_s_order():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = contracts["contracts"][0]["layers"]
+    order = [name for layer in layers for name in re.findall(r"camid\.(\w+)", layer)]
+    packages = re.findall(r"^\| .*$", README.split("## Map")[1].split("## ")[0], re.MULTILINE)
+    mapped = re.findall(r"`camid/(\w+)(?:/|\.py)`", "\n".join(packages))
+    assert mapped == order
+    library = [p for p in (ROOT / "camid").iterdir() if not p.name.startswith("_")]
+    assert {path.stem for path in library} == set(order)
+    runtime = [p for p in (ROOT / "camid/runtime").iterdir() if not p.name.startswith("_")]
+    row = next(line for line in packages if "`camid/runtime/`" in line)
+    assert {path.stem for path in runtime} <= set(re.findall(r"`(\w+)`", row))
 
 
 def test_the_results_table_has_a_figure_in_every_row():

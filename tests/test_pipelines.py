@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from camid.batches import check_batches
 from camid.config import load_config
-from camid.runtime.learning import check_pairs
-from camid.space import search_space
-from camid.stacks import StackTask
-from camid.tasks import PairTask, PatchTask
+from camid.runtime.training.train_and_evaluate import check_pairs
+from camid.training.batches import check_batches
+from camid.training.pair_task import PairTask
+from camid.training.pairnet_task import StackTask
+from camid.training.patch_task import PatchTask
+from camid.training.search_space import search_space
 from tests.commands import ROOT, SMALL, camid, camid_here, pipeline, pipeline_here, run
 from tests.runtime.conftest import contents
 

@@ -21,27 +21,27 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 
-from camid.cases.reference import VERIFICATION_FILE, Reference, quantiles
-from camid.commandline import print_lines
-from camid.compared import Compared
-from camid.comparisons import write_list
+from camid.casework.reference_population import VERIFICATION_FILE, Reference, quantiles
+from camid.cli.errors import one_sentence
+from camid.cli.pipeline import print_lines
+from camid.comparison.comparison_list import write_list
+from camid.comparison.draw_list import drawn_list
+from camid.comparison.methods import chosen_methods
+from camid.comparison.methods.pairnet import SHIPPED_FILE as NETWORK
+from camid.comparison.networks.files import network_bytes, read_network
+from camid.comparison.networks.pairnet_numpy import SLACK, STRENGTHS, likelihood_terms
+from camid.comparison.sufficient_statistics import scores
 from camid.config import Config, load_config
-from camid.drawn_lists import drawn_list
-from camid.evidence import scores
-from camid.folder import Folder, absolute
-from camid.fusion import SHIPPED_FILE, logistic_fusion
-from camid.judging import compared_in
-from camid.matched import SLACK, STRENGTHS, likelihood_terms
-from camid.methods import chosen_methods
-from camid.methods.pairnet import SHIPPED_FILE as NETWORK
-from camid.models.files import network_bytes, read_network
-from camid.output_files import LIST
-from camid.runtime.gathering import gather
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.runtime.stores import make_store
-from camid.sentences import one_sentence
-from camid.store import open_store
+from camid.evaluation.fusion import SHIPPED_FILE, logistic_fusion
+from camid.evaluation.labels import Compared
+from camid.evaluation.results import compared_in
+from camid.io.folder import Folder, absolute
+from camid.io.output_layout import LIST
+from camid.runtime.cluster.session import session
+from camid.runtime.ingest.ensure_store import make_store
+from camid.runtime.ingest.simulate import simulate
+from camid.runtime.scoring.collect import gather
+from camid.store.store import open_store
 
 Array = NDArray[np.float64]
 

@@ -24,29 +24,29 @@ from numpy.typing import NDArray
 
 from benchmarks.cases import Some
 from benchmarks.shipped.calibration import FUSED, config_of
-from camid.calibration import logistic_calibrator
-from camid.cases.decisions import match_llr, score_of
-from camid.cases.digests import refresh
-from camid.cases.enrol import NONE, enrol
-from camid.cases.entries import Entry
-from camid.cases.fingerprints import Fingerprints
-from camid.cases.geometry import View, query_plane, search
-from camid.cases.hypotheses import Hypothesis
-from camid.cases.identify import BUDGET, rankings
-from camid.cases.photographs import Photograph, photographs
-from camid.cases.question import Ranking
-from camid.cases.reference import IDENTIFICATION_FILE, Reference, quantiles
-from camid.cases.words import DECIDED
-from camid.commandline import print_lines
-from camid.compared import Compared
+from camid.casework.alignment import View, query_plane, search
+from camid.casework.database import Fingerprints
+from camid.casework.database_entry import Entry
+from camid.casework.digest_cache import refresh
+from camid.casework.enrol import NONE, enrol
+from camid.casework.identify_answer import match_llr, score_of
+from camid.casework.photographs import Photograph, photographs
+from camid.casework.query import Ranking
+from camid.casework.reference_population import IDENTIFICATION_FILE, Reference, quantiles
+from camid.casework.search import BUDGET, rankings
+from camid.casework.transforms import Hypothesis
+from camid.casework.verbal_scale import DECIDED
+from camid.cli.errors import one_sentence
+from camid.cli.pipeline import print_lines
 from camid.config import Config
-from camid.folder import Folder, absolute
-from camid.records import OK
-from camid.runtime.ingest import catalogued
-from camid.runtime.session import session
-from camid.runtime.simulation import simulate
-from camid.runtime.stream import tracked
-from camid.sentences import one_sentence
+from camid.dataset.records import OK
+from camid.evaluation.calibration import logistic_calibrator
+from camid.evaluation.labels import Compared
+from camid.io.folder import Folder, absolute
+from camid.runtime.cluster.session import session
+from camid.runtime.console import tracked
+from camid.runtime.ingest.preprocess import catalogued
+from camid.runtime.ingest.simulate import simulate
 
 MADE_OF = (
     "simulated cameras of 30 models, two of each, half of whose 13 photographs of 512×512 px each "

@@ -17,16 +17,17 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from camid.commandline import print_lines
+from camid.cli.errors import one_sentence
+from camid.cli.pipeline import print_lines
+from camid.comparison.networks.files import network_bytes
+from camid.comparison.networks.pairnet import pairnet
 from camid.config import Config, PairNet, load_config
-from camid.folder import Folder
-from camid.images import LUMA, pixels
-from camid.models.files import network_bytes
-from camid.models.pairnet import pairnet
-from camid.residuals import quantised, residual
-from camid.sentences import one_sentence
-from camid.simulate import phones
-from camid.strips import INTENSITY_STEP, intensity
+from camid.dataset.simulate import phones
+from camid.io.folder import Folder
+from camid.io.images import pixels
+from camid.prnu.luminance import LUMA
+from camid.prnu.residual import quantised, residual
+from camid.prnu.strips import INTENSITY_STEP, intensity
 
 NUMBERS = (1, 2, 4)
 """Images a side that a step compares with."""

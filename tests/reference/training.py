@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from camid.batches import joined
-from camid.row_groups import RowGroups
-from camid.store import open_store
-from camid.tasks import Task
+from camid.store.store import open_store
+from camid.store.strip_reader import RowGroups
+from camid.training.batches import joined
+from camid.training.tasks import Task
 
 
 def plain_history(task: Task) -> list[dict[str, float]]:
     """Return the history of a training: a row a validation, as checkpoints have it."""
-    from camid.training import Learner
+    from camid.training.train_step import Learner
 
     training = task.config.training
     every = range(training.micro_batches)

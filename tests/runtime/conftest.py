@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from camid.config import Config, load_config
-from camid.folder import Folder
+from camid.io.folder import Folder
 
 SMALL = [
     "simulate.num_devices=6",
@@ -56,7 +56,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def ray_here() -> Iterator[None]:
     import ray
 
-    from camid.runtime.session import session
+    from camid.runtime.cluster.session import session
 
     ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False)
     with session():
@@ -67,8 +67,8 @@ def ray_here() -> Iterator[None]:
 @pytest.fixture(scope="package")
 def made(ray_here, tmp_path_factory) -> Place:
     """Simulated phones and the store made of them; tests only read it."""
-    from camid.runtime.ingest import preprocess
-    from camid.runtime.simulation import simulate
+    from camid.runtime.ingest.preprocess import preprocess
+    from camid.runtime.ingest.simulate import simulate
 
     place = Place(tmp_path_factory.mktemp("made"))
     config = place.config()

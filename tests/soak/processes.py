@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from camid.checkpoints import Progress, checkpoint_parts
+from camid.training.checkpoint import Progress, checkpoint_parts
 from tests.commands import ROOT, environment
 
 SECONDS = 800

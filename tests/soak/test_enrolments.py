@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from camid.cases.enrol import KEPT_EVERY
-from camid.cases.fingerprints import Fingerprints
+from camid.casework.database import Fingerprints
+from camid.casework.enrol import KEPT_EVERY
 from camid.config import Simulate
-from camid.simulate import phones
+from camid.dataset.simulate import phones
 
 pytestmark = pytest.mark.soak
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from camid.chunk_files import ChunkFile
-from camid.folder import Folder
-from camid.store import open_store
-from camid.verify import problems
+from camid.io.folder import Folder
+from camid.store.chunk_file import ChunkFile
+from camid.store.store import open_store
+from camid.store.verify import problems
 from tests.commands import ROOT, environment, pipeline
 from tests.runtime.conftest import contents
 from tests.soak.processes import family, settle

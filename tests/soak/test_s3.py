@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 
-from camid.folder import Folder
+from camid.io.folder import Folder
 from tests.commands import ROOT, SMALL, camid_here, environment, pipeline, pipeline_here
 from tests.runtime.conftest import contents
 from tests.soak.processes import family

@@ -12,8 +12,8 @@ import pytest
 import ray
 
 from camid.config import load_config
-from camid.folder import Folder
-from camid.trials import Trial, read_trials
+from camid.io.folder import Folder
+from camid.training.trials import Trial, read_trials
 from tests.commands import FAINT, LUKAS, pipeline_here
 from tests.soak.processes import (
     SECONDS,

@@ -11,8 +11,8 @@ import mlflow
 import pytest
 
 from camid.config import Config, load_config
-from camid.folder import Folder
-from camid.trials import read_trials
+from camid.io.folder import Folder
+from camid.training.trials import read_trials
 from tests.commands import FAINT, LUKAS, ROOT, SMALL, pipeline
 from tests.soak.processes import SECONDS, results, settle, started, wait_for_step, words
 from tests.soak.servers import MlflowServer, free_port, postgres
@@ -39,7 +39,7 @@ def server(tmp_path_factory):
 def write_curves(folder: str, address: str) -> str:
     """Write a training's curves as one of many writers; return its run."""
     os.environ["MLFLOW_TRACKING_URI"] = address
-    from camid.runtime.logbook import begin, training_curves
+    from camid.runtime.tracking.runs import begin, training_curves
 
     begin(Folder(folder), Config(), pipeline="train_siamese")
     curves = training_curves(Folder(folder), "siamese", Config())

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camid.building import finish
-from camid.chunk_files import ImageFate, SampleFormat, StripBatch, write_chunk
-from camid.folder import Folder
-from camid.records import OK, ImageRecord, chunk_name
-from camid.store import Store, open_store
-from camid.strips import positions
+from camid.dataset.records import OK, ImageRecord, chunk_name
+from camid.io.folder import Folder
+from camid.prnu.strips import positions
+from camid.store.build import finish
+from camid.store.chunk_file import ImageFate, SampleFormat, StripBatch, write_chunk
+from camid.store.store import Store, open_store
 
 SIZE = 32
 

@@ -20,9 +20,7 @@ import pytest
 import yaml
 from jsonschema.exceptions import ValidationError
 
-from tests.unit.kuberay.manifests import (
-    FOLDER as KUBERAY,
-)
+from tests.unit.kuberay.manifests import FOLDER as KUBERAY
 from tests.unit.kuberay.manifests import (
     JOBS,
     Tree,
@@ -606,7 +604,7 @@ def _check_script(words: list[str]) -> None:
     """Assert that a script has the options of a command line, and a configuration its fields."""
     from camid.config import load_config
 
-    text = (ROOT / words[0]).read_text() + (ROOT / "camid/commandline.py").read_text()
+    text = (ROOT / words[0]).read_text() + (ROOT / "camid/cli/pipeline.py").read_text()
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if word.startswith("--"):
             assert f'"{word.partition("=")[0]}"' in text, word

@@ -1,1 +1,0 @@
-"""Cases: the analyst's questions, answered from enrolled devices and a few photographs."""

@@ -1,0 +1,1 @@
+"""The analyst's questions, answered from enrolled devices and a few photographs."""

@@ -1,0 +1,343 @@
+"""The database of enrolled devices: a parquet file for each device, lens and pixel size.
+
+``device=<device>/<width>x<height>[-<lens>].parquet`` has a row for each row of pixels, 256 of them
+a row group: the pattern as int8, and the sums that it is made of, apart for two halves of the
+images. The sums are of integers, so that it makes no difference in which order images come, and in
+how many goes. The footer says what the entry is, and has digests of both.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from camid.casework.database_entry import Entry, empty_entry, entry_of
+from camid.casework.fingerprint_sums import NOISE_STEP, EnrolledImage, Half, Plane, Sums
+from camid.dataset.records import device_name
+from camid.io.folder import TEMPORARY, Folder, absolute
+from camid.prnu.residual import quantised, restored
+
+SCHEMA_VERSION = 1
+BAND = 256
+"""Rows of pixels in a row group."""
+STEP = 1 / 16
+"""Standard deviations a unit of a stored pattern: clipped near ±8, correlating by 0.9998."""
+LOCK = ".lock"
+
+_FACTS = b"camid.fingerprint"
+_ENTRY_OR_CLOSED = re.compile(r"device=(.*\.parquet|[^/]*)", re.DOTALL)
+_SUMS = ("products_0", "squares_0", "products_1", "squares_1")
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """A database at a path or address; it need not be there before something is written."""
+
+    uri: str
+
+    @property
+    def folder(self) -> Folder:
+        """The folder that holds it."""
+        return Folder(absolute(self.uri))
+
+    def entries(self) -> list[Entry]:
+        """Return all that can be read, by name; only footers are."""
+        return self.contents()[0]
+
+    def damaged(self) -> list[tuple[str, str]]:
+        """Return the files that cannot be read, are no entries or not whole, and reasons, by name.
+
+        A folder that cannot be listed is among them. Footers alone are read; :meth:`sums` and
+        :meth:`pattern` see to the content.
+        """
+        return self.contents()[1]
+
+    def contents(self) -> tuple[list[Entry], list[tuple[str, str]]]:
+        """Return what :meth:`entries` and :meth:`damaged` do, of one reading."""
+        entries: list[Entry] = []
+        damaged: list[tuple[str, str]] = []
+        for name in self._names():
+            try:
+                entries.append(self._entry(name))
+            except ValueError as error:
+                damaged.append((name, str(error).removeprefix(f"{self.folder.uri}/{name}: ")))
+        return sorted(entries, key=lambda entry: entry.name), damaged
+
+    def entry(self, device: str, *, lens: str, width: int, height: int) -> Entry | None:
+        """Return a device's entry, or None where it has none.
+
+        Raises
+        ------
+        ValueError
+            If its file is damaged or cannot be read.
+        """
+        file = empty_entry(device=device, lens=lens, width=width, height=height).file
+        return self._entry(file) if self.folder.exists(file) else None
+
+    def pattern(self, entry: Entry) -> Plane:
+        """Return an entry's pattern ``(height, width)``, cleaned, whitened and quantised.
+
+        Raises
+        ------
+        ValueError
+            If the file is missing, damaged or cannot be read.
+        """
+        steps = self._columns(entry.file, ("pattern",), "pattern_digest")["pattern"]
+        return restored(steps.view(np.int8).reshape(entry.height, entry.width), step=STEP)
+
+    def sums(self, entry: Entry) -> Sums:
+        """Return what an entry is made of, for more images to be added.
+
+        Raises
+        ------
+        ValueError
+            If the file is missing, damaged or cannot be read.
+        """
+        shape = entry.height, entry.width
+        columns = self._columns(entry.file, _SUMS, "sums_digest")
+        planes = [columns[name].view("<i4").reshape(shape) for name in _SUMS]
+        images = tuple(
+            EnrolledImage(**{**image, "warnings": tuple(image["warnings"])})
+            for image in self._facts(entry.file)["images"]
+        )
+        return Sums(images=images, halves=(Half(*planes[:2]), Half(*planes[2:])))
+
+    def write(self, device: str, sums: Sums, *, lens: str = "") -> Entry:
+        """Write the entry that ``sums`` make, seen whole or not at all, and return it.
+
+        Equal sums give equal bytes.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        entry = entry_of(device, sums, lens=lens)
+        columns: dict[str, NDArray[Any]] = {"pattern": quantised(sums.pattern(), step=STEP)}
+        planes = [plane for half in sums.halves for plane in half]
+        columns |= {name: plane.astype("<i4") for name, plane in zip(_SUMS, planes, strict=True)}
+        facts = {
+            "schema_version": SCHEMA_VERSION,
+            **asdict(entry),
+            "split_half": None if math.isnan(entry.split_half) else entry.split_half,
+            "images": [asdict(image) for image in sums.images],
+            "step": STEP,
+            "noise_step": NOISE_STEP,
+            "pattern_digest": _digest(columns, ("pattern",)),
+            "sums_digest": _digest(columns, _SUMS),
+        }
+        facts["seal"] = _seal(facts)
+        schema = pa.schema(
+            [(name, pa.binary(c.shape[1] * c.itemsize)) for name, c in columns.items()],
+            metadata={_FACTS: json.dumps(facts)},
+        )
+
+        def fill(sink: Any) -> None:
+            with pq.ParquetWriter(
+                sink, schema, compression="zstd", use_dictionary=False, write_statistics=False
+            ) as writer:
+                for top in range(0, entry.height, BAND):
+                    bands = [plane[top : top + BAND] for plane in columns.values()]
+                    writer.write_table(pa.table([_binary(b) for b in bands], schema=schema))
+
+        self.folder.write(entry.file, fill)
+        return entry
+
+    @contextmanager
+    def alone(self, device: str) -> Iterator[None]:
+        """Keep others that do the same away from a device's entries, where there are locks.
+
+        A dead one keeps nobody away. At an address there are none: who writes last is read.
+
+        Raises
+        ------
+        ValueError
+            If another is at work.
+        """
+        if not self.folder.is_local:
+            yield
+            return
+        place = self._place(device)
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            held = FileLock(place / LOCK, timeout=0).acquire()
+        except (Timeout, FileNotFoundError):  # one that ends may delete the folder
+            raise ValueError(
+                f"{self.uri}: {device} is being enrolled by another; wait for it"
+            ) from None
+        with held:
+            for left in place.glob(f"*{TEMPORARY}"):  # by one that was killed
+                left.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # somebody else's doing, and none of an entry's
+                    if [path.name for path in place.iterdir()] == [LOCK]:
+                        (place / LOCK).unlink()
+                        place.rmdir()
+
+    def remove(self, device: str) -> int:
+        """Delete all entries of a device, damaged ones too, and return how many there were.
+
+        Nothing of the device's folder is left.
+
+        Raises
+        ------
+        ValueError
+            If the device is being enrolled.
+        """
+        if not self._own(device):
+            return 0
+        with self.alone(device):
+            count = len(self._own(device))
+            if self.folder.is_local:
+                _empty(self._place(device))
+            else:
+                self.folder.delete(device_name(device))
+        return count
+
+    def _place(self, device: str) -> Path:
+        return Path((self.folder / device_name(device)).local_path)
+
+    def _own(self, device: str) -> list[str]:
+        return [name for name in self._names() if name.startswith(f"{device_name(device)}/")]
+
+    def _names(self) -> list[str]:
+        """Return the names of files that are to be entries, and of folders that are closed."""
+        names = self.folder.files() if self.folder.exists() else []
+        return [n for n in names if n == "." or _ENTRY_OR_CLOSED.fullmatch(n)]
+
+    def _entry(self, name: str) -> Entry:
+        facts = self._facts(name)
+        stated = {field: facts[field] for field in Entry.__dataclass_fields__}
+        stated |= {field: tuple(facts[field]) for field in ("sha256s", "warnings")}
+        if facts["split_half"] is None:
+            stated["split_half"] = math.nan
+        entry = Entry(**stated)
+        if entry.file != name:
+            raise ValueError(f"{self.folder.uri}/{name}: the file of the entry {entry.name!r}")
+        return entry
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        address = f"{self.folder.uri}/{name}"
+        with self._open(name) as file:
+            return _facts_of(_parsed(file, address), address)
+
+    def _columns(self, name: str, columns: tuple[str, ...], digest: str) -> dict[str, Any]:
+        """Return columns ``(height, width × bytes a sample)`` uint8 whose digest is as stated."""
+        address = f"{self.folder.uri}/{name}"
+        with self._open(name) as file:
+            parsed = _parsed(file, address)
+            facts = _facts_of(parsed, address)
+            with _content(address):
+                table = parsed.read(columns=list(columns), use_threads=False)
+                found = {column: _bytes(table[column]) for column in columns}
+        if _digest(found, columns) != facts[digest]:
+            raise _damaged(address, "not as it was written")
+        return found
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file; a failure to read it is told as that, whatever was made of it before."""
+        address = f"{self.folder.uri}/{name}"
+        try:
+            with self.folder.open(name) as file:
+                yield file
+        except FileNotFoundError:
+            raise ValueError(f"{address}: no such entry; it may have been removed") from None
+        except ConnectionError:
+            raise  # says nothing of the file
+        except (OSError, MemoryError, UnicodeEncodeError) as error:
+            number = getattr(error, "errno", None)
+            words = os.strerror(number).lower() if number else " ".join(str(error).split())
+            reason = words.removeprefix(f"{self.folder.address(name)}: ")
+            raise ValueError(f"{address}: cannot be read: {reason}") from None
+
+
+def _parsed(file: IO[bytes], address: str) -> pq.ParquetFile:
+    with _content(address):
+        return pq.ParquetFile(file)
+
+
+@contextmanager
+def _content(address: str) -> Iterator[None]:
+    """Tell from what cannot be read what is damaged; parquet says both in ``OSError``."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except OSError as error:
+        if type(error) is not OSError or error.errno is not None:
+            raise
+        raise _damaged(address, error) from None
+    except (pa.ArrowException, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(address, error) from None
+
+
+def _facts_of(file: pq.ParquetFile, address: str) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads(file.schema_arrow.metadata[_FACTS])
+        version, seal = facts["schema_version"], facts.pop("seal")
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise ValueError(f"{address}: not an entry of a fingerprint database") from None
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"{address}: an entry of schema version {version!r}, and this camid reads "
+            f"{SCHEMA_VERSION}; enrol the device again or use the camid that wrote it"
+        )
+    if seal != _seal(facts):
+        raise _damaged(address, "what it says of itself is not as it was written")
+    return facts
+
+
+def _seal(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(columns: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(np.ascontiguousarray(columns[name]).data)
+    return digest.hexdigest()
+
+
+def _damaged(address: str, error: Exception | str) -> ValueError:
+    words = " ".join(str(error).split())
+    return ValueError(f"{address}: damaged ({words}); remove it and enrol the device again")
+
+
+def _empty(place: Path) -> None:
+    """Delete what is in a folder, but for its lock."""
+    for path in place.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def _binary(rows: NDArray[Any]) -> pa.Array:
+    """Return rows as one fixed-size binary value each, without a copy."""
+    flat = np.ascontiguousarray(rows)
+    width = pa.binary(flat.shape[1] * flat.itemsize)
+    return pa.FixedSizeBinaryArray.from_buffers(width, len(flat), [None, pa.py_buffer(flat)])
+
+
+def _bytes(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+    """Return fixed-size binary values as ``(row, byte)``."""
+    rows = column.combine_chunks()
+    width = rows.type.byte_width
+    flat = np.frombuffer(rows.buffers()[1], np.uint8)
+    return flat[rows.offset * width :][: len(rows) * width].reshape(len(rows), width)

@@ -1,0 +1,104 @@
+"""An entry of the database: whose pattern it is, of which images, and what is to be warned of."""
+
+import hashlib
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from camid.casework.fingerprint_sums import Sums
+from camid.dataset.records import LONGEST_NAME, device_name
+
+FEW = 10
+"""Images below which an entry is said to have few."""
+DISAGREES = "its halves do not agree: these images show no pattern that they share"
+MIXED = "mixed input"
+"""How the warning begins of an entry whose images are of two models."""
+AGREEMENT = 5.0
+"""Standard deviations of a chance correlation that the halves of a pattern must agree by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A device's pattern with one lens at one pixel size, as stored: turned ones are another's."""
+
+    device: str
+    make: str
+    model: str
+    lens: str
+    width: int
+    height: int
+    sha256s: tuple[str, ...]
+    """Digests of its images' files, in order."""
+    split_half: float
+    """Correlation of the patterns of its two halves; NaN where one has no image."""
+    warnings: tuple[str, ...]
+
+    @property
+    def num_images(self) -> int:
+        """Images that it is made of."""
+        return len(self.sha256s)
+
+    @property
+    def name(self) -> str:
+        """A key: ``<device>/<width>x<height>[-<lens>]``."""
+        return f"{self.device}/{self._size}"
+
+    @property
+    def file(self) -> str:
+        """The name of its file below the database's folder."""
+        name = quote(self._size, safe=" ")
+        if len(name) > LONGEST_NAME:
+            digest = hashlib.sha256(self._size.encode()).hexdigest()
+            name = f"{name[:LONGEST_NAME]}~{digest[:16]}"
+        return f"{device_name(self.device)}/{name}.parquet"
+
+    @property
+    def _size(self) -> str:
+        return f"{self.width}x{self.height}" + (f"-{self.lens}" if self.lens else "")
+
+
+def entry_of(device: str, sums: Sums, *, lens: str) -> Entry:
+    """Return the entry that sums make, with what is to be warned of."""
+    height, width = sums.total.products.shape
+    cameras = Counter((i.make, i.model) for i in sums.images if i.camera)
+    make, model = min(cameras, key=lambda one: (-cameras[one], one), default=("", ""))
+    entry = empty_entry(
+        device=device, lens=lens, width=width, height=height, make=make, model=model
+    )
+    split_half = sums.split_half()
+    warnings = []
+    if len(sums.images) < FEW:
+        warnings.append(
+            f"of {len(sums.images)} image{'s' * (len(sums.images) > 1)}; {FEW} or more make it "
+            "reliable"
+        )
+    if split_half * math.sqrt(width * height) < AGREEMENT:
+        warnings.append(DISAGREES)
+    if len(cameras) > 1:
+        told = ", ".join(f"{count} of {' '.join(c)}" for c, count in sorted(cameras.items()))
+        warnings.append(f"{MIXED}: by their EXIF images are {told}")
+    warnings += [f"{image.name}: {words}" for image in sums.images for words in image.warnings]
+    return replace(
+        entry,
+        sha256s=tuple(image.sha256 for image in sums.images),
+        split_half=split_half,
+        warnings=tuple(warnings),
+    )
+
+
+def empty_entry(
+    *, device: str, lens: str, width: int, height: int, make: str = "", model: str = ""
+) -> Entry:
+    """Return an entry of no image, which has the name and the file of one that has some."""
+    return Entry(
+        device=device,
+        make=make,
+        model=model,
+        lens=lens,
+        width=width,
+        height=height,
+        sha256s=(),
+        split_half=math.nan,
+        warnings=(),
+    )

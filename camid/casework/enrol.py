@@ -1,0 +1,269 @@
+"""Enrolment: photographs that a device took become its entries in the database, or improve them."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from camid.casework.database import Fingerprints
+from camid.casework.database_entry import Entry
+from camid.casework.fingerprint_sums import EnrolledImage, Sample, Sums
+from camid.casework.outliers import Middles, suspected
+from camid.casework.photographs import Opened, Refused, named, opened, photographs
+
+KEPT_EVERY = 16
+"""Images after which an entry is written, so that no more are lost with a process."""
+NONE = "none"
+"""No device's name: what answers say where none is supported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrolled:
+    """What became of the photographs that a device was enrolled with."""
+
+    device: str
+    entries: tuple[Entry, ...]
+    """Those that the photographs belong to."""
+    accepted: tuple[str, ...]
+    """Paths of those that were added."""
+    skipped: tuple[tuple[str, str], ...]
+    """Paths, and reasons: these are enrolled already."""
+    rejected: tuple[tuple[str, str], ...]
+    """Paths, and reasons."""
+    shared: Mapping[str, int]
+    """How many of the photographs that it is made of are enrolled as other devices', by device."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as JSON knows it."""
+        return {
+            "device": self.device,
+            "accepted": list(self.accepted),
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "rejected": [{"path": path, "reason": reason} for path, reason in self.rejected],
+            "shared": dict(self.shared),
+            "entries": [
+                {
+                    "entry": entry.name,
+                    "images": entry.num_images,
+                    "split_half": None if math.isnan(entry.split_half) else entry.split_half,
+                    "warnings": list(entry.warnings),
+                }
+                for entry in self.entries
+            ],
+        }
+
+    def lines(self) -> list[str]:
+        """Return it as sentences: the files that were left out, the entries, and the counts."""
+        lines = [f"{path}: {reason}" for path, reason in (*self.rejected, *self.skipped)]
+        for entry in self.entries:
+            agreed = (
+                "" if math.isnan(entry.split_half) else f", halves agree {entry.split_half:.4f}"
+            )
+            lines.append(f"{entry.name}: {entry.num_images} images{agreed}")
+            lines += [f"  {words}" for words in entry.warnings]
+        lines += [
+            f"{count} of its photographs enrolled {device} too: one of the two did not take them"
+            for device, count in self.shared.items()
+        ]
+        counts = [len(some) for some in (self.accepted, self.skipped, self.rejected)]
+        lines.append("{}: {} accepted, {} skipped, {} rejected".format(self.device, *counts))
+        return lines
+
+
+def enrol(
+    fingerprints: Fingerprints,
+    device: str,
+    paths: Sequence[str],
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Enrolled:
+    """Add photographs to a device's entries, one for each lens and pixel size, and say what became.
+
+    What was enrolled already, by the digest of its file, is skipped. A photograph whose EXIF names
+    another model than the others' is enrolled and warned of, and so is one whose pixels do not
+    carry the pattern of the others, where there are eight and more. One image and one entry's sums
+    are in memory at a time. What was read is kept where the call is stopped, but for a few.
+
+    Parameters
+    ----------
+    paths
+        Files, folders of them, or patterns of names.
+    tell
+        Is given a sentence before each photograph is read.
+
+    Raises
+    ------
+    ValueError
+        If the device has no name, nothing is at a path, an entry's file is damaged, or another
+        enrolment of the device is at work.
+    """
+    if not device.strip() or not device.isprintable() or device == NONE:
+        raise ValueError(
+            f"a device needs a name of printable characters, other than {NONE!r}, got {device!r}"
+        )
+    groups, rejected = _grouped(named(paths))
+    skipped: list[tuple[str, str]] = []
+    total, number = sum(map(len, groups.values())), 0
+    accepted: list[str] = []
+    entries: list[Entry] = []
+    with fingerprints.alone(device):
+        for (lens, *size), files in sorted(groups.items()):
+            with _Growing(fingerprints, device, lens, *size) as growing:
+                for file in files:
+                    number += 1
+                    tell(f"{device}: {number} of {total}: {file.path}")
+                    if growing.has(file.sha256):
+                        skipped.append((file.path, "enrolled already"))
+                        continue
+                    try:
+                        growing.add(*_read(file))
+                    except ValueError as error:
+                        rejected.append((file.path, str(error)))
+                    else:
+                        accepted.append(file.path)
+            if growing.entry:
+                entries.append(growing.entry)
+    return Enrolled(
+        device=device,
+        entries=tuple(entries),
+        accepted=tuple(accepted),
+        skipped=tuple(skipped),
+        rejected=tuple(rejected),
+        shared=_shared(fingerprints, device, entries),
+    )
+
+
+def _shared(fingerprints: Fingerprints, device: str, entries: Sequence[Entry]) -> dict[str, int]:
+    """Return how many of the entries' photographs are other devices' too, by device."""
+    mine = {sha256 for entry in entries for sha256 in entry.sha256s}
+    counts: Counter[str] = Counter()
+    for other in fingerprints.entries():
+        if other.device != device:
+            counts[other.device] += len(mine & set(other.sha256s))
+    return dict(sorted((+counts).items()))
+
+
+def withdraw(
+    fingerprints: Fingerprints,
+    device: str,
+    paths: Sequence[str],
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Take photographs out of a device's entries, as if they had never enrolled it.
+
+    What they had added is made of them anew and taken off; an entry without images is deleted.
+
+    Parameters
+    ----------
+    paths, tell
+        As :func:`enrol` takes them.
+
+    Returns
+    -------
+    The files that were taken out, and those that were not, with reasons.
+
+    Raises
+    ------
+    ValueError
+        If nothing is at a path, an entry's file is damaged, or the device is being enrolled.
+    """
+    groups, rejected = _grouped(named(paths))
+    taken: list[str] = []
+    total, number = sum(map(len, groups.values())), 0
+    with fingerprints.alone(device):
+        for (lens, width, height), files in sorted(groups.items()):
+            entry = fingerprints.entry(device, lens=lens, width=width, height=height)
+            sums = fingerprints.sums(entry) if entry else Sums.empty(height, width)
+            for file in files:
+                number += 1
+                tell(f"{device}: {number} of {total}: {file.path}")
+                if all(image.sha256 != file.sha256 for image in sums.images):
+                    rejected.append((file.path, f"has not enrolled {device}"))
+                    continue
+                sums = sums.minus(*_read(file))
+                taken.append(file.path)
+            if entry and len(sums.images) < entry.num_images:
+                if sums.images:
+                    fingerprints.write(device, sums, lens=lens)
+                else:
+                    fingerprints.folder.delete(entry.file)
+    return taken, rejected
+
+
+class _Growing:
+    """An entry that images are added to; a context manager.
+
+    It is written after every :data:`KEPT_EVERY` of them, and at the end, also if that is an error.
+    """
+
+    def __init__(
+        self, fingerprints: Fingerprints, device: str, lens: str, width: int, height: int
+    ) -> None:
+        self.entry = fingerprints.entry(device, lens=lens, width=width, height=height)
+        """As it is written; None where there is none."""
+        self._sums = fingerprints.sums(self.entry) if self.entry else Sums.empty(height, width)
+        self._fingerprints, self._device, self._lens = fingerprints, device, lens
+        self._middles = Middles((height, width))
+        self._num_written = 0
+
+    def __enter__(self) -> "_Growing":
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        with self._middles:
+            if error is None and self._middles.names:
+                self._write(since=0)
+            elif self._middles.names[self._num_written :]:
+                self._write(since=self._num_written)
+
+    def has(self, sha256: str) -> bool:
+        """Return whether an image is in the entry already."""
+        return any(image.sha256 == sha256 for image in self._sums.images)
+
+    def add(self, image: EnrolledImage, sample: Sample) -> None:
+        """Add an image."""
+        self._sums = self._sums.plus(image, sample)
+        self._middles.keep(image.sha256, sample)
+        if len(self._middles.names) - self._num_written == KEPT_EVERY:
+            self._write(since=self._num_written)
+
+    def _write(self, *, since: int) -> None:
+        """Write the entry, those images that were added since one compared with all others."""
+        self._sums = suspected(self._sums, self._middles, since=since)
+        self.entry = self._fingerprints.write(self._device, self._sums, lens=self._lens)
+        self._num_written = len(self._middles.names)
+
+
+def _grouped(
+    paths: Sequence[str],
+) -> tuple[dict[tuple[str, int, int], list[Opened]], list[tuple[str, str]]]:
+    """Return files by lens, width and height, and those whose headers cannot be read."""
+    groups: dict[tuple[str, int, int], list[Opened]] = {}
+    rejected = []
+    for path in paths:
+        try:
+            file = opened(path)
+            groups.setdefault((file.head.lens, file.head.width, file.head.height), []).append(file)
+        except ValueError as error:
+            rejected.append((path, str(error)))
+    return groups, rejected
+
+
+def _read(file: Opened) -> tuple[EnrolledImage, Sample]:
+    """Return an image and what it adds, or raise ``ValueError`` with the reason for refusing it."""
+    (found,) = photographs([file.path])
+    if isinstance(found, Refused):
+        raise ValueError(found.reason)
+    if found.rgb.shape[:2] != (file.head.height, file.head.width) or found.sha256 != file.sha256:
+        raise ValueError("changed while it was read, or its header is wrong")
+    image = EnrolledImage(
+        sha256=file.sha256,
+        name=PurePath(file.path).name,
+        make=file.head.make,
+        model=file.head.model,
+        warnings=found.quality.warnings,
+    )
+    return image, Sample.of(found.rgb)

@@ -1,0 +1,57 @@
+"""Pictures of a case: where it matched, and where its score stands among the reference's."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from camid.casework.reference_population import Reference
+
+MAP_WORDS = (
+    "blue where they agree, white where as strangers may, red where they contradict each other"
+)
+"""What the colours of a map mean."""
+LIMIT = 6.0
+"""Deviations at which the colours of a map end."""
+COLOURS = {"same device": "#1b6ca8", "two devices": "#d1495b"}
+EXTENT = 25.0
+"""Scores further out are drawn at the edge."""
+
+
+def heat_figure(values: NDArray[np.floating], *, cell: str) -> Figure:
+    """Return a map of cells' scores ``(row, column)``, of strangers standard normal numbers."""
+    figure = Figure(figsize=(5.6, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    shown = axes.imshow(values, cmap="RdBu", vmin=-LIMIT, vmax=LIMIT, interpolation="nearest")
+    axes.set(xticks=[], yticks=[], title=f"Score of every {cell}")
+    bar = figure.colorbar(shown, ax=axes, shrink=0.85)
+    bar.set_label("standard deviations of strangers' scores")
+    return figure
+
+
+def reference_figure(reference: Reference, scores: Mapping[str, float], *, axis: str) -> Figure:
+    """Return histograms of reference comparisons, and lines where this case's scores are."""
+    figure = Figure(figsize=(6.4, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    kinds = {
+        "same device": (reference.positives, reference.num_positives),
+        "two devices": (reference.negatives, reference.num_negatives),
+    }
+    for kind, (kept, number) in kinds.items():
+        inside = np.clip(kept, -EXTENT, EXTENT)
+        heights, edges = np.histogram(inside, np.linspace(-EXTENT, EXTENT, 51), density=True)
+        axes.stairs(
+            heights,
+            edges,
+            fill=True,
+            fc=(COLOURS[kind], 0.25),
+            ec=COLOURS[kind],
+            label=f"{kind} ({number:,})",
+        )
+    for name, value in scores.items():
+        axes.axvline(np.clip(value, -EXTENT, EXTENT), color="#222222", lw=1.6, label=name)
+    axes.set(xlabel=f"{axis} (from ±{EXTENT:g} on at the edge)", ylabel="density", yscale="log")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
+    return figure

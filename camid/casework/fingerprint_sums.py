@@ -1,0 +1,138 @@
+"""What images of an entry add up to, apart for two halves of them.
+
+Sums are of integers, so that it makes no difference in which order images come, and in how many
+goes.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.prnu.cleaning import cleaned
+from camid.prnu.correlation import ncc
+from camid.prnu.fingerprint import intensity_weight, likelihood_pattern
+from camid.prnu.luminance import grey
+from camid.prnu.residual import quantised, residual
+
+Plane = NDArray[np.float32]
+
+NOISE_STEP = 1 / 8
+"""Grey levels a unit of an image's residual, clipped near ±16."""
+WEIGHT_STEP = 1 / 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrolledImage:
+    """What is kept of an image beside its share of the sums."""
+
+    sha256: str
+    name: str
+    make: str = ""
+    model: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def half(self) -> int:
+        """The half, 0 or 1, that the image is in, by its digest alone."""
+        return int(self.sha256[-1], 16) & 1
+
+    @property
+    def camera(self) -> str:
+        """Make and model."""
+        return " ".join(part for part in (self.make, self.model) if part)
+
+
+class Sample(NamedTuple):
+    """What an image adds: its grey residual and intensity's weight, quantised."""
+
+    noise: NDArray[np.int8]
+    """``(height, width)``, units of :data:`NOISE_STEP` grey levels."""
+    weight: NDArray[np.uint8]
+    """``(height, width)``, units of :data:`WEIGHT_STEP`."""
+
+    @classmethod
+    def of(cls, rgb: NDArray[np.uint8]) -> "Sample":
+        """Return that of an image ``(height, width, 3)``, by the filter ``lukas``.
+
+        Raises
+        ------
+        ValueError
+            If the image is too small for the filter.
+        """
+        levels = np.rint(grey(rgb)).astype(np.uint8)
+        weight = np.rint(intensity_weight(levels) / np.float32(WEIGHT_STEP)).astype(np.uint8)
+        return cls(quantised(residual(levels), step=NOISE_STEP), weight)
+
+    def half(self) -> "Half":
+        """Return its sums alone."""
+        weight = self.weight.astype(np.int32)
+        return Half(self.noise * weight, weight * weight)
+
+
+class Half(NamedTuple):
+    """Sums over some images, ``(height, width)`` int32 each, in units of the steps."""
+
+    products: NDArray[np.int32]
+    squares: NDArray[np.int32]
+
+    def plus(self, other: "Half") -> "Half":
+        """Return the sums over both's images."""
+        return Half(self.products + other.products, self.squares + other.squares)
+
+    def less(self, other: "Half") -> "Half":
+        """Return the sums without another's images."""
+        return Half(self.products - other.products, self.squares - other.squares)
+
+    def pattern(self) -> Plane:
+        """Return the likelihood pattern, not cleaned, grey levels."""
+        return likelihood_pattern(
+            self.products * np.float32(NOISE_STEP * WEIGHT_STEP),
+            self.squares * np.float32(WEIGHT_STEP**2),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sums:
+    """Images, ordered by digest, and what their two halves add up to."""
+
+    images: tuple[EnrolledImage, ...]
+    halves: tuple[Half, Half]
+
+    @classmethod
+    def empty(cls, height: int, width: int) -> "Sums":
+        """Return the sums of no image."""
+        zeros = np.zeros((height, width), np.int32)
+        return cls(images=(), halves=(Half(zeros, zeros), Half(zeros, zeros)))
+
+    def plus(self, image: EnrolledImage, sample: Sample) -> "Sums":
+        """Return the sums with an image that is not yet in them."""
+        images = tuple(sorted((*self.images, image), key=lambda one: one.sha256))
+        added = self.halves[image.half].plus(sample.half())
+        first, second = self.halves
+        return Sums(images=images, halves=(first, added) if image.half else (added, second))
+
+    def minus(self, image: EnrolledImage, sample: Sample) -> "Sums":
+        """Return the sums without an image that is in them."""
+        images = tuple(one for one in self.images if one.sha256 != image.sha256)
+        left = self.halves[image.half].less(sample.half())
+        first, second = self.halves
+        return Sums(images=images, halves=(first, left) if image.half else (left, second))
+
+    @property
+    def total(self) -> Half:
+        """The sums over all images."""
+        return self.halves[0].plus(self.halves[1])
+
+    def pattern(self) -> Plane:
+        """Return the pattern of all images, cleaned and whitened ``(height, width)``."""
+        return cleaned(self.total.pattern(), whiten=True)
+
+    def split_half(self) -> float:
+        """Return how the patterns of the halves correlate, NaN where one has no image."""
+        if len({image.half for image in self.images}) < 2:
+            return math.nan
+        first, second = (cleaned(half.pattern(), whiten=True) for half in self.halves)
+        return ncc(first, second)

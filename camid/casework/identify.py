@@ -1,0 +1,181 @@
+"""Photographs in, answers out: which enrolled device took each of them."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from camid.casework.alignment import CELL, Plane, heat, query_plane
+from camid.casework.database import Fingerprints
+from camid.casework.database_entry import Entry
+from camid.casework.digest_cache import refresh
+from camid.casework.identify_answer import Answer, bounds, identified, not_identified, score_of
+from camid.casework.photographs import Photograph, Refused, photographs
+from camid.casework.query import Ranking
+from camid.casework.reference_population import IDENTIFICATION_FILE, Reference, shipped_reference
+from camid.casework.search import BUDGET, TOGETHER, rankings
+from camid.casework.transforms import GREATEST_SCALE, LEAST_SCALE
+
+__all__ = ["BUDGET", "answers", "state"]
+
+
+class Snapshot:
+    """A database as it was when a question was asked, and what of it cannot be read."""
+
+    def __init__(self, fingerprints: Fingerprints) -> None:
+        self._fingerprints = fingerprints
+        entries, damaged = fingerprints.contents()
+        self.by_name = {entry.name: entry for entry in entries}
+        self._known = {
+            sha256: entry.name for entry in self.by_name.values() for sha256 in entry.sha256s
+        }
+        self.unreadable = dict(damaged)
+        """Reasons, by file."""
+
+    def entries(self) -> list[Entry]:
+        """Return the entries, by name."""
+        return list(self.by_name.values())
+
+    def asked(self, one: Photograph | Refused) -> Photograph | Refused:
+        """Return a photograph, or its refusal where it would be compared with itself."""
+        name = self._known.get(one.sha256) if isinstance(one, Photograph) else None
+        if name is None:
+            return one
+        return Refused(
+            path=one.path,
+            reason=f"this very file is one of those that enrolled {name}, and would be compared "
+            "with itself; ask of another",
+        )
+
+    def pattern(self, entry: Entry, /) -> Plane:
+        """Return the pattern of an entry.
+
+        Raises
+        ------
+        ValueError, OSError
+            If it cannot be read; the entry is among :attr:`unreadable` then.
+        """
+        try:
+            return self._fingerprints.pattern(entry)
+        except ConnectionError:
+            raise  # says nothing of the entry
+        except (ValueError, OSError) as error:
+            address = f"{self._fingerprints.folder.uri}/{entry.file}: "
+            self.unreadable[entry.file] = str(error).removeprefix(address)
+            raise
+
+    @property
+    def num_readable(self) -> int:
+        """Entries that photographs are compared with."""
+        return sum(entry.file not in self.unreadable for entry in self.by_name.values())
+
+    def warnings(self) -> list[str]:
+        """Return a sentence for each file that no photograph is compared with."""
+        return [
+            f"no photograph is compared with {name}: {reason}"
+            for name, reason in self.unreadable.items()
+        ]
+
+
+def state(fingerprints: Fingerprints) -> str:
+    """Return where a database is, and a digest of what its entries are made of."""
+    entries = [[entry.name, *sorted(entry.sha256s)] for entry in fingerprints.entries()]
+    digest = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
+    return (
+        f"{fingerprints.uri}, {len(entries)} entries, whose photographs have the SHA-256 {digest}"
+    )
+
+
+def answers(
+    fingerprints: Fingerprints,
+    files: Sequence[str],
+    *,
+    budget: int = BUDGET,
+    scales: Sequence[float] | None = None,
+    num_candidates: int = 10,
+    has_pictures: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[Answer]:
+    """Yield the answer of each photograph, in order; a few share what is read of the database.
+
+    Parameters
+    ----------
+    files
+        Photographs, as :func:`camid.casework.photographs.named` returns them.
+    num_candidates
+        Of a photograph, that are told at most; all of them count for the decision.
+    tell
+        Is given words on what is being done, some of them many times a second.
+
+    Raises
+    ------
+    ValueError
+        If a scale is out of range.
+    """
+    for scale in scales or ():
+        if not LEAST_SCALE <= scale <= GREATEST_SCALE:
+            raise ValueError(
+                f"expected scales from {LEAST_SCALE:g} to {GREATEST_SCALE:g}, got {scale:g}"
+            )
+    told = shipped_reference(IDENTIFICATION_FILE)
+    gallery = Snapshot(fingerprints)
+    slow = refresh(gallery, fingerprints.folder)
+    todo = map(gallery.asked, photographs(files))
+    number = 0
+    while group := list(islice(todo, TOGETHER)):
+        number += len(group)
+        where = f"{number} of {len(files)} photographs"
+        tell(f"{where}: denoising")
+        taken = [one for one in group if isinstance(one, Photograph)]
+        planes = [query_plane(one.rgb) for one in taken]
+        found = rankings(
+            planes,
+            gallery,
+            folder=fingerprints.folder,
+            budget=budget,
+            scales=scales,
+            num_candidates=None,
+            tell=partial(_tell, tell, where),
+        )
+        ranked = dict(zip(map(id, taken), zip(planes, found, strict=True), strict=True))
+        for one in group:
+            if not isinstance(one, Photograph):
+                yield not_identified(one), {}
+                continue
+            plane, ranking = ranked[id(one)]
+            answer = identified(
+                one,
+                ranking,
+                told,
+                num_entries=gallery.num_readable,
+                num_candidates=num_candidates,
+                warnings=[*gallery.warnings(), *([slow] if slow else [])],
+            )
+            pictures = {}
+            if has_pictures and ranking.candidates:
+                best = ranking.candidates[0]
+                pattern = gallery.pattern(gallery.by_name[best.entry])
+                pictures = _pictures(heat(plane, pattern, best), ranking, told)
+            yield answer, pictures
+
+
+def _tell(tell: Callable[[str], None], where: str, words: str) -> None:
+    tell(f"{where}: {words}")
+
+
+def _pictures(cells: Any, ranking: Ranking, told: Reference) -> dict[str, bytes]:
+    from camid.casework.figures import MAP_WORDS, heat_figure, reference_figure
+    from camid.evaluation.report.figures import png
+
+    scores = {one.device: score_of(one.energy) for one in ranking.candidates[:1]}
+    low, high = bounds(told)
+    title = f"The photograph and the best candidate's fingerprint: {MAP_WORDS}"
+    return {
+        title: png(heat_figure(cells, cell=f"{CELL}×{CELL} px")),
+        "The best candidate's score among those of the reference devices; likelihood ratios are "
+        f"bounded at {low:+.1f} and {high:+.1f} nats": png(
+            reference_figure(told, scores, axis="score: root of the energy")
+        ),
+    }

@@ -1,0 +1,201 @@
+"""What identification answers, as JSON and the case report have it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from camid.casework.alignment import Match
+from camid.casework.enrol import NONE
+from camid.casework.photographs import Photograph, Refused
+from camid.casework.quality import REFUSED
+from camid.casework.query import THRESHOLD, Candidate, Ranking
+from camid.casework.reference_population import IDENTIFICATION_FILE, Reference
+from camid.casework.verbal_scale import DECIDED, answer, ratio_words, support
+from camid.evaluation.calibration import Calibrator
+
+Answer = tuple[dict[str, Any], Mapping[str, bytes]]
+"""As JSON has it, and pictures by title, PNG."""
+
+
+def rounded(value: float) -> float:
+    """Return a number to six digits, as answers have it."""
+    return float(f"{value:.6g}")
+
+
+def candidate_facts(candidate: Candidate, reference: Reference) -> dict[str, Any]:
+    """Return what is told of a candidate; log-likelihood ratios are nats."""
+    named = {"device": candidate.device, "entry": candidate.entry}
+    return named | match_facts(candidate, reference) | {"counted": candidate.num_lags}
+
+
+def match_facts(match: Match, reference: Reference) -> dict[str, Any]:
+    """Return what is told of a match."""
+    return {
+        "pce": rounded(match.pce),
+        "ncc": rounded(match.ncc),
+        "llr": rounded(match_llr(match, reference)),
+        "false_alarm": rounded(match.false_alarm),
+        "log10_false_alarm": rounded(match.log_false_alarm / math.log(10)),
+        "energy": rounded(match.energy),
+        "turn": match.turn,
+        "scale": rounded(match.scale),
+        "top": match.top,
+        "left": match.left,
+    }
+
+
+def match_llr(match: Match, reference: Reference) -> float:
+    """Return a match's log-likelihood ratio, nats, with every hypothesis counted."""
+    return float(_calibrator(reference).llr(score_of(match.energy)))
+
+
+def score_of(energy: float) -> float:
+    """Return the root of an energy with its sign, which is calibrated: normal if strangers."""
+    return math.copysign(math.sqrt(abs(energy)), energy)
+
+
+def bounds(reference: Reference) -> tuple[float, float]:
+    """Return the least and the greatest log-likelihood ratio of a calibrated reference, nats."""
+    low, high = _calibrator(reference).llr([-1e9, 1e9])
+    return float(low), float(high)
+
+
+def _calibrator(reference: Reference) -> Calibrator:
+    if reference.calibrator is None:
+        raise ValueError("the reference devices have no calibrator")
+    return reference.calibrator
+
+
+def identified(
+    photograph: Photograph,
+    ranking: Ranking,
+    reference: Reference,
+    *,
+    num_entries: int,
+    num_candidates: int | None = None,
+    warnings: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the answer to: which enrolled device took this photograph?
+
+    Parameters
+    ----------
+    num_candidates
+        That are told at most; all of them count for the decision.
+    warnings
+        Of the database.
+    """
+    candidates = [candidate_facts(one, reference) for one in ranking.candidates]
+    llrs: dict[str, float] = {}
+    for one in candidates:
+        llrs[one["device"]] = max(one["llr"], llrs.get(one["device"], -math.inf))
+    best = max(llrs.values(), default=-math.inf)
+    supported = [device for device, llr in llrs.items() if llr >= DECIDED]
+    alike = [device for device in supported if llrs[device] > best - DECIDED]
+    if supported:
+        different = (
+            "another device did" if len(alike) == 1 else "a device that is none of these did"
+        )
+        took = f"{_listed(alike, 'or')} took it"
+        words = answer(best, same=took, different=different, bounds=bounds(reference))
+    else:
+        words = _none(llrs, num_entries)
+    grade = (reference.grades or {}).get(photograph.quality.grade)
+    return {
+        "photograph": photograph.facts(),
+        "decision": supported[0] if supported else NONE,
+        "answer": words,
+        "llr": rounded(best) if candidates else None,
+        "log10_lr": rounded(best / math.log(10)) if candidates else None,
+        "support": support(best) if candidates else None,
+        "bounds": [rounded(bound) for bound in bounds(reference)],
+        "reference": IDENTIFICATION_FILE,
+        "grade": photograph.quality.grade,
+        "grade_rates": dict(grade) if grade else None,
+        "warnings": [
+            *_several(supported),
+            *photograph.quality.warnings,
+            *warnings,
+            *_left(ranking),
+        ],
+        "candidates": candidates[:num_candidates],
+        "searched": {
+            "entries": num_entries,
+            "whole": ranking.num_aligned,
+            "parts": ranking.num_searched,
+            "places": ranking.num_lags,
+            "left_out": ranking.num_left,
+            "is_ended": _is_ended(ranking),
+        },
+    }
+
+
+def _none(llrs: Mapping[str, float], num_entries: int) -> str:
+    """Return the sentence where no device is supported, by their log-likelihood ratios."""
+    if not llrs:
+        return "No answer: it could be compared with none of the enrolled devices."
+    ten = ratio_words(DECIDED)
+    device = max(llrs, key=lambda name: llrs[name])
+    if llrs[device] <= -DECIDED:
+        return (
+            f"None of these: of {num_entries} enrolled entries none fits; what is seen is "
+            f"{ratio_words(llrs[device])} times likelier if another device took it than if "
+            f"{device} did, which fits best."
+        )
+    return (
+        f"None of these is supported: of {num_entries} enrolled entries none reaches a likelihood "
+        f"ratio of {ten}. {device} fits best, and is neither supported nor excluded: "
+        f"{answer(llrs[device], same=f'{device} took it', different='another device did')}"
+    )
+
+
+def _several(devices: Sequence[str]) -> list[str]:
+    """Return what is to be said where more than one device is supported."""
+    if len(devices) < 2:
+        return []
+    return [
+        f"{_listed(devices, 'and')} are all supported: one camera under several names, or "
+        "fingerprints that share what is no device's own; `camid check` compares them"
+    ]
+
+
+def _listed(words: Sequence[str], last: str) -> str:
+    """Return words as a sentence lists them: ``a, b or c``."""
+    return f" {last} ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def not_identified(refused: Refused) -> dict[str, Any]:
+    """Return the same of a photograph that carries no answer."""
+    return {
+        "photograph": refused.facts(),
+        "decision": NONE,
+        "answer": f"No answer: {refused.reason}.",
+        "llr": None,
+        "log10_lr": None,
+        "support": None,
+        "bounds": None,
+        "reference": None,
+        "grade": REFUSED,
+        "grade_rates": None,
+        "warnings": [refused.reason],
+        "candidates": [],
+        "searched": None,
+    }
+
+
+def _is_ended(ranking: Ranking) -> bool:
+    """Return whether a match ended the search."""
+    return any(one.pce >= THRESHOLD for one in ranking.candidates)
+
+
+def _left(ranking: Ranking) -> list[str]:
+    if not ranking.num_left or _is_ended(ranking):
+        return []
+    if not ranking.num_searched:
+        return [
+            f"whole photographs alone were looked for, not {ranking.num_left} crops, turns and "
+            "scales; a greater --budget does"
+        ]
+    return [
+        f"{ranking.num_left} crops, turns and scales were not searched, as the budget was spent; "
+        "a greater --budget does"
+    ]

@@ -1,0 +1,112 @@
+"""The case report: one HTML page, whole in itself, of what a command answered."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from camid.casework.reference_population import (
+    IDENTIFICATION_FILE,
+    VERIFICATION_FILE,
+    shipped_reference,
+)
+from camid.casework.verbal_scale import SCALE
+from camid.comparison.methods import pairnet
+from camid.evaluation import fusion
+from camid.evaluation.report.data_summary import versions
+from camid.evaluation.report.page import embedded, page_environment
+
+LIMITS = (
+    "The likelihood ratio compares two propositions. How likely either was before is not in it.",
+    "It is calibrated on the reference devices that are named here, and bounded by what they "
+    "support; cameras and editing that they do not have may err more often.",
+    "Devices of one model share more than others do, and few of the reference's pairs are of one "
+    "model: where another device of the model may have taken a photograph, enrol it too.",
+    "Photographs that were resized, turned by other than quarter turns, straightened, stabilised, "
+    "corrected for their lens, or taken with digital zoom may show no match although the device "
+    "is right.",
+    "A pattern can be copied from one photograph into another, and it can be weakened; a match "
+    "says nothing of whether what is shown is true.",
+    "A photograph agrees with every copy of itself, also one that was changed or written again: "
+    "what is compared must be different pictures.",
+    "EXIF is told as the file claims it and is not used for the answer.",
+)
+"""What a reader must know."""
+TERMS = {
+    "Likelihood ratio": "how many times likelier what was seen is under one proposition than under "
+    "the other; its natural logarithm is in nats: 2.3 nats are a ratio of 10, 4.6 of 100.",
+    "PCE": "peak-to-correlation energy: how far the correlation with a fingerprint stands out "
+    "among all others, squared. Of strangers it is about 1 at one place, and greater for the best "
+    "of many; the field takes 60 for a match.",
+    "NCC": "normalised correlation of the photograph's noise with a fingerprint, −1 to 1; a match "
+    "of one photograph is often below 0.1.",
+    "False alarm": "the probability that the best of all places that were tried is as good if no "
+    "enrolled device took the photograph.",
+    "Grade": "what a photograph's pixels can carry: A the most, C the least.",
+    "Entry": "a device's fingerprint of one lens and pixel size.",
+}
+"""What the page's words mean."""
+
+
+def shipped_digests() -> dict[str, str]:
+    """Return the SHA-256 of the files that camid comes with and that the answer follows from."""
+    from importlib import resources
+
+    names = (pairnet.SHIPPED_FILE, fusion.SHIPPED_FILE, VERIFICATION_FILE, IDENTIFICATION_FILE)
+    folder = resources.files("camid.comparison.pretrained")
+    return {name: sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+
+def case_facts(
+    question: str,
+    answers: Sequence[Mapping[str, Any]],
+    *,
+    command: str,
+    parameters: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return everything that the page shows, pictures apart, as JSON has it."""
+    return {
+        "question": question,
+        "made": datetime.now(UTC).isoformat(sep=" ", timespec="seconds"),
+        "folder": str(Path.cwd()),
+        "answers": list(answers),
+        "command": command,
+        "parameters": dict(parameters),
+        "references": {name: _reference(name) for name in _named(answers)},
+        "versions": versions(),
+        "shipped": shipped_digests(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "limits": list(LIMITS),
+    }
+
+
+def _named(answers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the references that likelihood ratios are of, each once."""
+    return list(dict.fromkeys(one["reference"] for one in answers if one["reference"]))
+
+
+def _reference(name: str) -> str:
+    """Return what a shipped reference is, in a sentence."""
+    told = shipped_reference(name)
+    return (
+        f"{told.num_devices} devices: {told.made_of}; {told.num_positives:,} comparisons of one "
+        f"device and {told.num_negatives:,} of two"
+    )
+
+
+def case_page(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]) -> str:
+    """Return the page of a case.
+
+    Parameters
+    ----------
+    facts
+        Of :func:`case_facts`.
+    pictures
+        PNG files by title, for each of the answers.
+    """
+    shown = [{title: embedded(data) for title, data in some.items()} for some in pictures]
+    template = page_environment(__package__).get_template("case.html.jinja")
+    page = template.render(facts, pictures=shown, scale=SCALE, terms=TERMS)
+    return page.encode("utf-8", "backslashreplace").decode()

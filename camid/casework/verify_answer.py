@@ -1,0 +1,126 @@
+"""What verification answers, as JSON and the case report have it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from camid.casework.alignment import Match
+from camid.casework.identify_answer import bounds, match_facts, rounded
+from camid.casework.photographs import Refused
+from camid.casework.quality import GRADES, REFUSED
+from camid.casework.reference_population import IDENTIFICATION_FILE, VERIFICATION_FILE, Reference
+from camid.casework.verbal_scale import DECIDED, answer, support
+from camid.casework.verify_scores import Verdict
+
+SIDES = ("the first side", "the second side")
+
+
+def verified(
+    verdict: Verdict,
+    sides: Sequence[Sequence[Mapping[str, Any]]],
+    left_out: Sequence[Refused],
+) -> dict[str, Any]:
+    """Return the answer to: did one camera take both sides?
+
+    Parameters
+    ----------
+    sides
+        Of each side, what is told of its photographs (:meth:`Photograph.facts`).
+    """
+    return {
+        **_answered(verdict.llr, (verdict.low, verdict.high)),
+        "reference": VERIFICATION_FILE,
+        "scores": {name: rounded(score) for name, score in verdict.scores.items()},
+        "turn": verdict.turn,
+        "turns": {str(turn): rounded(llr) for turn, llr in verdict.turns.items()},
+        "num_crops": verdict.num_crops,
+        "place": None,
+        **_sides(sides, left_out),
+    }
+
+
+def verified_by_search(
+    match: Match,
+    reference: Reference,
+    sides: Sequence[Sequence[Mapping[str, Any]]],
+    left_out: Sequence[Refused],
+    *,
+    smaller: int,
+) -> dict[str, Any]:
+    """Return the same of sides that differ in size, where one lies best within the other.
+
+    Parameters
+    ----------
+    smaller
+        The side that was looked for within the other, 0 or 1.
+    """
+    facts = match_facts(match, reference)
+    place = {name: facts[name] for name in ("turn", "scale", "top", "left", "false_alarm")}
+    told = _sides(sides, left_out)
+    cautions = []
+    if len(sides[smaller]) > 1:
+        cautions.append(
+            f"{SIDES[smaller]}, of {len(sides[smaller])} photographs, was looked for in the other; "
+            "such likelihood ratios were calibrated with single photographs against fingerprints, "
+            "so that this one is approximate"
+        )
+    return {
+        **_answered(facts["llr"], bounds(reference)),
+        "reference": IDENTIFICATION_FILE,
+        "scores": {name: facts[name] for name in ("pce", "ncc")},
+        "turn": match.turn,
+        "turns": {},
+        "num_crops": 0,
+        "place": {"side": ("first", "second")[smaller], **place, "places": match.num_lags},
+        **told,
+        "warnings": [*cautions, *told["warnings"]],
+    }
+
+
+def _answered(llr: float, limits: tuple[float, float]) -> dict[str, Any]:
+    """Return what a log-likelihood ratio, nats, says of two sides."""
+    decision = "undecided" if abs(llr) < DECIDED else "same" if llr > 0 else "different"
+    words = {"same": "one camera took both sides", "different": "two cameras took them"}
+    return {
+        "decision": decision,
+        "answer": answer(llr, **words, bounds=limits),
+        "llr": rounded(llr),
+        "log10_lr": rounded(llr / math.log(10)),
+        "bounds": [rounded(limit) for limit in limits],
+        "support": support(llr),
+    }
+
+
+def _sides(
+    sides: Sequence[Sequence[Mapping[str, Any]]], left_out: Sequence[Refused]
+) -> dict[str, Any]:
+    """Return what is told of two sides' photographs; the grade is that of the worst."""
+    every = [photograph for side in sides for photograph in side]
+    return {
+        "grade": max((one["grade"] for one in every), key=GRADES.index, default=REFUSED),
+        "warnings": [
+            *(f"{one['path']}: {words}" for one in every for words in one["warnings"]),
+            *(f"{one.path}: left out: {one.reason}" for one in left_out),
+        ],
+        "sides": [[dict(photograph) for photograph in side] for side in sides],
+        "left_out": [refused.facts() for refused in left_out],
+    }
+
+
+def not_verified(reason: str, left_out: Sequence[Refused]) -> dict[str, Any]:
+    """Return the same where the sides carry no answer."""
+    return {
+        "decision": "refused",
+        "answer": f"No answer: {reason}.",
+        "llr": None,
+        "log10_lr": None,
+        "bounds": None,
+        "reference": None,
+        "support": None,
+        "scores": {},
+        "turn": None,
+        "turns": {},
+        "num_crops": 0,
+        "place": None,
+        **_sides([], left_out),
+    }

@@ -1,0 +1,290 @@
+"""Verification: did one camera take two sets of photographs?
+
+Both sides' evidence is compared as evaluations do it, strip by strip and crop by crop, by the
+correlation ``classical`` and by the pair network that camid comes with, and the shipped fusion
+makes one log-likelihood ratio of the two scores. How the second side lies on the first one's sensor
+is not known: the likelihood ratio is the mean over all turns that its shape allows, and no more
+than one turn at its bound is worth in it.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from camid.comparison.methods import chosen_methods
+from camid.comparison.methods.method import Array, Method, Sums, Tile
+from camid.comparison.networks.pairnet_numpy import BLOCK
+from camid.evaluation.fusion import Fusion, shipped_fusion
+from camid.prnu.luminance import LUMA
+from camid.prnu.residual import quantised, residual, restored
+from camid.prnu.strips import Position, cut, intensity, positions
+
+Image = NDArray[np.uint8]
+"""``(height, width, 3)``."""
+Shape = tuple[int, int]
+
+STRIP, CROP = 256, 128
+"""Pixels a side of what evidence is made of and of what is compared: what was calibrated."""
+LEAST_SIDE = 128
+"""Pixels that an image has at least."""
+AREA = 1024
+"""Pixels a side of the middle that is compared at most."""
+MARGIN = 64
+"""Pixels around it that are denoised too, as the transform reaches so far."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Verdict:
+    """What two sides tell."""
+
+    llr: float
+    """Log-likelihood ratio, nats: one camera over two."""
+    low: float
+    """Least and greatest that the reference devices support, nats."""
+    high: float
+    turns: Mapping[int, float]
+    """Log-likelihood ratio of each turn of the second side, degrees anticlockwise."""
+    scores: Mapping[str, float]
+    """Of each method, of the likeliest turn."""
+    num_crops: int
+    heat: NDArray[np.float64]
+    """Each crop's ``classical`` score ``(row, column)``: standard normal among strangers."""
+
+    @property
+    def turn(self) -> int:
+        """The likeliest turn of the second side, degrees anticlockwise."""
+        return max(self.turns, key=lambda turn: self.turns[turn])
+
+
+def turns_between(first: Shape, second: Shape) -> tuple[int, ...]:
+    """Return the turns, degrees anticlockwise, that give an image of one shape the other's."""
+    upright = (0, 180) if first == second else ()
+    aside = (90, 270) if first == second[::-1] else ()
+    return tuple(sorted((*upright, *aside)))
+
+
+@dataclass(kw_only=True)
+class SideEvidence:
+    """What a side's images add up to, each turned alike."""
+
+    turn: int
+    num_images: int = 0
+    totals: dict[str, Array] = field(default_factory=dict)
+    """By method ``(strip, …, height, width)``."""
+
+    def add(self, image: Image, methods: Mapping[str, Method]) -> None:
+        """Add an image."""
+        for name, planes in image_evidence(image, methods, turn=self.turn).items():
+            self.totals[name] = self.totals[name] + planes if name in self.totals else planes
+        self.num_images += 1
+
+    def prepared(self, name: str, method: Method) -> Array:
+        """Return what a method compares ``(strip, …, height, width)``."""
+        make, total = method.first.prepared, self.totals[name]
+        return np.stack([make(strip, self.num_images) for strip in total])
+
+
+def image_evidence(image: Image, methods: Mapping[str, Method], *, turn: int) -> dict[str, Array]:
+    """Return what an image adds to a side by each method, ``(strip, …, height, width)``.
+
+    Parameters
+    ----------
+    turn
+        Degrees anticlockwise that the image is turned by first.
+    """
+    turned = np.rot90(image, turn // 90)
+    height, width = turned.shape[:2]
+    size, where = compared_strips(height, width)
+    (top, left), (low, right) = where[0], where[-1]
+    above, before = max(top - MARGIN, 0), max(left - MARGIN, 0)
+    part = np.ascontiguousarray(turned[above : low + size + MARGIN, before : right + size + MARGIN])
+    inside = [(y - above, x - before) for y, x in where]
+    noise = cut(restored(quantised(residual(part))), inside, size=size)
+    light = intensity(cut(part, inside, size=size), LUMA)
+    found = {}
+    for name, method in methods.items():
+        way = method.first.gathered
+        rows = [
+            way.of(strip, *([grey] if way.needs_intensity else []))
+            for strip, grey in zip(noise, light, strict=True)
+        ]
+        found[name] = np.stack(rows).astype(np.float32)
+    return found
+
+
+def compared_strips(height: int, width: int) -> tuple[int, list[Position]]:
+    """Return the pixels a side of the strips that are compared, and where they lie.
+
+    They cover the middle of an image, on the grid of JPEG's blocks.
+
+    Raises
+    ------
+    ValueError
+        If the image is too small.
+    """
+    if min(height, width) < LEAST_SIDE:
+        raise ValueError(
+            f"{width}x{height} px are too few to carry an answer: both sides need "
+            f"{LEAST_SIDE} px or more"
+        )
+    size = STRIP if min(height, width) >= STRIP else LEAST_SIDE
+    rows, columns = (min(side, AREA) // size for side in (height, width))
+    top, left = (
+        (side - count * size) // 2 // BLOCK * BLOCK
+        for side, count in ((height, rows), (width, columns))
+    )
+    grid = positions(rows * size, columns * size, size=size)
+    return size, [(top + y, left + x) for y, x in grid]
+
+
+class Sides:
+    """What two sides' images add up to as they come; none of them is kept.
+
+    Parameters
+    ----------
+    first, second
+        The shape of all images of a side.
+    fusion
+        Of ``classical`` and ``pairnet`` scores; the shipped one if none is given.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit in any turn.
+    """
+
+    def __init__(self, first: Shape, second: Shape, *, fusion: Fusion | None = None) -> None:
+        turns = turns_between(first, second)
+        if not turns:
+            (height, width), (other_height, other_width) = first, second
+            raise ValueError(
+                f"the first side has {width}x{height} px and the second "
+                f"{other_width}x{other_height} px, so that no pixel of one is a pixel of the "
+                "other; compare photographs of one size"
+            )
+        self._fusion = fusion or shipped_fusion()
+        self._methods = chosen_methods(self._fusion.methods)
+        self._shapes = first, second
+        self._here = SideEvidence(turn=0)
+        self._ways = [SideEvidence(turn=turn) for turn in turns]
+
+    def add(self, image: Image, *, side: int) -> None:
+        """Add an image to a side, 0 or 1; to the second in each of its turns.
+
+        Raises
+        ------
+        ValueError
+            If it has another shape than its side, or is too small.
+        """
+        if image.shape[:2] != self._shapes[side]:
+            height, width = self._shapes[side]
+            raise ValueError(
+                f"expected an image of {width}x{height} px, got {image.shape[1]}x{image.shape[0]}"
+            )
+        for evidence in self._ways if side else [self._here]:
+            evidence.add(image, self._methods)
+
+    def verdict(self) -> Verdict:
+        """Return what they tell.
+
+        Raises
+        ------
+        ValueError
+            If a side has no image.
+        """
+        if not self._here.num_images or not self._ways[0].num_images:
+            raise ValueError("both sides need an image, got a side without one")
+        fusion, methods = self._fusion, self._methods
+        found = {way.turn: _compared(self._here, way, methods) for way in self._ways}
+        scores = {turn: _scores(sums, methods) for turn, sums in found.items()}
+        llrs = {
+            turn: float(fusion.llr([of[name] for name in fusion.methods]))
+            for turn, of in scores.items()
+        }
+        best = max(llrs, key=lambda turn: llrs[turn])
+        high = fusion.high - math.log(len(llrs))  # what one turn may say, were all others nothing
+        crops = found[best]["classical"]
+        return Verdict(
+            llr=min(high, float(logsumexp(list(llrs.values())) - math.log(len(llrs)))),
+            low=fusion.low,
+            high=high,
+            turns=llrs,
+            scores=scores[best],
+            num_crops=len(crops),
+            heat=_laid_out(np.nan_to_num(methods["classical"].score(crops)), self._shapes[0]),
+        )
+
+
+def verdict(
+    first: Iterable[Image], second: Iterable[Image], *, fusion: Fusion | None = None
+) -> Verdict:
+    """Return what two sides' images tell; all of a side are of one shape ``(height, width, 3)``.
+
+    Parameters
+    ----------
+    fusion
+        Of ``classical`` and ``pairnet`` scores; the shipped one if none is given.
+
+    Raises
+    ------
+    ValueError
+        If a side is empty, its images differ in shape, the sides' shapes do not fit in any turn, or
+        they are too small.
+    """
+    taken = [*first], [*second]
+    sides = Sides(*map(_shape, taken), fusion=fusion)
+    for number, images in enumerate(taken):
+        for image in images:
+            sides.add(image, side=number)
+    return sides.verdict()
+
+
+def _shape(side: Sequence[Image]) -> Shape:
+    shapes = {image.shape[:2] for image in side}
+    if len(shapes) != 1:
+        words = ", ".join(f"{width}x{height}" for height, width in sorted(shapes))
+        raise ValueError(f"a side needs photographs of one size, got {words or 'none'}")
+    height, width = shapes.pop()
+    return int(height), int(width)
+
+
+def _compared(
+    first: SideEvidence, second: SideEvidence, methods: Mapping[str, Method]
+) -> dict[str, Sums]:
+    """Return what each method tells of every crop ``(crop, number)``, strip by strip."""
+    found = {}
+    for name, method in methods.items():
+        one, other = first.prepared(name, method), second.prepared(name, method)
+        places = [*product(range(0, one.shape[-1], CROP), repeat=2)]
+        rows = np.repeat(np.arange(len(one)), len(places))
+        found[name] = method.evidence(
+            Tile(
+                first=one,
+                second=other,
+                pairs=np.stack([rows, rows], axis=1),
+                corners=np.array(places * len(one)),
+                size=CROP,
+            )
+        )
+    return found
+
+
+def _scores(sums: Mapping[str, Sums], methods: Mapping[str, Method]) -> dict[str, float]:
+    """Return each method's score of all crops; 0 where nothing varies."""
+    totals = {name: told.sum(axis=0) for name, told in sums.items()}
+    return {
+        name: float(np.nan_to_num(methods[name].score(total))) for name, total in totals.items()
+    }
+
+
+def _laid_out(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
+    """Return the crops' values as they lie in the image ``(row, column)``."""
+    size, where = compared_strips(*shape)
+    across, columns = size // CROP, len({left for _, left in where})
+    parted = values.reshape(len(where) // columns, columns, across, across)
+    return parted.transpose(0, 2, 1, 3).reshape(-1, columns * across)

@@ -1,0 +1,352 @@
+"""The analyst's commands: enrol, list, remove, export, check, identify and verify.
+
+What they need is imported when they run, so that ``--help`` answers at once.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from camid.cli.console import (
+    echo,
+    print_identified,
+    print_table,
+    print_warnings,
+    reported,
+    waited,
+    working,
+    write_report,
+)
+from camid.cli.errors import one_sentence
+
+DATABASE = "fingerprints"
+WRONG = 1
+STOPPED = "stopped"
+
+database = click.option(
+    "--db", default=DATABASE, show_default=True, help="Folder of enrolled devices."
+)
+as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+@click.command()
+@click.argument("device")
+@click.argument("paths", nargs=-1, required=True, metavar="PHOTOS...")
+@database
+@as_json
+def enrol(device: str, paths: tuple[str, ...], db: str, is_json: bool) -> None:
+    """Enrol DEVICE with photographs that it took, or improve what is enrolled by more.
+
+    Ten or more of even, bright scenes are best; a folder stands for all photographs in it.
+    """
+    with one_sentence():
+        from camid.casework.database import Fingerprints
+        from camid.casework.enrol import enrol as enrolled
+
+        found = enrolled(Fingerprints(db), device, paths, tell=_tell(is_json))
+        facts = found.facts()
+        if is_json:
+            click.echo(json.dumps(facts, indent=2))
+        else:
+            for line in found.lines():
+                click.echo(line)
+        if not found.accepted and not found.skipped:
+            raise ValueError(f"{device}: none of {len(found.rejected)} photographs was enrolled")
+
+
+@click.command("list")
+@database
+@as_json
+def list_command(db: str, is_json: bool) -> None:
+    """List the devices that are enrolled, and how good their fingerprints are."""
+    with one_sentence(STOPPED):
+        found = _opened(db)
+        rows = [_entry_facts(entry) for entry in found.entries()]
+        if is_json:
+            click.echo(json.dumps(rows, indent=2))
+            return
+        columns = ("device", "model", "lens", "size", "images", "split_half")
+        shown = [
+            {name: row[name] for name in columns} | {"warnings": len(row["warnings"])}
+            for row in rows
+        ]
+        print_table(shown, f"{db}: enrolled; --json has the warnings")
+        for name, reason in found.damaged():
+            click.echo(f"{name}: {reason}", err=True)
+
+
+@click.command()
+@click.argument("device")
+@click.argument("paths", nargs=-1, metavar="[PHOTOS]...")
+@database
+def remove(device: str, paths: tuple[str, ...], db: str) -> None:
+    """Remove DEVICE, or only PHOTOS that enrolled it, as if they never had."""
+    with one_sentence(STOPPED):
+        found = _opened(db)
+        if paths:
+            from camid.casework.enrol import withdraw
+
+            taken, others = withdraw(found, device, paths, tell=_tell(is_json=False))
+            for path, reason in others:
+                echo(f"{path}: {reason}")
+            click.echo(f"{device}: {len(taken)} photographs removed, {len(others)} not")
+            if not taken:
+                sys.exit(WRONG)
+            return
+        count = found.remove(device)
+        if not count:
+            raise ValueError(f"{db}: no device {device!r}; `camid list` names those that are there")
+        click.echo(f"{device}: {count} {'entry' if count == 1 else 'entries'} removed")
+
+
+@click.command()
+@click.argument("device")
+@click.option("--out", default=".", show_default=True, help="Folder for the files.")
+@database
+def export(device: str, out: str, db: str) -> None:
+    """Write each fingerprint of DEVICE as a NumPy array, what is known of it, and a picture."""
+    with one_sentence(STOPPED):
+        import numpy as np
+
+        from camid.evaluation.report.figures import pattern_figure, png
+
+        found = _opened(db)
+        chosen = [entry for entry in found.entries() if entry.device == device]
+        if not chosen:
+            raise ValueError(f"{db}: no device {device!r}; `camid list` names those that are there")
+        folder = Path(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        for entry in chosen:
+            stem = folder / entry.name.replace("/", "-")
+            pattern = found.pattern(entry)
+            np.save(f"{stem}.npy", pattern)
+            Path(f"{stem}.json").write_text(json.dumps(_entry_facts(entry), indent=2) + "\n")
+            Path(f"{stem}.png").write_bytes(png(pattern_figure({entry.device: pattern})))
+            click.echo(f"{stem}.npy, .json and .png")
+
+
+@click.command()
+@database
+@as_json
+def check(db: str, is_json: bool) -> None:
+    """Name entries that are damaged, share photographs, or look like one device twice."""
+    with one_sentence(STOPPED):
+        from camid.casework.database_check import problems
+
+        entries = _opened(db)
+        found = working(lambda tell: problems(entries, tell=tell))
+        if is_json:
+            click.echo(json.dumps(found, indent=2))
+        else:
+            for words in found:
+                click.echo(words)
+            click.echo(f"{db}: {len(found)} problems")
+        if found:
+            sys.exit(WRONG)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PHOTOS...")
+@database
+@as_json
+@reported
+@click.option(
+    "--candidates",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Of a photograph, that are told at most.",
+)
+@click.option(
+    "--budget",
+    type=float,
+    help="How much is spent on a photograph that may be cropped or zoomed: samples of Fourier "
+    "transforms, 1e10 if not told. 0 looks for whole photographs alone.",
+)
+@click.option(
+    "--scale",
+    "scales",
+    multiple=True,
+    type=float,
+    help="Look for crops at this scale alone.",
+)
+@click.option("--ray", "is_ray", is_flag=True, help="Many at once, on this machine or a cluster.")
+def identify(
+    paths: tuple[str, ...],
+    *,
+    db: str,
+    is_json: bool,
+    report: Path | None,
+    candidates: int,
+    budget: float | None,
+    scales: tuple[float, ...],
+    is_ray: bool,
+) -> None:
+    """Tell which enrolled device took each of some photographs, or that none did."""
+    with one_sentence(STOPPED):
+        from camid.casework.identify import BUDGET, answers, state
+        from camid.casework.photographs import named
+
+        if budget is not None and not 0 <= budget < math.inf:
+            raise ValueError(f"--budget {budget:g}: expected a number of samples, 0 or more")
+        spent = BUDGET if budget is None else int(budget)
+        found, files = _opened(db), named(paths)
+        rows, pictures = [], []
+        how: dict[str, Any] = {
+            "budget": spent,
+            "scales": scales or None,
+            "num_candidates": candidates,
+            "has_pictures": report is not None,
+        }
+        if is_ray:
+            from camid.runtime.scoring.identify_many import answers_by_ray
+
+            asked = answers_by_ray(found, files, **how)
+        else:
+            asked = waited(lambda tell: answers(found, files, tell=tell, **how))
+        try:
+            for answer, drawn in asked:
+                rows.append(answer)
+                pictures.append(drawn)
+                if not is_json:
+                    print_identified(answer)
+        finally:  # what was answered is told, whatever stops the others
+            if is_json and rows:
+                click.echo(json.dumps(rows if len(files) > 1 else rows[0], indent=2))
+            if report and rows:
+                parameters = {
+                    "Enrolled devices": state(found),
+                    "Budget": f"{spent:,} samples of Fourier transforms",
+                    "Scales": ", ".join(map(str, scales))
+                    or "what the sizes imply, and common ones",
+                }
+                question = "Which enrolled device took this?"
+                write_report(report, question, rows, pictures, parameters, is_json=is_json)
+
+
+class Sided(click.Command):
+    """A command whose ``--side`` takes all words up to the next option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give every word of a side an option of its own, with the side's number."""
+        made: list[str] = []
+        number = -1
+        is_side = False
+        for word in args:
+            if word == "--side" or word.startswith("--side="):
+                number, is_side = number + 1, True
+                if word != "--side":
+                    made += ["--side", f"{number}:{word.removeprefix('--side=')}"]
+            elif word.startswith("-") and len(word) > 1:
+                is_side = False
+                made.append(word)
+            elif is_side:
+                made += ["--side", f"{number}:{word}"]
+            else:
+                made.append(word)
+        return super().parse_args(ctx, made)
+
+
+@click.command(cls=Sided)
+@click.option(
+    "--side",
+    "words",
+    multiple=True,
+    metavar="PHOTOS...",
+    help="Photographs of one camera, files or a folder; twice.",
+)
+@as_json
+@reported
+def verify(words: tuple[str, ...], is_json: bool, report: Path | None) -> None:
+    """Tell whether one camera took two sides' photographs: --side a*.jpg --side b*.jpg."""
+    with one_sentence(STOPPED):
+        from camid.casework.verify import verification
+
+        sides: dict[int, list[str]] = {}
+        for word in words:
+            number, _, path = word.partition(":")
+            sides.setdefault(int(number), []).append(path)
+        if len(sides) != 2:
+            raise ValueError(
+                f"expected two sides, each with photographs, got {len(sides)}: "
+                "camid verify --side a1.jpg a2.jpg --side b1.jpg"
+            )
+        asked = [sides[number] for number in sorted(sides)]
+        is_drawn = report is not None
+        answer, pictures = working(
+            lambda tell: verification(asked, has_pictures=is_drawn, tell=tell)
+        )
+        if is_json:
+            click.echo(json.dumps(answer, indent=2))
+        else:
+            click.echo(answer["answer"])
+            if answer["llr"] is not None:
+                low, high = answer["bounds"]
+                click.echo(
+                    f"log-likelihood ratio {answer['llr']:+.2f} nats "
+                    f"(the reference devices support {low:+.2f} to {high:+.2f}), "
+                    f"grade {answer['grade']}"
+                )
+            print_warnings(answer["warnings"])
+        if report:
+            write_report(
+                report,
+                "Did one camera take both sides?",
+                [answer],
+                [pictures],
+                {},
+                is_json=is_json,
+            )
+
+
+def _opened(db: str) -> Any:
+    from camid.casework.database import Fingerprints
+
+    found = Fingerprints(db)
+    if found.folder.is_file():
+        raise ValueError(f"{db}: a file where a folder of fingerprints is expected")
+    if not found.entries() and not found.damaged():
+        raise ValueError(f"{db}: no device is enrolled there; `camid enrol DEVICE PHOTOS…` does")
+    return found
+
+
+def _entry_facts(entry: Any) -> dict[str, Any]:
+    return {
+        "device": entry.device,
+        "entry": entry.name,
+        "model": _model(entry.make, entry.model),
+        "lens": entry.lens,
+        "size": f"{entry.width}x{entry.height}",
+        "images": entry.num_images,
+        "split_half": round(entry.split_half, 4) if entry.split_half == entry.split_half else None,
+        "warnings": list(entry.warnings),
+    }
+
+
+def _model(make: str, model: str) -> str:
+    """Return make and model, the make once: ``Canon EOS 700D``."""
+    first = make.partition(" ")[0].lower()
+    is_said = model.lower().startswith(first)
+    return model if is_said else f"{make} {model}".strip()
+
+
+def _tell(is_json: bool) -> Callable[[str], None]:
+    """Return what says how far a command is: lines on standard error, or nothing."""
+    return (lambda _: None) if is_json else (lambda words: click.echo(words, err=True))
+
+
+COMMANDS = {
+    "enrol": enrol,
+    "list": list_command,
+    "remove": remove,
+    "export": export,
+    "check": check,
+    "identify": identify,
+    "verify": verify,
+}
+"""By name."""

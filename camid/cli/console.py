@@ -1,0 +1,141 @@
+"""What the analyst's commands share: what they print, how they wait, and the case report."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from camid.cli.errors import one_sentence
+
+T = TypeVar("T")
+
+SHOWN = 5
+"""Candidates of a photograph that are printed; JSON and report have more."""
+LEAST = 1e-300
+"""Below which a number may have been too small for a float."""
+
+
+def _page(_: click.Context, __: click.Parameter, name: str | None) -> Path | None:
+    """Return the place of a report; a wrong one is told before the work for it."""
+    if name is None:
+        return None
+    place = Path(name)
+    with one_sentence():
+        if place.suffix.lower() not in {".html", ".htm"} or place.is_dir():
+            raise ValueError(f"{name}: expected the name of an HTML file, such as case.html")
+        place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+reported = click.option(
+    "--report",
+    metavar="FILE.html",
+    callback=_page,
+    help="Write a case report, and JSON beside it.",
+)
+
+
+def echo(words: str, *, err: bool = False) -> None:
+    """Print a line; what no encoding has of a file's name is written as an escape."""
+    click.echo(words.encode("utf-8", "backslashreplace").decode(), err=err)
+
+
+def waited(begun: Callable[[Callable[[str], None]], Iterator[T]]) -> Iterator[T]:
+    """Yield what ``begun`` does, given what to tell how far it is with: a line on a terminal.
+
+    The line is there while the next item is made, and gone while it is printed.
+    """
+    status, tell = _status()
+    items = begun(tell)
+    while True:
+        with status:
+            some = list(islice(items, 1))
+        if not some:
+            return
+        yield some[0]
+
+
+def working(work: Callable[[Callable[[str], None]], T]) -> T:
+    """Return what ``work`` does, given what to tell how far it is with, as :func:`waited`."""
+    status, tell = _status()
+    with status:
+        return work(tell)
+
+
+def _status() -> tuple[Any, Callable[[str], None]]:
+    """Return a line on a terminal's standard error, a context manager, and what changes it."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    status = Console(stderr=True).status("reading")
+    return status, lambda words: status.update(escape(words))
+
+
+def print_identified(answer: Mapping[str, Any]) -> None:
+    """Print the answer of a photograph, and its first candidates."""
+    echo(f"{answer['photograph']['path']}: {answer['answer']}")
+    some = answer["candidates"][:SHOWN]
+    is_one_each = len({row["device"] for row in some}) == len(some)
+    columns = ("device" if is_one_each else "entry", "pce", "ncc", "llr", "false_alarm", "turn")
+    rows = [{name: row[name] for name in (*columns, "scale")} for row in some]
+    if rows:
+        grade, entries = answer["grade"], answer["searched"]["entries"]
+        title = f"best of {entries} entries; llr in nats; the photograph is of grade {grade}"
+        print_table(rows, title)
+    print_warnings(answer["warnings"])
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Print rows of the same columns; words to the left, numbers to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD)
+    for name in rows[0] if rows else ():
+        is_text = isinstance(rows[0][name], str)
+        justify: Any = "left" if is_text else "right"
+        table.add_column(name.replace("_", " "), justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_cell(name, value)) for name, value in row.items()))
+    Console().print(table)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    words = f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and 0 <= value < LEAST:
+        words = f"< {LEAST:g}" if name == "false_alarm" else "0"
+    return words.encode("utf-8", "backslashreplace").decode()
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    """Print what to look at, on standard error."""
+    for words in warnings:
+        echo(f"  {words}", err=True)
+
+
+def write_report(
+    place: Path,
+    question: str,
+    answers: Sequence[Mapping[str, Any]],
+    pictures: Sequence[Mapping[str, bytes]],
+    parameters: Mapping[str, Any],
+    *,
+    is_json: bool,
+) -> None:
+    """Write the page of a case, and its facts beside it, and say where."""
+    from camid.casework.report import case_facts, case_page
+
+    command = shlex.join(["camid", *sys.argv[1:]])
+    facts = case_facts(question, answers, command=command, parameters=parameters)
+    place.write_text(case_page(facts, pictures), "utf-8")
+    place.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    click.echo(f"report: {place} and {place.with_suffix('.json')}", err=is_json)

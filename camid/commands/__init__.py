@@ -1,1 +1,0 @@
-"""The commands of `camid`, by who types them."""

@@ -1,0 +1,1 @@
+"""Two sides to a score: comparison lists, methods, statistics, networks. Knows no label."""

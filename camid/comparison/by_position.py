@@ -1,0 +1,87 @@
+"""A comparison list's evidence, gathered from a store a position at a time, in bounded memory.
+
+At a position, comparisons are taken in tiles of some hundred sides or more. Sides are read when a
+tile needs them, each row group once (twice where intensity is needed), and kept as long as the next
+tile needs them too.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from functools import partial
+
+from camid.comparison.comparison_list import ComparisonList
+from camid.comparison.methods.method import Method
+from camid.comparison.side_sums import Sides, check_strips, gathered_by
+from camid.comparison.sufficient_statistics import Evidence, Ledger, Window, windows_at
+from camid.prnu.strips import Position
+from camid.store.index import chunk_grids
+from camid.store.store import Store
+from camid.store.strip_reader import RowGroups
+
+MAX_SAMPLES = 2**26
+"""Samples of a tile's first sides, and of its second: 256 MB each, and what is made of them."""
+MAX_WINDOWS = 2**18
+"""Comparisons of a tile that are held at once."""
+
+
+def list_positions(listed: ComparisonList, store: Store) -> list[Position]:
+    """Return the positions at which a list's comparisons look into a store, in order."""
+    if listed.crop_size:
+        found = {(crop.top, crop.left) for pair in listed.comparisons for crop in pair.crops}
+        return sorted(found)
+    return sorted({place for grid in chunk_grids(store.index).values() for place in grid})
+
+
+def position_evidence(
+    listed: ComparisonList,
+    position: Position,
+    row_groups: RowGroups,
+    methods: Mapping[str, Method],
+    *,
+    num_crops: Sequence[int] = (),
+    taken: MutableMapping[str, float] | None = None,
+) -> Evidence:
+    """Return what one position of a store tells of a list's comparisons.
+
+    Methods get the sides' strips, each on its own.
+
+    Parameters
+    ----------
+    num_crops
+        How many of a comparison's crops, in their order, are taken together: a sum for each
+        number. Nothing where whole strips are compared.
+    taken
+        Each method's seconds are added here, without those of reading.
+
+    Raises
+    ------
+    ValueError
+        If the store lacks an image of the list, or has other strips than the list's.
+    """
+    check_strips(listed, row_groups)
+    sides = Sides(listed, position, row_groups, methods.values())
+    samples = listed.strip_size**2 * gathered_by(methods.values()).num_planes
+    num_sides = max(1, MAX_SAMPLES // samples)
+    ledger = Ledger(listed, methods, num_crops=num_crops, taken=taken)
+    every = windows_at(listed, position, range(len(listed.comparisons)), sides.has)
+    for windows in _tiles(listed, every, num_sides):
+        pairs = [listed.comparisons[window.comparison] for window in windows]
+        sides.hold({pair.first for pair in pairs}, {pair.second for pair in pairs})
+        for name, method in methods.items():
+            first = partial(sides.prepared, estimator=method.first)
+            second = partial(sides.prepared, estimator=method.second)
+            ledger.add(name, windows, first, second)
+    return ledger.evidence()
+
+
+def _tiles(
+    listed: ComparisonList, windows: Sequence[Window], num_sides: int
+) -> Iterator[list[Window]]:
+    """Yield windows by blocks of sides, those that share a block together."""
+    tiles: dict[tuple[int, int], list[Window]] = defaultdict(list)
+    for window in windows:
+        pair = listed.comparisons[window.comparison]
+        tiles[pair.first // num_sides, pair.second // num_sides].append(window)
+    for block in sorted(tiles):
+        for start in range(0, len(tiles[block]), MAX_WINDOWS):
+            yield tiles[block][start : start + MAX_WINDOWS]

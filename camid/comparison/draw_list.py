@@ -1,0 +1,206 @@
+"""Comparison lists drawn from images by seed, and those of all queries and all enrolled devices."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from camid.comparison.balanced_sampling import quartets
+from camid.comparison.comparison_list import Comparison, ComparisonList, Crop, ListedSide
+from camid.config import Comparisons, Strips
+from camid.dataset.manifest import ImageTable
+from camid.dataset.records import ImageRecord
+from camid.dataset.relations import kinship
+from camid.dataset.splits.gallery import Gallery
+from camid.prnu.strips import Position, positions
+
+_KEY = 41
+"""Sets the draws of lists apart from those of training steps."""
+
+
+def drawn_list(
+    images: Sequence[ImageRecord], *, settings: Comparisons, strips: Strips, seed: int
+) -> ComparisonList:
+    """Return a list of comparisons of some devices' images, half of them positive.
+
+    A function of the images in any order, the settings and the seed. Of several copies of an image
+    (equal sha256) one takes part. No image is twice in a comparison, and no scene on both sides.
+    The comparisons of a quartet are made at the same crops.
+
+    Raises
+    ------
+    ValueError
+        If a crop is larger than a strip, or the images give no such comparisons.
+    """
+    windows = _Windows.of(strips, settings.crop_size)
+    records = _without_copies(images)
+    kin = kinship(records)
+    found = quartets(records, kinship=kin, settings=settings, strips=strips)
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_KEY,)))
+    numbers: dict[ListedSide, int] = {}
+    comparisons: list[Comparison] = []
+    while len(comparisons) < settings.num_pairs:
+        quartet = found.drawn(rng)
+        crops = windows.crops(rng, quartet.positions, count=settings.num_crops[-1])
+        for pair in quartet.pairs()[: settings.num_pairs - len(comparisons)]:
+            first, second = map(_side, pair)
+            comparisons.append(
+                Comparison(
+                    first=numbers.setdefault(first, len(numbers)),
+                    second=numbers.setdefault(second, len(numbers)),
+                    label=int(first.device == second.device),
+                    level=kin.level(first.device, second.device),
+                    crops=crops,
+                )
+            )
+    return ComparisonList(
+        seed=seed,
+        crop_size=settings.crop_size,
+        strip_size=strips.size,
+        sides=tuple(numbers),
+        comparisons=tuple(comparisons),
+    )
+
+
+def gallery_list(
+    gallery: Gallery, *, strips: Strips, seed: int, crop_size: int = 0, num_crops: int = 1
+) -> ComparisonList:
+    """Return a list of every query against every enrolled device.
+
+    First sides are all the images that enrol a device, second sides a query each. A query is not
+    compared with devices that share no position with its own.
+
+    Parameters
+    ----------
+    crop_size
+        Pixels a side of the windows that are compared; 0 for whole strips.
+    num_crops
+        Windows of a comparison, or all there are; a query meets all devices that have the same
+        positions at the same ones.
+
+    Raises
+    ------
+    ValueError
+        If no device has a position, or a crop is larger than a strip.
+    """
+    windows = _Windows.of(strips, crop_size)
+    devices = gallery.devices
+    queries = [query for device in devices for query in gallery.queries[device]]
+    kin = kinship([*(record for d in devices for record in gallery.enrolled[d]), *queries])
+    grids = {device: _grid(gallery.enrolled[device][0], strips) for device in devices}
+    levels = {
+        (one, other): kin.level(one, other)
+        for one in devices
+        for other in devices
+        if grids[one] & grids[other]
+    }
+    if not levels:
+        raise ValueError(
+            f"no image of the {len(devices)} enrolled devices holds a strip of {strips.size} px; "
+            "lower strips.size"
+        )
+    enrolled = [_side(gallery.enrolled[device]) for device in devices]
+
+    @cache
+    def crops(query: int, shared: frozenset[Position]) -> tuple[Crop, ...]:
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_KEY, query)))
+        return windows.crops(rng, sorted(shared), count=num_crops)
+
+    return ComparisonList(
+        seed=seed,
+        crop_size=crop_size,
+        strip_size=strips.size,
+        sides=(*enrolled, *(_side([query]) for query in queries)),
+        comparisons=tuple(
+            Comparison(
+                first=first,
+                second=second,
+                label=int(device == query.device),
+                level=levels[device, query.device],
+                crops=crops(second - len(devices), grids[device] & grids[query.device]),
+            )
+            for first, device in enumerate(devices)
+            for second, query in enumerate(queries, len(devices))
+            if (device, query.device) in levels
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Windows:
+    """Where crops may lie in a strip."""
+
+    strip_size: int
+    size: int
+    """Of a crop; 0 for none."""
+
+    @classmethod
+    def of(cls, strips: Strips, size: int) -> "_Windows":
+        """Return those of a size, if strips hold it."""
+        if size > strips.size:
+            raise ValueError(
+                f"comparisons.crop_size = {size}: larger than the strips of {strips.size} px"
+            )
+        return cls(strip_size=strips.size, size=size)
+
+    def crops(
+        self, rng: np.random.Generator, where: Sequence[Position], *, count: int
+    ) -> tuple[Crop, ...]:
+        """Return so many crops, or all there are: one in each strip, then another in each."""
+        if not self.size:
+            return ()
+        order = [where[i] for i in rng.permutation(len(where))[:count]]
+        turns = -(-count // len(order))
+        places = [self._places(rng, turns) for _ in order]
+        every = [
+            Crop(*strip, *place)
+            for turn in zip(*places, strict=True)
+            for strip, place in zip(order, turn, strict=True)
+        ]
+        return tuple(every[:count])
+
+    def _places(self, rng: np.random.Generator, count: int) -> list[list[int]]:
+        """Return ``[y, x]`` of different windows: cells in a random order, then others."""
+        cells, others = self._offsets
+        found = rng.permutation(cells)[:count]
+        if count > len(found):
+            found = np.concatenate([found, rng.permutation(others)[: count - len(found)]])
+        places: list[list[int]] = found.tolist()
+        return places
+
+    @cached_property
+    def _offsets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """``(window, 2)`` of cells side by side, and of all other windows.
+
+        All are even, so that the phase of the colour filter array is kept.
+        """
+        steps = np.arange(0, self.strip_size - self.size + 1, 2)
+        every = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
+        is_cell = (every % (self.size + self.size % 2) == 0).all(axis=1)
+        return every[is_cell], every[~is_cell]
+
+
+def _without_copies(images: Iterable[ImageRecord]) -> ImageTable:
+    """Return images in the order of their ids, of copies the first."""
+    table = ImageTable.of(images)
+    unread = np.asarray(pc.equal(table.column("sha256"), ""))
+    for record in table.where(unread)[:1]:
+        _sha256(record)  # raises
+    return table.without_copies()
+
+
+def _side(images: Sequence[ImageRecord]) -> ListedSide:
+    return ListedSide(device=images[0].device, images=tuple(map(_sha256, images)))
+
+
+def _sha256(record: ImageRecord) -> str:
+    if not record.sha256:
+        raise ValueError(f"{record.image_id}: its sha256 is not known; take a store's images")
+    return record.sha256
+
+
+def _grid(record: ImageRecord, strips: Strips) -> frozenset[Position]:
+    return frozenset(positions(record.height, record.width, **asdict(strips)))

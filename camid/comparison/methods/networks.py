@@ -1,0 +1,251 @@
+"""Trained networks as methods: each window's logit or cosine, averaged over windows.
+
+The mean over windows is the study's extended inference; of logits, so that a window that is surely
+of one device or of two counts more than one that tells nothing. A classifier of other devices
+compares by the cosine of what it makes of both sides before it decides: each image's patches on
+their own, then their mean.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.comparison.methods.correlation import mean_ncc
+from camid.comparison.methods.estimators import mean
+from camid.comparison.methods.method import Array, Gathered, Method, Sums, Tile
+from camid.comparison.methods.pairnet import pairnet_method
+from camid.io.folder import Folder
+
+SUFFIX = ".keras"
+EVIDENCE = "evidence"
+"""The layer that only pair networks have."""
+WINDOWS = 32
+"""Windows of each side that a network sees at once."""
+
+
+def network_name(address: str) -> str:
+    """Return the name of the method that a network's file makes: its own, without the ending.
+
+    Raises
+    ------
+    ValueError
+        If it does not end in ``.keras``.
+    """
+    _, name = Folder.at(address)
+    if not name.endswith(SUFFIX) or name == SUFFIX:
+        raise ValueError(f"{address}: expected a network, a file that ends in {SUFFIX}")
+    return name.removesuffix(SUFFIX)
+
+
+def network_method(address: str) -> Method:
+    """Return the method that the network at a path or address makes.
+
+    Its file is looked at for what it takes, pairs or patches; it is loaded when it scores.
+    :mod:`camid.comparison.methods.pairnet` has the pair network's.
+
+    Raises
+    ------
+    ValueError
+        When it scores, if there is no such file, or it holds neither a network of pairs nor a
+        classifier.
+    """
+    network_name(address)
+    if _is_classifier(address):
+        cells = mean(Gathered(of=_Cells(address)))
+        return Method(first=cells, second=cells, evidence=_Cosines(address), score=mean_ncc)
+    if _is_pairnet(address):
+        inner = {part["config"]["name"]: part for part in _layers(address)[EVIDENCE]["layers"]}
+        learned, bank = (inner[name]["config"]["filters"] for name in ("reliability", "bank"))
+        return pairnet_method(address, num_planes=learned // bank)
+    planes = mean(Gathered(of=_planes, num_planes=3))
+    return Method(first=planes, second=planes, evidence=_Logits(address), score=mean_ncc)
+
+
+def _planes(strip: Array) -> Array:
+    return np.moveaxis(strip, -1, 0)
+
+
+class _Logits:
+    """What a network tells of each pair: ``(logit, 1)``."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __call__(self, tile: Tile) -> Sums:
+        towers = _towers(self._address, _modified(self._address))
+        found = np.ones((len(tile.pairs), 2))
+        step = towers.pairs_at_once(tile.size)
+        for start in range(0, len(tile.pairs), step):
+            some = slice(start, start + step)
+            found[some, 0] = towers.logits(tile, some)
+        return found
+
+
+class _Towers:
+    """A network in two halves: features of a side, and the logit of two sides' features."""
+
+    def __init__(self, network: Any) -> None:
+        import keras
+
+        sides, distance = network.get_layer("sides"), network.get_layer("distance")
+        self._features = keras.Model(sides.output, distance.input)
+        self._logit = keras.Model(distance.input, network.output)
+        self._size: int = network.input_shape[2]
+
+    def pairs_at_once(self, size: int) -> int:
+        """Return how many pairs of crops of a size have :data:`WINDOWS` windows a side."""
+        return max(1, WINDOWS // max(1, size // self._size) ** 2)
+
+    def logits(self, tile: Tile, some: slice) -> NDArray[np.float32]:
+        """Return the logits of some of a tile's pairs: the mean of the windows that fill a crop.
+
+        A window that several pairs have is seen once.
+        """
+        if tile.size % self._size:
+            raise ValueError(
+                f"the network is for crops of {self._size} px, and the comparison list has "
+                f"{tile.size}, which they do not fill; set comparisons.crop_size={self._size}"
+            )
+        starts = range(0, tile.size, self._size)
+        offsets = np.array([(y, x) for y in starts for x in starts])
+        pairs = np.repeat(tile.pairs[some], len(offsets), axis=0)
+        corners = (tile.corners[some][:, None] + offsets).reshape(-1, 2)
+        features, rows = [], []
+        for which, planes in enumerate((tile.first, tile.second)):
+            places, row = np.unique(
+                np.column_stack([pairs[:, which], corners]), axis=0, return_inverse=True
+            )
+            windows = [
+                planes[side, :, y : y + self._size, x : x + self._size] for side, y, x in places
+            ]
+            seen = np.moveaxis(np.stack(windows), 1, -1)
+            features.append(np.asarray(self._features.predict_on_batch(seen), np.float32))
+            rows.append(row)
+        both = np.stack([side[row] for side, row in zip(features, rows, strict=True)], axis=1)
+        found = np.asarray(self._logit.predict_on_batch(both.reshape(-1, *both.shape[2:])))
+        return np.asarray(found.reshape(-1, len(offsets)).mean(axis=1))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What a classifier makes of a strip's patches before it decides ``(feature, row, column)``."""
+
+    address: str
+
+    def __call__(self, strip: Array) -> Array:
+        embedding = _embedding(self.address, _modified(self.address))
+        size = embedding.input_shape[1]
+        across = len(strip) // size
+        if not across:
+            raise ValueError(
+                f"{self.address}: takes patches of {size} px, and the store has strips of "
+                f"{len(strip)} px"
+            )
+        whole = strip[: across * size, : across * size].astype(np.float32)
+        rows = whole.reshape(across, size, across, size, -1).swapaxes(1, 2)
+        made = embedding.predict_on_batch(rows.reshape(-1, *rows.shape[2:]))
+        return np.asarray(np.moveaxis(np.reshape(made, (across, across, -1)), -1, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class _Cosines:
+    """What a classifier tells of each pair: the cosine of both windows' mean, and 1."""
+
+    address: str
+
+    def __call__(self, tile: Tile) -> Sums:
+        size = _embedding(self.address, _modified(self.address)).input_shape[1]
+        found = np.ones((len(tile.pairs), 2))
+        for number, (pair, corner) in enumerate(zip(tile.pairs, tile.corners, strict=True)):
+            window = tuple(slice(-(-at // size), (at + tile.size) // size) for at in corner)
+            if any(part.start >= part.stop for part in window):
+                raise ValueError(
+                    f"{self.address}: takes patches of {size} px, and crops of {tile.size} px hold "
+                    "none; raise comparisons.crop_size"
+                )
+            first, second = (
+                planes[side][:, *window].mean(axis=(1, 2), dtype=np.float64)
+                for planes, side in zip((tile.first, tile.second), pair, strict=True)
+            )
+            norm = np.linalg.norm(first) * np.linalg.norm(second)
+            found[number, 0] = first @ second / norm if norm else 0.0
+        return found
+
+
+def _modified(address: str) -> int:
+    """Return when a network's file was written.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    folder, name = Folder.at(address)
+    if not folder.exists(name):
+        raise ValueError(f"{address}: no such network")
+    return folder.modified(name)
+
+
+def network_samples(address: str) -> str | None:
+    """Return what a network's samples are, ``int8`` residuals or ``uint8`` pixels.
+
+    A pair network's are residuals. None of a Siamese network, which takes both, and of a file that
+    is missing or damaged.
+    """
+    if _is_pairnet(address):
+        return "int8"
+    layers = _layers(address)
+    if not _is_classifier(address) or "scaled" not in layers:
+        return None
+    return "uint8" if layers["scaled"]["offset"] else "int8"
+
+
+def _is_classifier(address: str) -> bool:
+    """Return whether a file holds a network of patches; a missing or damaged one does not."""
+    first = next(iter(_layers(address).values()), {})
+    return len(first.get("batch_shape", ())) == 4
+
+
+def _is_pairnet(address: str) -> bool:
+    return EVIDENCE in _layers(address)
+
+
+def _layers(address: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the configuration of a file's layers by their names; none if it holds no network."""
+    folder, name = Folder.at(address)
+    return _read_layers(address, folder.modified(name)) if folder.exists(name) else {}
+
+
+@lru_cache(maxsize=16)
+def _read_layers(address: str, modified: int) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG001
+    folder, name = Folder.at(address)
+    try:
+        with zipfile.ZipFile(io.BytesIO(folder.read(name))) as file:
+            layers = json.loads(file.read("config.json"))["config"]["layers"]
+        return {layer["config"]["name"]: layer["config"] for layer in layers}
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
+        return {}
+
+
+@lru_cache(maxsize=4)
+def _embedding(address: str, modified: int) -> Any:  # noqa: ARG001 - of another file
+    import keras
+
+    from camid.comparison.networks.files import read_network
+
+    network = read_network(*Folder.at(address))
+    return keras.Model(network.input, network.get_layer("embedding").output)
+
+
+@lru_cache(maxsize=4)
+def _towers(address: str, modified: int) -> _Towers:  # noqa: ARG001 - of another file
+    from camid.comparison.networks.files import read_network
+
+    return _Towers(read_network(*Folder.at(address)))

@@ -1,0 +1,171 @@
+"""The pair network as a method: what it makes of each image, and of two sides' products."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.comparison.methods.method import Array, Estimator, Gathered, Method, Sums, Tile
+from camid.comparison.networks.pairnet_numpy import (
+    BLOCK,
+    LAGS,
+    NUM_SUMS,
+    Weights,
+    evidence,
+    likelihood_ratio,
+    read_weights,
+)
+from camid.io.folder import Folder
+from camid.jit import compiled
+
+SHIPPED = ""
+"""Stands for the address of the network that camid comes with."""
+SHIPPED_FILE = "pairnet.keras"
+
+
+def pairnet_method(address: str = SHIPPED, *, num_planes: int = 4) -> Method:
+    """Return the method that a pair network makes; it is read when it scores.
+
+    Its scores are log-likelihood ratios, nats, of whatever devices it was trained on.
+
+    Parameters
+    ----------
+    address
+        Path or address of its file; the one that camid comes with where it is empty.
+    num_planes
+        Planes of its evidence.
+
+    Raises
+    ------
+    ValueError
+        When it scores, if the file holds no pair network.
+    """
+    of = Gathered(of=_Evidence(address), num_planes=num_planes, needs_intensity=True, is_kept=True)
+    side = Estimator(gathered=of, prepared=_unblocked)
+    return Method(first=side, second=side, evidence=products, score=_Likelihood(address))
+
+
+def shipped_network() -> bytes:
+    """Return the file of the network that camid comes with."""
+    return (resources.files("camid.comparison.pretrained") / SHIPPED_FILE).read_bytes()
+
+
+def products(tile: Tile) -> Sums:
+    """Return sums over each pair's windows ``(pair, NUM_SUMS)``, of planes ``(side, plane, …)``.
+
+    Of the products of both sides' planes, added up over planes; of the products' squares; of each
+    side's squares; the number of pixels; and of the products at
+    :data:`~camid.comparison.networks.pairnet_numpy.LAGS`, which are circular shifts of the windows.
+    """
+    found = np.empty((len(tile.pairs), NUM_SUMS))
+    for part in tile.parts():
+        rows = part.rows()
+        found[part.some, :5] = _sums(part.first, part.second, *rows)
+        found[part.some, 5:] = _lag_products(part.first, part.second, *rows, np.array(LAGS))
+    return found
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What an image adds to a side, in half precision, as many are kept."""
+
+    address: str
+
+    def __call__(self, strip: Array, intensity: NDArray[np.uint8]) -> NDArray[np.float16]:
+        return evidence(strip, intensity, _weights(self.address)).astype(np.float16)
+
+
+@dataclass(frozen=True)
+class _Likelihood:
+    """Scores of sums."""
+
+    address: str
+
+    def __call__(self, sums: Sums) -> Sums:
+        return likelihood_ratio(sums, _weights(self.address))
+
+
+def _unblocked(total: Array, count: int) -> Array:  # noqa: ARG001
+    """Return planes less the mean of each place in JPEG's blocks."""
+    planes, height, width = total.shape
+    blocks = total.reshape(planes, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+    return np.asarray((blocks - blocks.mean(axis=(1, 3), keepdims=True)).reshape(total.shape))
+
+
+def _weights(address: str) -> Weights:
+    if address == SHIPPED:
+        return _shipped_weights()
+    folder, name = Folder.at(address)
+    if not folder.exists(name):
+        raise ValueError(f"{address}: no such network")
+    return _read_weights(address, folder.modified(name))
+
+
+@lru_cache(maxsize=1)
+def _shipped_weights() -> Weights:
+    return read_weights(shipped_network())
+
+
+@lru_cache(maxsize=4)
+def _read_weights(address: str, modified: int) -> Weights:  # noqa: ARG001 - of another file
+    folder, name = Folder.at(address)
+    try:
+        return read_weights(folder.read(name))
+    except ValueError as error:
+        raise ValueError(f"{address}: {error}") from None
+
+
+@compiled
+def _sums(
+    firsts: Array, seconds: Array, rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> Sums:
+    """Return the sums of pairs of windows ``(window, plane, height, width)``, ``(pair, 5)``."""
+    _, planes, height, width = firsts.shape
+    found = np.zeros((len(rows), 5))
+    for pair in range(len(rows)):
+        first, second = firsts[rows[pair]], seconds[columns[pair]]
+        sums = found[pair]
+        for y in range(height):
+            for x in range(width):
+                product = np.float32(0)
+                for plane in range(planes):
+                    a, b = first[plane, y, x], second[plane, y, x]
+                    product += a * b
+                    sums[2] += a * a
+                    sums[3] += b * b
+                sums[0] += product
+                sums[1] += product * product
+        sums[4] = height * width
+    return found
+
+
+@compiled
+def _lag_products(
+    firsts: Array,
+    seconds: Array,
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    lags: NDArray[np.int64],
+) -> Sums:
+    """Return the sums of products of pairs of windows of which one is shifted, ``(pair, lag)``."""
+    _, planes, height, width = firsts.shape
+    reach = np.abs(lags).max()
+    around = np.empty((planes, height, width + 2 * reach), np.float32)
+    found = np.zeros((len(rows), len(lags)))
+    for pair in range(len(rows)):
+        first, second = firsts[rows[pair]], seconds[columns[pair]]
+        for x in range(width + 2 * reach):
+            around[:, :, x] = second[:, :, (x - reach) % width]
+        for plane in range(planes):
+            for y in range(height):
+                one = first[plane, y]
+                for lag in range(len(lags)):
+                    down, left = lags[lag, 0], lags[lag, 1] + reach
+                    other = around[plane, (y + down) % height, left : left + width]
+                    total = np.float32(0)
+                    for x in range(width):
+                        total += one[x] * other[x]
+                    found[pair, lag] += total
+    return found

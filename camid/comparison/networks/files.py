@@ -1,0 +1,42 @@
+"""Networks as files of Keras's format; read in its safe mode, which runs no stored code."""
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+import keras
+
+import camid.comparison.networks.layers
+import camid.comparison.networks.pairnet  # noqa: F401 - their layers are known by name when a file is read
+from camid.io.folder import Folder
+
+
+def network_bytes(network: keras.Model) -> bytes:
+    """Return a network as one file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        network.save(path)
+        return path.read_bytes()
+
+
+def read_network(folder: Folder, name: str) -> keras.Model:
+    """Return the network that a file holds, without an optimiser.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or it holds no network.
+    """
+    where = folder.address(name)
+    try:
+        data = folder.read(name)
+    except FileNotFoundError:
+        raise ValueError(f"{where}: no such network") from None
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "network.keras"
+        path.write_bytes(data)
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+            words = " ".join(str(error).replace(str(path), name).split())[:200]
+            raise ValueError(f"{where}: not a network, or damaged: {words}") from None

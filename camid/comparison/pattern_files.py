@@ -1,0 +1,116 @@
+"""Reference patterns on disk: a parquet file a device, one row group a position, grey float32."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from camid.dataset.records import ImageRecord, device_name
+from camid.io.folder import Folder
+from camid.prnu.fingerprint import PatternSum
+from camid.prnu.luminance import grey
+from camid.prnu.strips import Position
+from camid.store.store import Store
+
+_FACTS = b"camid.pattern"
+
+
+def pattern_name(device: str) -> str:
+    """Return the name of a device's pattern below the folder of patterns."""
+    return f"{device_name(device)}.parquet"
+
+
+def enrolment_digest(store: Store, images: Iterable[ImageRecord]) -> str:
+    """Return a digest of what a pattern is made of: a store's content and the images taken."""
+    facts = [store.digest, sorted(record.image_id for record in images)]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def write_pattern(folder: Folder, store: Store, images: tuple[ImageRecord, ...]) -> None:
+    """Write the mean grey residual of a device's ``images``, streaming position by position.
+
+    Only one position's strips of one chunk are in memory at a time. All images are of one device
+    and pixel size, so their chunks hold the same positions in the same order.
+    """
+    device, wanted = images[0].device, {record.image_id for record in images}
+    numbers = sorted({record.chunk for record in images})
+    with ExitStack() as stack:
+        chunks = [stack.enter_context(store.chunk(device, number)) for number in numbers]
+        size = chunks[0].format["shape"][0]
+        schema = pa.schema(
+            [("top", pa.int32()), ("left", pa.int32()), ("pattern", pa.binary(size * size * 4))],
+            metadata={
+                _FACTS: json.dumps(
+                    {
+                        "device": device,
+                        "num_images": len(images),
+                        "size": size,
+                        "digest": enrolment_digest(store, images),
+                    }
+                )
+            },
+        )
+
+        def fill(sink: Any) -> None:
+            with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False) as writer:
+                for group in range(chunks[0].num_row_groups):
+                    total = PatternSum(np.zeros((size, size)), 0)
+                    for chunk in chunks:
+                        batch = chunk.read(group)
+                        rows = [i for i, name in enumerate(batch.image_ids) if name in wanted]
+                        total += PatternSum.of(grey(batch.residuals()[rows]))
+                    top, left = batch.position
+                    row = {"top": top, "left": left, "pattern": total.pattern().tobytes()}
+                    writer.write_table(pa.Table.from_pylist([row], schema=schema))
+
+        folder.write(pattern_name(device), fill)
+
+
+class PatternFile:
+    """One device's reference pattern, open for reading."""
+
+    def __init__(self, folder: Folder, device: str) -> None:
+        self._file = pq.ParquetFile(folder.open(pattern_name(device)))
+        self._facts = json.loads(self._file.schema_arrow.metadata[_FACTS])
+
+    @property
+    def digest(self) -> str:
+        """The :func:`enrolment_digest` that the pattern was made for."""
+        return str(self._facts["digest"])
+
+    @cached_property
+    def positions(self) -> dict[Position, int]:
+        """The row group of each position."""
+        table = self._file.read(columns=["top", "left"], use_threads=False)
+        places = zip(table["top"].to_pylist(), table["left"].to_pylist(), strict=True)
+        return {place: group for group, place in enumerate(places)}
+
+    def read(self, position: Position) -> NDArray[np.float32]:
+        """Return the pattern at a position, ``(height, width)``, grey levels.
+
+        Raises
+        ------
+        KeyError
+            If the device has no such position.
+        """
+        group = self.positions[position]
+        value = self._file.read_row_group(group, columns=["pattern"], use_threads=False)
+        size = self._facts["size"]
+        return np.frombuffer(value["pattern"][0].as_py(), np.float32).reshape(size, size)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close(force=True)
+
+    def __enter__(self) -> "PatternFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

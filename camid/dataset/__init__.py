@@ -1,0 +1,1 @@
+"""Which photographs there are: manifest, readers, splits, models' siblings, simulated cameras."""

@@ -1,0 +1,49 @@
+"""Kinship: whether two devices are of one model or make, as most of their images state it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from camid.dataset.manifest import ImageTable
+from camid.dataset.records import ImageRecord
+from camid.dataset.splits.grouping import commonest, device_models
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kinship:
+    """What is known of some devices; a name is empty where it is not."""
+
+    models: Mapping[str, str]
+    """Make and model of each device."""
+    makes: Mapping[str, str]
+    """In lower case."""
+
+    def level(self, one: str, other: str) -> str:
+        """Return what two devices share, one of :data:`camid.comparison.comparison_list.LEVELS`."""
+        if one == other:
+            return "same-device"
+        if self.models[one] and self.models[one] == self.models[other]:
+            return "same-model"
+        if not (self.makes[one] and self.makes[other]):
+            return "unknown"
+        return "same-make" if self.makes[one] == self.makes[other] else "other-make"
+
+
+def kinship(images: Iterable[ImageRecord]) -> Kinship:
+    """Return what is known of the devices of some images."""
+    table = ImageTable.of(images)
+    stated: dict[str, Counter[str]] = defaultdict(Counter)
+    for (device, make), count in table.counted("device", "make").items():
+        if name := make.strip():
+            stated[device][name.lower()] += count
+    models = device_models(table)
+    return Kinship(models=models, makes={d: commonest(stated[d] or {"": 1}) for d in models})
+
+
+def siblings(models: Mapping[str, str], devices: Iterable[str]) -> dict[str, list[str]]:
+    """Return those of some devices that are known to be of each model, in their order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for device in devices:
+        if models[device]:
+            found[models[device]].append(device)
+    return found

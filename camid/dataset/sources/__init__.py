@@ -1,0 +1,191 @@
+"""Readers of data sets, and the catalogue: every file found becomes a row of the manifest.
+
+A reader tells from a file's name below the data folder where it belongs, as a :class:`Placement`,
+and raises ``ValueError`` with the reason for a file that it cannot place. Only headers are opened.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Protocol, Union, overload
+
+from camid.dataset.records import ImageRecord, rejected
+from camid.dataset.sources import daxing, dresden, fodb, folders, socrates, table, vision
+from camid.dataset.sources.placement import Placement
+from camid.io.folder import Folder, absolute
+from camid.io.images import SUFFIXES, header, quiet, unreadable_reason
+
+__all__ = ["READERS", "FoundFile", "Placement", "Reader", "find_files", "read_headers"]
+
+NUM_THREADS = 8
+BATCH = 1024
+
+
+class Reader(Protocol):
+    """What a data set's module offers."""
+
+    def is_named(self, name: str) -> bool:
+        """Return whether a file below the data folder has a name that only this set has."""
+
+    def place(self, name: str) -> Placement:
+        """Return where a file belongs, or raise ``ValueError`` with the reason."""
+
+
+READERS: dict[str, Reader] = {
+    "socrates": socrates,
+    "vision": vision,
+    "fodb": fodb,
+    "dresden": dresden,
+    "daxing": daxing,
+}
+"""Data sets by the name of their reader; ``images.reader`` in the configuration lists them too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundFile:
+    """One file that is named or lies below the data folder, and what tells where it belongs."""
+
+    image_id: str
+    folder: Folder
+    name: str
+    place: Callable[[], Placement]
+
+
+class FoundFiles(Sequence[FoundFile]):
+    """The files of a folder, each made when it is looked at."""
+
+    def __init__(
+        self, folder: Folder, names: Sequence[str], place: Callable[[str], Placement]
+    ) -> None:
+        """Hold names; ``place`` tells where a name belongs."""
+        self._folder, self._names, self._place = folder, names, place
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, at: int) -> FoundFile: ...
+    @overload
+    def __getitem__(self, at: slice) -> "FoundFiles": ...
+    def __getitem__(self, at: int | slice) -> Union[FoundFile, "FoundFiles"]:
+        if isinstance(at, slice):
+            return FoundFiles(self._folder, self._names[at], self._place)
+        name = self._names[at]
+        place = partial(self._place, name)
+        return FoundFile(image_id=name, folder=self._folder, name=name, place=place)
+
+
+def find_files(data: str, *, reader: str = "auto") -> Sequence[FoundFile]:
+    """Return every file of ``data``, ordered by name, with the reader that places it.
+
+    Parameters
+    ----------
+    data
+        Path or address of a folder of photographs, or of a table of them.
+    reader
+        One of :data:`READERS`, ``folders``, ``table``, or ``auto``: a file is a table, a folder
+        in which at least half of the photographs have a data set's names is that set, another is
+        sorted by device.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing at ``data``, or it is empty or no table.
+    """
+    root = Folder(absolute(data))
+    try:
+        missing = not root.exists()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{data}: cannot be reached: {error}") from None
+    if missing:
+        raise ValueError(f"{data}: no such folder or table; name your photographs with --data")
+    if reader == "table" or (reader == "auto" and root.is_file()):
+        return _listed(root)
+    if root.is_file():
+        raise ValueError(f"{data}: the reader {reader!r} expects a folder, got a file")
+    names = root.files()
+    if not names:
+        raise ValueError(f"{data}: the folder is empty")
+    if reader == "auto":
+        reader = _recognised(names)
+    place = READERS[reader].place if reader in READERS else partial(folders.place, root=root.name)
+    return FoundFiles(root, names, place)
+
+
+def read_headers(
+    files: Sequence[FoundFile], *, min_side: int, max_megapixels: float
+) -> Iterator[ImageRecord]:
+    """Yield the manifest's record of every file, in order, opening headers only.
+
+    A file that is no photograph, cannot be placed, is larger than ``max_megapixels`` or has a
+    side shorter than ``min_side`` pixels is yielded as rejected with the reason.
+
+    Raises
+    ------
+    ConnectionError
+        If the server that holds the files is gone.
+    """
+    read = partial(_record, min_side=min_side, max_megapixels=max_megapixels)
+    with quiet(), ThreadPoolExecutor(NUM_THREADS) as pool:
+        for start in range(0, len(files), BATCH):
+            batch = files[start : start + BATCH]
+            # Threads wait for remote headers together; for local ones they only cost.
+            yield from map(read, batch) if batch[0].folder.is_local else pool.map(read, batch)
+
+
+def _listed(file: Folder) -> list[FoundFile]:
+    """Return the files that a table names; relative paths start at the table's folder."""
+    parent, _ = Folder.at(file.uri)
+    found = []
+    for path, columns in table.rows(file):
+        is_absolute = path.startswith("/") or "://" in path
+        folder, name = Folder.at(path) if is_absolute else (parent, path)
+        place = partial(table.place, columns)
+        found.append(FoundFile(image_id=path, folder=folder, name=name, place=place))
+    if not found:
+        raise ValueError(f"{file.uri}: the table is empty")
+    return found
+
+
+def _recognised(names: Sequence[str]) -> str:
+    """Return the data set whose names at least half of the photographs have, else ``folders``."""
+    photographs = [n for n in names if f".{n.rsplit('.', 1)[-1].lower()}" in SUFFIXES]
+    for reader, source in READERS.items():
+        known = sum(map(source.is_named, photographs))
+        if known > 0 and 2 * known >= len(photographs):
+            return reader
+    return "folders"
+
+
+def _record(file: FoundFile, *, min_side: int, max_megapixels: float) -> ImageRecord:
+    image_id = _utf8(file.image_id)
+    record = ImageRecord(image_id=image_id, path=file.folder.address(_utf8(file.name)))
+    try:
+        if image_id != file.image_id:
+            raise ValueError("its name is not UTF-8; rename it")
+        size = file.folder.size(file.name)
+        record = replace(record, bytes=size)
+        if reason := unreadable_reason(file.name, size):
+            raise ValueError(reason)
+        placement = asdict(file.place())
+        record = replace(record, **placement)
+        with file.folder.open(file.name) as stream:
+            head = header(stream, max_megapixels=max_megapixels)
+        stated = {name: value for name, value in placement.items() if value}
+        record = replace(record, **{**asdict(head), **stated})
+        if min(head.width, head.height) < min_side:
+            raise ValueError(
+                f"{head.width}x{head.height} px is smaller than one strip of "
+                f"{min_side}x{min_side} px"
+            )
+    except ConnectionError:
+        raise  # says nothing of the file
+    except (ValueError, OSError) as error:
+        return replace(record, status=rejected(str(error)))
+    return record
+
+
+def _utf8(name: str) -> str:
+    """Return a name with what is not UTF-8 in it spelt out."""
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,201 @@
+"""Splits of devices and scenes: by seed, by name or from a file."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from camid.config import Splits
+from camid.dataset.manifest import ImageTable
+from camid.dataset.records import ImageRecord
+from camid.dataset.splits.grouping import (
+    LeftOut,
+    check_provenances,
+    device_models,
+    left_out,
+    shared_scenes,
+)
+from camid.dataset.splits.seeded import dealt_devices, dealt_scenes
+
+Part = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Devices of each part; the parts share none."""
+
+    name: str
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    """Devices that the split names and the data lack."""
+    scenes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Scenes that are dealt to each part; any other scene may be in any part."""
+    provenance: tuple[str, ...] = ()
+    """Provenances that take part; empty for all."""
+    divided: tuple[str, ...] = ()
+    """Models of which some devices are tested and others are not."""
+
+    def images(self, part: Part, records: Iterable[ImageRecord]) -> ImageTable:
+        """Return the records of a part.
+
+        Their device is in the part, their scene dealt to no other and their provenance takes part.
+        """
+        members = self._members(part, records)
+        return members.where(~self._is_out(part, members))
+
+    def left_out(self, part: Part, records: Iterable[ImageRecord]) -> list[LeftOut]:
+        """Return the images of a part's devices that are not in it, and why."""
+        members = self._members(part, records)
+        out = members.where(self._is_out(part, members))
+        return [left_out(r, self._reason(part, r.scene, r.provenance)) for r in out]
+
+    def _members(self, part: Part, records: Iterable[ImageRecord]) -> ImageTable:
+        """Return the records of a part's devices."""
+        devices = set({"train": self.train, "validation": self.validation, "test": self.test}[part])
+        table = ImageTable.of(records)
+        return table.where(table.has("device", devices.__contains__))
+
+    def _is_out(self, part: Part, members: ImageTable) -> NDArray[np.bool_]:
+        """Return which images take no part."""
+        of, combinations = members.keys("scene", "provenance")
+        out = [bool(self._reason(part, *combination)) for combination in combinations]
+        return np.array(out, np.bool_)[of]
+
+    def _reason(self, part: Part, scene: str, provenance: str) -> str:
+        """Return why images of a scene and provenance are not in a part, or "" if they are."""
+        if self.provenance and provenance not in self.provenance:
+            return f"provenance {provenance!r} takes no part (splits.provenance)"
+        elsewhere = self._parts_of_scenes.get(scene, part)
+        return "" if elsewhere == part else f"its scene {scene!r} is in {elsewhere}, not in {part}"
+
+    @cached_property
+    def _parts_of_scenes(self) -> dict[str, str]:
+        return {scene: part for part, dealt in self.scenes.items() for scene in dealt}
+
+
+def named_split(name: str, records: Iterable[ImageRecord], *, settings: Splits, seed: int) -> Split:
+    """Return the split ``name`` of images; every device it does not name trains.
+
+    ``all`` has every device in every role of a test: nothing trains. ``seeded`` deals devices in
+    the shares of ``settings``, the same for images in any order. Otherwise ``name`` is one that
+    ships with camid (``report2021``) or the path of a YAML file with the lists ``validation`` and
+    ``test`` and, if scenes are to be as listed, ``scenes`` with two such lists.
+
+    Where several parts have devices and ``scene_disjoint`` is set, the scenes that two devices or
+    more took are dealt to the parts as well, by the seed unless they are listed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such split, a device or scene stands in two parts, no test device is there,
+        no image has one of the provenances, or the shares exceed 1.
+    """
+    if settings.test + settings.validation > 1 + 1e-9:
+        raise ValueError(
+            f"splits.test and splits.validation are {settings.test:g} and "
+            f"{settings.validation:g}, expected at most 1 together"
+        )
+    images = ImageTable.of(records)
+    check_provenances(settings.provenance, images, setting="splits.provenance")
+    wanted = settings.provenance
+    taking_part = images.where(images.has("provenance", lambda p: not wanted or p in wanted))
+    models = device_models(taking_part)
+    if name == "all":
+        return Split(
+            name=name, train=(), validation=(), test=tuple(sorted(models)), provenance=wanted
+        )
+    scenes = shared_scenes(taking_part)
+    missing: tuple[str, ...] = ()
+    listed = None
+    if name == "seeded":
+        devices = dealt_devices(models, settings=settings, seed=seed)
+    else:
+        parts, listed = _parts(name)
+        devices = _listed(parts, sorted(models))
+        missing = tuple(sorted({*parts["validation"], *parts["test"]} - set(models)))
+        if not devices["test"]:
+            raise ValueError(
+                f"split {name!r} tests the devices {', '.join(parts['test'][:5])}…, "
+                f"and the data have none of them"
+            )
+    dealt: dict[str, tuple[str, ...]] = {}
+    if listed is not None:
+        dealt = _listed(listed, sorted({*scenes, *listed["validation"], *listed["test"]}))
+    elif settings.scene_disjoint:
+        dealt = dealt_scenes(scenes, devices, settings=settings, seed=seed)
+    tested = {models[device] for device in devices["test"] if models[device]}
+    others = {models[device] for part in ("train", "validation") for device in devices[part]}
+    divided = tuple(sorted(tested & others))
+    return Split(
+        name=name, missing=missing, scenes=dealt, provenance=wanted, divided=divided, **devices
+    )
+
+
+def _listed(
+    parts: Mapping[str, Sequence[str]], present: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return which of those present each part lists; what none lists trains."""
+    validation, test = set(parts["validation"]), set(parts["test"])
+    return {
+        "train": tuple(item for item in present if item not in validation | test),
+        "validation": tuple(item for item in present if item in validation),
+        "test": tuple(item for item in present if item in test),
+    }
+
+
+def _parts(name: str) -> tuple[dict[str, list[str]], dict[str, list[str]] | None]:
+    """Return the devices that a split lists for validation and test, and the scenes if it does."""
+    shipped = resources.files("camid.dataset.splits")
+    known = sorted(f.name.removesuffix(".yaml") for f in shipped.iterdir() if ".yaml" in f.name)
+    if name in known:
+        text = (shipped / f"{name}.yaml").read_text()
+    elif name.endswith((".yaml", ".yml")) and Path(name).is_file():
+        text = Path(name).read_text()
+    else:
+        known = ["all", *known, "seeded"]
+        raise ValueError(f"no split {name!r}; there are {', '.join(known)}, or a YAML file")
+    try:
+        # Every scalar as text: YAML reads the scene 0010 as the number 8.
+        tree = yaml.load(text, Loader=yaml.BaseLoader)
+    except yaml.YAMLError:
+        tree = None
+    scenes = tree.pop("scenes", None) if isinstance(tree, dict) else None
+    if not _two_lists(tree) or not (scenes is None or _two_lists(scenes)):
+        raise ValueError(
+            f"split {name!r}: expected the two lists validation and test, "
+            "and none or two such lists under scenes"
+        )
+    found = [None if part is None else _filled(part) for part in (tree, scenes)]
+    for what, lists in zip(("", "scenes "), found, strict=True):
+        twice = sorted(set(lists["validation"]) & set(lists["test"])) if lists else []
+        if twice:
+            raise ValueError(
+                f"split {name!r}: {what}in both validation and test: {', '.join(twice)}"
+            )
+    devices, scenes = found
+    assert devices is not None
+    return devices, scenes
+
+
+def _two_lists(tree: Any) -> bool:
+    """Return whether these are the lists ``validation`` and ``test``; an empty one reads as ""."""
+    return (
+        isinstance(tree, dict)
+        and set(tree) == {"validation", "test"}
+        and all(
+            items == "" or (isinstance(items, list) and all(isinstance(i, str) for i in items))
+            for items in tree.values()
+        )
+    )
+
+
+def _filled(tree: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {part: list(items) for part, items in tree.items()}

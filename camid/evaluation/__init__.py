@@ -1,0 +1,1 @@
+"""Scores to figures: error rates with intervals, calibration, fusion, results and their report."""

@@ -1,0 +1,148 @@
+"""Where a run's errors are: by device, by pair of models; its curves as points; its evidence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.evaluation.metrics import roc
+from camid.evaluation.results import calibrated
+from camid.evaluation.score_table import Scored
+
+Row = dict[str, Any]
+Llrs = Mapping[str, NDArray[np.float64]]
+
+NATS = float(np.log(10))
+"""In a decimal step of a likelihood ratio."""
+
+
+def thresholds(scored: Scored) -> dict[str, float]:
+    """Return each method's score from which on it accepts as often wrongly as it refuses wrongly.
+
+    Raises
+    ------
+    ValueError
+        As :func:`camid.evaluation.metrics.roc`.
+    """
+    found = {}
+    for method, values in scored.scores.items():
+        curve = roc(scored.compared.labels, values)
+        found[method] = float(curve.thresholds[np.argmin(np.abs(curve.fpr - (1 - curve.tpr)))])
+    return found
+
+
+def by_device(scored: Scored) -> list[Row]:
+    """Return a row for each method and device: its errors at the method's equal-error threshold.
+
+    ``false_rejects`` is the share of its own comparisons that are refused, ``false_accepts`` that
+    of its comparisons with other devices that are accepted; NaN where there is none.
+    """
+    compared, limits = scored.compared, thresholds(scored)
+    models = dict(zip(compared.first.tolist(), scored.models[0].tolist(), strict=True))
+    models |= dict(zip(compared.second.tolist(), scored.models[1].tolist(), strict=True))
+    names = sorted(models, key=lambda name: (models[name], str(name)))
+    takes_part = {n: (compared.first == n) | (compared.second == n) for n in names}
+    rows = []
+    for method, values in scored.scores.items():
+        accepted = values >= limits[method]
+        for name in names:
+            own = takes_part[name] & compared.positive
+            others = takes_part[name] & ~compared.positive
+            rows.append(
+                {
+                    "method": method,
+                    "device": name,
+                    "model": models[name],
+                    "num_positives": int(own.sum()),
+                    "false_rejects": _mean(~accepted[own]),
+                    "num_negatives": int(others.sum()),
+                    "false_accepts": _mean(accepted[others]),
+                    "mean_own_score": _mean(values[own]),
+                    "mean_other_score": _mean(values[others]),
+                }
+            )
+    return rows
+
+
+def by_models(scored: Scored) -> list[Row]:
+    """Return a row for each method and pair of models whose devices are compared.
+
+    ``false_accepts`` is the share of these negatives at the method's equal-error threshold. The
+    rows of a method are ordered by it, the most first.
+    """
+    negative = ~scored.compared.positive
+    pairs = np.sort(np.stack([names[negative] for names in scored.models]), axis=0)
+    if not pairs.size:
+        return []
+    kinds, number = np.unique(pairs, axis=1, return_inverse=True)
+    counts = np.bincount(number.ravel())
+    rows = []
+    for method, limit in thresholds(scored).items():
+        values = scored.scores[method][negative]
+        accepted = np.bincount(number.ravel(), weights=values >= limit) / counts
+        means = np.bincount(number.ravel(), weights=values) / counts
+        rows += [
+            {
+                "method": method,
+                "first": str(kinds[0, place]),
+                "second": str(kinds[1, place]),
+                "num_negatives": int(counts[place]),
+                "false_accepts": float(accepted[place]),
+                "mean_score": float(means[place]),
+            }
+            for place in np.lexsort((-counts, -accepted)).tolist()
+        ]
+    return rows
+
+
+def curve_points(scored: Scored) -> list[Row]:
+    """Return the points of each method's ROC and DET curve at which it turns."""
+    rows = []
+    for method, values in scored.scores.items():
+        curve = roc(scored.compared.labels, values)
+        bends = (np.diff(curve.fpr, 2) != 0) | (np.diff(curve.tpr, 2) != 0)
+        turns = np.concatenate([[True], bends, [True]])
+        points = np.stack([curve.fpr, curve.tpr, 1 - curve.tpr, curve.thresholds])[:, turns]
+        rows += [
+            {"method": method, "fpr": fpr, "tpr": tpr, "fnr": fnr, "threshold": threshold}
+            for fpr, tpr, fnr, threshold in points.T.tolist()
+        ]
+    return rows
+
+
+def evidence(scored: Scored, *, seed: int) -> dict[str, NDArray[np.float64]]:
+    """Return each method's decimal log-likelihood ratios ``(comparison,)``.
+
+    A comparison's calibrator saw neither of its devices. A method has none where there are too few
+    devices for that.
+    """
+    found = {}
+    for method, values in scored.scores.items():
+        llrs = calibrated(scored.compared, values, seed=seed)
+        if llrs is not None:
+            found[method] = llrs / NATS
+    return found
+
+
+def tippett_points(scored: Scored, llrs: Llrs) -> list[Row]:
+    """Return where the shares of comparisons that reach a decimal LLR change, a row each."""
+    rows = []
+    for method, values in llrs.items():
+        for label, kind in ((1, "same device"), (0, "different devices")):
+            levels, shares = reached(values[scored.compared.labels == label])
+            rows += [
+                {"method": method, "comparisons": kind, "log10_lr": level, "share": share}
+                for level, share in zip(levels.tolist(), shares.tolist(), strict=True)
+            ]
+    return rows
+
+
+def reached(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the distinct values, rising, and the share of all that are at least as large."""
+    levels, counts = np.unique(values, return_counts=True)
+    return levels, np.cumsum(counts[::-1])[::-1] / max(len(values), 1)
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if values.size else float("nan")

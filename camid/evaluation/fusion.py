@@ -1,0 +1,148 @@
+"""Fusion: the scores of several methods → one natural log-likelihood ratio.
+
+A weighted sum of the scores by logistic regression, so that what two methods both see is not
+counted twice. The cost that it makes least is that of Brümmer, du Preez 2006,
+doi:10.1016/j.csl.2005.08.001.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib import resources
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from camid.evaluation.calibration import support
+from camid.evaluation.labels import Compared, judged_together
+from camid.evaluation.logistic import regression
+
+Array = NDArray[np.float64]
+
+FUSED = "fused"
+"""What the fusion of methods is called where it is judged beside them."""
+SHIPPED_FILE = "fusion.json"
+RIDGE = 1e-5
+"""As :data:`camid.evaluation.logistic.RIDGE`, and large enough that fits to different devices, of
+which some are parted by a threshold and some not quite, have slopes of one size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fusion:
+    """An LLR that rises with each of some scores: their weighted sum, within bounds."""
+
+    form: ClassVar[str] = "fusion"
+
+    methods: tuple[str, ...]
+    """Whose scores it takes, in this order."""
+    weights: tuple[float, ...]
+    """Nats a unit of each method's score, never negative."""
+    intercept: float
+    """Nats."""
+    low: float
+    """Least LLR, nats."""
+    high: float
+    """Greatest LLR, nats."""
+
+    def __post_init__(self) -> None:
+        if not 0 < len({*self.methods}) == len(self.methods) == len(self.weights):
+            raise ValueError(f"expected different methods and a weight for each, got {self}")
+        numbers = np.array([*self.weights, self.intercept])
+        are_rising = np.isfinite(numbers).all() and min(self.weights) >= 0
+        if not are_rising or not self.low <= self.high:
+            raise ValueError(f"expected weights of at least 0, low <= high, got {self}")
+
+    def llr(self, scores: ArrayLike) -> Array:
+        """Return the LLR of scores ``(…, method)``, nats ``(…,)``; NaN where any of them is NaN.
+
+        Raises
+        ------
+        ValueError
+            If there is not a score of each method.
+        """
+        found = np.asarray(scores, np.float64)
+        if found.shape[-1:] != (len(self.methods),):
+            raise ValueError(
+                f"expected scores of {', '.join(self.methods)} on the last axis, "
+                f"got an array of {found.shape}"
+            )
+        total = found @ np.array(self.weights) + self.intercept
+        return np.asarray(np.clip(total, self.low, self.high))
+
+    def unbounded(self) -> "Fusion":
+        """Return the same without bounds: it orders what the bounds make one."""
+        return replace(self, low=-np.inf, high=np.inf)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what JSON keeps and :func:`fusion` takes."""
+        lists = {"methods": list(self.methods), "weights": list(self.weights)}
+        return {"form": self.form, **asdict(self), **lists}
+
+
+def fusion(facts: Mapping[str, Any]) -> Fusion:
+    """Return the fusion whose facts these are.
+
+    Raises
+    ------
+    ValueError
+        If they are no fusion's.
+    """
+    fields = {name: value for name, value in facts.items() if name != "form"}
+    try:
+        if facts["form"] != Fusion.form:
+            raise ValueError(f"of a {facts['form']!r}")
+        methods = tuple(map(str, fields.pop("methods")))
+        weights = tuple(map(float, fields.pop("weights")))
+        numbers = {name: float(value) for name, value in fields.items()}
+        return Fusion(methods=methods, weights=weights, **numbers)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not the facts of a fusion: {error}") from None
+
+
+def shipped_fusion() -> Fusion:
+    """Return the fusion that camid comes with.
+
+    Raises
+    ------
+    ValueError
+        If its file is missing, or not a fusion's.
+    """
+    file = resources.files("camid.comparison.pretrained") / SHIPPED_FILE
+    if not file.is_file():
+        raise ValueError(f"{file}: camid's fusion is missing; install camid again")
+    try:
+        return fusion(json.loads(file.read_text("utf-8")))
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}; install camid again") from None
+
+
+def logistic_fusion(compared: Compared, scores: ArrayLike, *, methods: tuple[str, ...]) -> Fusion:
+    """Return the weighted sum of scores ``(comparison, method)`` that has the least Cllr.
+
+    It is a logistic regression in which both labels weigh half. A method that the others make
+    redundant, or whose scores do not rise with the label, has no weight: it is left out, the one
+    that falls most first, and the others are fitted anew.
+
+    Raises
+    ------
+    ValueError
+        If a score is not finite, there is not one of each method for each comparison, or one of the
+        two labels is missing.
+    """
+    found = judged_together(compared, scores)
+    if found.ndim != 2 or found.shape[1] != len(methods):
+        raise ValueError(f"expected scores of {', '.join(methods)}, got an array of {found.shape}")
+    weights, intercept = np.zeros(len(methods)), 0.0
+    spreads, taken = found.std(axis=0), [*range(len(methods))]
+    while taken:
+        slopes, constant = regression(found.T[taken], compared.labels, ridge=RIDGE)
+        rises = slopes * spreads[taken]
+        if rises.min() > 0:
+            weights[taken], intercept = slopes, constant
+            break
+        del taken[int(rises.argmin())]
+    low, high = support(compared)
+    return Fusion(
+        methods=methods, weights=tuple(weights.tolist()), intercept=intercept, low=low, high=high
+    )

@@ -1,0 +1,148 @@
+"""Methods of several runs beside one another, on the comparisons that all of the runs made."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from string import ascii_uppercase
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.comparison.comparison_list import LEVELS_OF
+from camid.evaluation.bootstrap import Difference, Estimate, resampled
+from camid.evaluation.score_table import Scored
+
+Row = dict[str, Any]
+
+
+class Merged(NamedTuple):
+    """The comparisons that all runs made, and which methods are compared on them."""
+
+    scored: Scored
+    """Methods that several runs have are called ``method A``, ``method B``, by the run."""
+    pairs: list[tuple[str, str]]
+    """Each method with one of the first run: the same, and the one that all are held against."""
+    repeated: list[str]
+    """Methods of later runs that scored just what they scored in the first, and are left out."""
+
+
+def merged(runs: Mapping[str, Scored], *, than: str = "") -> Merged:
+    """Return the methods of some runs on the comparisons that all of them made.
+
+    Parameters
+    ----------
+    runs
+        By what they are called.
+    than
+        The method of the first run that all are held against; by default its first.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method, nothing to hold against it, no comparison in common, or a run
+        compared the same images twice.
+    """
+    (first, opening), *_ = runs.items()
+    than = than or next(iter(opening.scores))
+    if than not in opening.scores:
+        raise ValueError(f"{first}: has no method {than!r}; it has {', '.join(opening.scores)}")
+    common = _common(runs)
+    letters = dict(zip(runs, ascii_uppercase, strict=False))
+    parts = {letters[name]: run.where(_places(run, common)) for name, run in runs.items()}
+    known = parts["A"].scores
+    repeated = [
+        (letter, method)
+        for letter, part in parts.items()
+        for method, values in part.scores.items()
+        if letter != "A"
+        and method in known
+        and np.array_equal(values, known[method], equal_nan=True)
+    ]
+    left = [
+        (letter, method)
+        for letter, part in parts.items()
+        for method in part.scores
+        if (letter, method) not in repeated
+    ]
+    times = Counter(method for _, method in left)
+
+    def title(letter: str, method: str) -> str:
+        return f"{method} {letter}" if times[method] > 1 else method
+
+    pairs = [
+        (title(letter, method), title("A", other))
+        for letter, method in left
+        for other in dict.fromkeys([method, than] if method in known else [than])
+        if (letter, method) != ("A", other)
+    ]
+    if not pairs:
+        raise ValueError(f"{first}: has one method alone; name another run to compare it with")
+    scores = {title(*entry): parts[entry[0]].scores[entry[1]] for entry in left}
+    names = [f"{method} {letter}" for letter, method in repeated]
+    return Merged(replace(parts["A"], scores=scores), pairs, names)
+
+
+def _common(runs: Mapping[str, Scored]) -> NDArray[np.str_]:
+    """Return the keys of the comparisons that all runs made."""
+    common = None
+    for name, scored in runs.items():
+        keys = np.unique(scored.keys)
+        if len(keys) < len(scored.keys):
+            raise ValueError(f"{name}: compares the same images twice; which is meant is not told")
+        common = keys if common is None else np.intersect1d(common, keys)
+    if common is None or not len(common):
+        raise ValueError(
+            f"{' and '.join(runs)}: no comparison in common; judge them on one list: "
+            "evaluate.comparisons takes the comparisons.parquet of a run"
+        )
+    return common
+
+
+def _places(scored: Scored, keys: NDArray[np.str_]) -> NDArray[np.int64]:
+    order = np.argsort(scored.keys)
+    return np.asarray(order[np.searchsorted(scored.keys[order], keys)])
+
+
+def paired_rows(
+    scored: Scored, pairs: Sequence[tuple[str, str]], *, seed: int
+) -> tuple[list[Row], list[Row]]:
+    """Return a row for every method and kind of negatives, and one for every difference.
+
+    A difference is paired: both methods have their figures on the same resampled devices.
+    """
+    rows: list[Row] = []
+    differences: list[Row] = []
+    for negatives in LEVELS_OF:
+        some = scored.against(negatives)
+        if not some.has_both:
+            continue
+        found = resampled(some.compared, some.scores, rng=np.random.default_rng(seed))
+        labels = some.compared.labels
+        counts = {
+            "num_positives": int(labels.sum()),
+            "num_negatives": int((1 - labels).sum()),
+            "num_devices": some.compared.numbered()[0],
+        }
+        for method in some.scores:
+            figures = dict(_flat(found.estimates(method)))
+            rows.append({"method": method, "negatives": negatives, **figures, **counts})
+        for method, baseline in pairs:
+            theirs = found.estimates(baseline)
+            for name, difference in found.differences(method, baseline=baseline).items():
+                stated = {"method": method, "baseline": baseline, "negatives": negatives}
+                values = {"of_method": difference.value + theirs[name].value}
+                values["of_baseline"] = theirs[name].value
+                differences.append({**stated, "figure": name, **values, **_told(difference)})
+    return sorted(rows, key=lambda row: list(scored.scores).index(row["method"])), differences
+
+
+def _flat(estimates: Mapping[str, Estimate]) -> Iterator[tuple[str, float]]:
+    for name, estimate in estimates.items():
+        yield name, estimate.value
+        yield f"{name}_low", estimate.low
+        yield f"{name}_high", estimate.high
+
+
+def _told(difference: Difference) -> Row:
+    return dict(difference._asdict())

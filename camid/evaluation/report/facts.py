@@ -1,0 +1,256 @@
+"""What the report shows of an output folder, read from its files: JSON's facts, no pictures."""
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from camid.evaluation.metrics import recognised
+from camid.io.csv_tables import csv_rows
+from camid.io.folder import Folder
+from camid.io.output_layout import (
+    BY_DEVICE,
+    BY_MODELS,
+    CONFIG,
+    DATA,
+    DEVICES,
+    DIFFERENCES,
+    LEFT_OUT,
+    SCORES,
+    SEARCH,
+    STAGES,
+    TABLE,
+)
+
+SECTIONS = {
+    "": "",
+    "embedding": "Other devices, by what the classifier has learned",
+    "siamese": "Are two sets of photographs of one device?",
+    "cnn": "Which of these devices? A classifier",
+    "cnn/embedding": "Other devices, by what the classifier has learned",
+}
+"""Folders below an output folder that have results of their own, and their headings."""
+TITLES_OF = {
+    "image": "Which device took each photograph?",
+    "side": "Are two sets of photographs of one device?",
+    "images": "Which of these devices took each photograph?",
+}
+"""The page's title by what is compared."""
+BY_IMAGE = "images"
+"""What rows of a classifier say of their split: images are dealt, not devices."""
+
+SHOWN = (
+    *("images", "num_crops", "negatives", "eer", "auc", "rank1", "accuracy", "vote_accuracy"),
+    *("patch_accuracy", "model_accuracy", "top5", "unknown_accepted", "cllr", "tpr_at_fpr_1e-2"),
+    *("tpr_at_fpr_1e-3", "num_positives", "num_negatives", "num_devices"),
+    *("single_threshold_eer", "single_threshold_auc"),
+)
+"""Columns of the table of results, in order."""
+
+_CONDITION = ("method", "images", "crop_size", "num_crops", "negatives", "split")
+_WORDS = (*_CONDITION, "study_images")
+
+
+def result_rows(output: Folder) -> list[dict[str, Any]]:
+    """Return a folder's own results, as its ``results.csv`` has them; none where it has none."""
+    return [_figures(row) for row in csv_rows(output, TABLE)]
+
+
+def parts(output: Folder) -> list[str]:
+    """Return which of :data:`SECTIONS` an output folder has results of."""
+    return [name for name in SECTIONS if part_folder(output, name).exists(TABLE)]
+
+
+def part_folder(output: Folder, part: str) -> Folder:
+    """Return the folder of one of :data:`SECTIONS`."""
+    return output / part if part else output
+
+
+def device_models(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the make and model of each device that a folder's :data:`DATA` tells of."""
+    return {
+        device: model["name"] for model in data.get("models", ()) for device in model["devices"]
+    }
+
+
+def report_facts(output: Folder) -> dict[str, Any]:
+    """Return everything that the page shows, pictures apart, as JSON can hold it.
+
+    Raises
+    ------
+    ValueError
+        If there are no results.
+    """
+    names = parts(output)
+    if not names:
+        raise ValueError(f"{output.uri}: no results to report; run a pipeline into it")
+    text = output.read(CONFIG).decode() if output.exists(CONFIG) else ""
+    config = yaml.safe_load(text) or {}
+    data = json.loads(output.read(DATA)) if output.exists(DATA) else {}
+    found = [_part(output, name) for name in names]
+    return {
+        "title": TITLES_OF[found[0]["compared"]],
+        "parts": found,
+        "data": data,
+        "has_data": bool(data.get("models")),
+        "is_simulated": bool(data.get("simulated")),
+        "simulated_text": yaml.safe_dump(data.get("simulated"), sort_keys=False),
+        "config": config,
+        "config_text": text,
+        "commands": _commands(output, config, data),
+        "stages": [[r["stage"], float(r["seconds"])] for r in csv_rows(output, STAGES)],
+    }
+
+
+def _part(output: Folder, name: str) -> dict[str, Any]:
+    """Return what the page shows of one folder with results."""
+    folder = part_folder(output, name)
+    rows = result_rows(folder)
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    enrolled = [row for row in csv_rows(folder, DEVICES) if "enrolled" in row]
+    left_out = csv_rows(folder, LEFT_OUT)
+    findings = [_finding(rows, method) for method in methods]
+    judged = sorted((found for found in findings if "eer" in found), key=lambda f: f["eer"])
+    reasons = Counter(row["reason"] for row in left_out).most_common()
+    differences = json.loads(folder.read(DIFFERENCES)) if folder.exists(DIFFERENCES) else []
+    return {
+        "name": name,
+        "title": SECTIONS[name],
+        "compared": _compared(rows),
+        "rows": rows,
+        "methods": methods,
+        "findings": findings,
+        "best": _best(judged),
+        "judged": judged,
+        "shown": [key for key in SHOWN if any(key in row for row in rows)],
+        "has_intervals": any(key.endswith("_low") for row in rows for key in row),
+        "num_queries": sum(int(row["queries"]) for row in enrolled),
+        "devices": sorted(enrolled, key=lambda row: (row["model"], row["device"])),
+        "by_device": _beside(folder, BY_DEVICE, ("device", "model")),
+        "by_models": _beside(folder, BY_MODELS, ("first", "second")),
+        "differences": _last_differences(differences),
+        "mistakes": _mistakes(folder, methods),
+        "left_out": left_out,
+        "reasons": [list(reason) for reason in reasons],
+        "search": json.loads(folder.read(SEARCH)) if folder.exists(SEARCH) else {},
+    }
+
+
+def _compared(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what rows compare: an image with patterns, sides, or images with known devices."""
+    if rows[0].get("split") == BY_IMAGE:
+        return BY_IMAGE
+    images = str(rows[0].get("images", "+1"))
+    return "image" if images.endswith("+1") and images != "1+1" else "side"
+
+
+def _beside(folder: Folder, name: str, key: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of a table with each method's figures beside one another, the worst first."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in csv_rows(folder, name):
+        place = tuple(row[column] for column in key)
+        line = found.setdefault(place, {column: row[column] for column in key} | {"methods": {}})
+        line |= {column: row[column] for column in row if column.startswith("num_")}
+        rates = ("false_rejects", "false_accepts")
+        line["methods"][row["method"]] = {r: row[r] for r in rates if r in row}
+    return sorted(found.values(), key=_errors, reverse=True)
+
+
+def _errors(line: Mapping[str, Any]) -> float:
+    rates = [float(v) for found in line["methods"].values() for v in found.values()]
+    known = [rate for rate in rates if np.isfinite(rate)]
+    return float(np.mean(known)) if known else -1.0
+
+
+def _last_differences(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the differences at the largest number of crops."""
+    most = rows[-1]["num_crops"] if rows else 0
+    return [row for row in rows if row["num_crops"] == most]
+
+
+def _figures(row: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row of results with its figures as numbers; empty ones are left out."""
+    return {
+        key: value if key in _WORDS else float(value) for key, value in row.items() if value != ""
+    }
+
+
+def _finding(rows: Sequence[Mapping[str, Any]], method: str) -> dict[str, Any]:
+    """Return a method's main row, the one of the most crops, and its EER against the same model."""
+    mine = [row for row in rows if row["method"] == method]
+    by_kind = {row.get("negatives"): row for row in mine}
+    main, same = by_kind.get("all", mine[0]), by_kind.get("same-model", {})
+    return {"method": method, "same_model_eer": same.get("eer"), **main}
+
+
+def _best(judged: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the finding with the lowest EER, if it is lower than another's as far as is shown."""
+    shown = [f"{found['eer']:.3f}" for found in judged]
+    return judged[0] if len(shown) > 1 and shown[0] != shown[1] else None
+
+
+def _mistakes(output: Folder, methods: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return each method's images that another device's pattern claims, the clearest first."""
+    if not output.exists(SCORES):
+        return {}
+    table = pq.read_table(pa.BufferReader(output.read(SCORES)))
+    if b"devices" not in (table.schema.metadata or {}):
+        return {}
+    devices = json.loads(table.schema.metadata[b"devices"])
+    own = np.array([devices.index(device) for device in table["device"].to_pylist()])
+    return {
+        method: _claimed_by_others(table, method, devices, own)
+        for method in methods
+        if method in table.column_names
+    }
+
+
+def _claimed_by_others(
+    table: pa.Table, method: str, devices: Sequence[str], own: np.ndarray[Any, Any]
+) -> list[dict[str, Any]]:
+    scores = np.stack(table[method].to_numpy(zero_copy_only=False))
+    wrong = np.flatnonzero(~recognised(own, scores) & np.isfinite(scores).any(axis=1))
+    known = np.where(np.isfinite(scores), scores, -np.inf)
+    known[np.arange(len(own)), own] = -np.inf
+    best = known.argmax(axis=1)
+    found = [
+        {
+            "image": table["image_id"][row].as_py(),
+            "device": devices[own[row]],
+            "claimed": devices[best[row]],
+            "own_score": float(scores[row, own[row]]),
+            "best_score": float(scores[row, best[row]]),
+        }
+        for row in wrong.tolist()
+    ]
+    return sorted(found, key=lambda mistake: (-mistake["best_score"], mistake["image"]))
+
+
+def _commands(
+    output: Folder, config: Mapping[str, Any], data: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Return what to type to repeat the run, each command with what it does."""
+    python, file = ".venv/bin/python", shlex.quote(output.address(CONFIG))
+    if not config or not data:
+        return []
+    if "runs" in data:
+        options = ["--than", data["than"]] if data["than"] else []
+        options += ["--out", output.uri]
+        command = f"{python} pipelines/compare.py {shlex.join([*data['runs'], *options])}"
+        return [("The comparison, in place:", command)]
+    if data["pipeline"] == "demo":
+        return [("All of it again, in place:", f"{python} pipelines/demo.py {file} --fresh")]
+    found = []
+    if data["source"]:
+        places = shlex.join(["--data", data["source"], "--store", config["paths"]["store"]])
+        seed = f" --set seed={data['store_seed']}" if data["store_seed"] != config["seed"] else ""
+        command = f"{python} pipelines/preprocess.py {file} {places} --out runs/preprocess{seed}"
+        found.append(("The store, where it is no longer there:", command))
+    command = f"{python} pipelines/{data['pipeline']}.py {file} --fresh"
+    return [*found, ("The results, in place (--out names another folder):", command)]

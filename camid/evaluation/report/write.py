@@ -1,0 +1,92 @@
+"""Tables and figures of what methods scored, and the report of them all, beside the results."""
+
+import json
+
+from camid.comparison.comparison_list import SAME_DEVICE
+from camid.evaluation.error_analysis import (
+    by_device,
+    by_models,
+    curve_points,
+    evidence,
+    reached,
+    tippett_points,
+)
+from camid.evaluation.report.facts import device_models, part_folder, parts, report_facts
+from camid.evaluation.report.page import report_page
+from camid.evaluation.score_table import Scored, read_scored
+from camid.io.csv_tables import write_csv
+from camid.io.folder import Folder
+from camid.io.output_layout import (
+    BY_DEVICE,
+    BY_MODELS,
+    DATA,
+    FACTS,
+    PICTURES,
+    REPORT,
+    ROC_POINTS,
+    TIPPETT_POINTS,
+)
+
+
+def write_report(output: Folder, *, seed: int, scored: Scored | None = None) -> None:
+    """Write the figures and tables of each part of an output folder that has none, and its report.
+
+    Beside the report stands what it shows as JSON, ``report.json``.
+
+    Parameters
+    ----------
+    seed
+        Deals devices into folds that calibrate one another.
+    scored
+        What the folder's methods scored, where no file of its own tells; drawn anew.
+
+    Raises
+    ------
+    ValueError
+        If there are no results.
+    """
+    if scored is not None:
+        _write_breakdown(output, scored.against("all"), seed=seed)
+    data = json.loads(output.read(DATA)) if output.exists(DATA) else {}
+    for part in parts(output):
+        folder = part_folder(output, part)
+        if folder.exists(BY_MODELS):
+            continue
+        found = read_scored(folder, models=device_models(data))
+        if found is not None and found.against("all").has_both:
+            _write_breakdown(folder, found.against("all"), seed=seed)
+    output.write(REPORT, report_page(output).encode())
+    facts = json.dumps(report_facts(output), indent=1, allow_nan=True)
+    output.write(FACTS, facts.encode("utf-8", "backslashreplace"))
+
+
+def _write_breakdown(folder: Folder, scored: Scored, *, seed: int) -> None:
+    """Draw and tabulate; the table of models comes last."""
+    from camid.evaluation.report.figures import (
+        det_figure,
+        histogram_figure,
+        png,
+        roc_figure,
+        tippett_figure,
+    )
+
+    labels = scored.compared.labels
+    curves = {method: (labels, values) for method, values in scored.scores.items()}
+    score = "normalised correlation" if scored.unit == "image" else "score"
+    folder.write(PICTURES["roc"], png(roc_figure(curves)))
+    folder.write(PICTURES["det"], png(det_figure(curves)))
+    folder.write(PICTURES["histograms"], png(histogram_figure(scored.kinds(), score=score)))
+    write_csv(folder, ROC_POINTS, curve_points(scored))
+    llrs = evidence(scored, seed=seed)
+    if llrs:
+        lines = {
+            method: {
+                SAME_DEVICE: reached(values[labels == 1]),
+                "different devices": reached(values[labels == 0]),
+            }
+            for method, values in llrs.items()
+        }
+        folder.write(PICTURES["tippett"], png(tippett_figure(lines)))
+        write_csv(folder, TIPPETT_POINTS, tippett_points(scored, llrs))
+    write_csv(folder, BY_DEVICE, by_device(scored))
+    write_csv(folder, BY_MODELS, by_models(scored))

@@ -1,0 +1,1 @@
+"""Files: addresses, folders and object stores, decoded photographs, tables, output layout."""

@@ -1,0 +1,1 @@
+"""Sensor noise as pure functions of arrays: filters, residuals, fingerprints, correlation."""

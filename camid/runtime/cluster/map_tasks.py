@@ -1,0 +1,82 @@
+"""One pass of Ray Data over tables: a task each, results as they finish, with progress."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
+
+import pyarrow as pa
+
+from camid.runtime.cluster.resources import apart_from_gpus, largest_memory, most_tasks
+from camid.runtime.console import progress
+
+CPUS_PER_TASK = 1
+TASKS_AT_ONCE = 20_000
+"""Tasks that Ray Data knows of at once: it holds some kilobytes for each."""
+FAILURE = "camid: failure"
+"""The column by which a task tells that it failed."""
+
+
+def streamed(
+    tables: Iterable[pa.Table],
+    work: Callable[[pa.Table], pa.Table],
+    *,
+    description: str,
+    unit: str,
+    total: int | None = None,
+    done: int = 0,
+    memory: int = 0,
+) -> Iterator[pa.Table]:
+    """Yield what ``work`` makes of each table, one Ray task a table, in the order they finish.
+
+    ``work`` gets a table and returns one with a row for every unit that it finished; the progress
+    counts rows up to a ``total``, and starts at ``done`` units that an earlier run finished.
+    ``memory`` is what a task needs, bytes. A task that dies with its worker is run again; a
+    ``ValueError`` or ``OSError`` of ``work``, which a user can mend, is raised here with its own
+    sentence.
+    """
+    import ray
+
+    if total is None:
+        tables = list(tables)
+        total = done + sum(table.num_rows for table in tables)
+    todo = iter(tables)
+    with progress() as display:
+        task = display.add_task(description, total=total, completed=done, unit=unit)
+        while some := list(islice(todo, TASKS_AT_ONCE)):
+            dataset = ray.data.from_arrow(some).map_batches(
+                partial(_reporting, work=work),
+                batch_size=None,
+                batch_format="pyarrow",
+                zero_copy_batch=True,
+                num_cpus=CPUS_PER_TASK,
+                memory=min(memory, largest_memory()),
+                **apart_from_gpus(),
+                compute=ray.data.TaskPoolStrategy(size=most_tasks()),
+            )
+            for result in dataset.iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=0
+            ):
+                if failure := _failure_of(result):
+                    raise failure
+                display.advance(task, result.num_rows)
+                yield result
+
+
+def _failure_of(result: pa.Table) -> ValueError | OSError | None:
+    """Return the failure that :func:`_reporting` put in place of a result, if it did."""
+    if FAILURE not in result.column_names:
+        return None
+    is_value = result["is_value_error"][0].as_py()
+    return (ValueError if is_value else OSError)(result[FAILURE][0].as_py())
+
+
+def _reporting(table: pa.Table, *, work: Callable[[pa.Table], pa.Table]) -> pa.Table:
+    """Return what ``work`` makes of a table, or its failure as a table; runs on a worker.
+
+    Ray would print every traceback of an exception, and hand on its text instead of its sentence.
+    """
+    try:
+        return work(table)
+    except (ValueError, OSError) as error:
+        is_value = isinstance(error, ValueError)
+        return pa.table({FAILURE: [str(error)], "is_value_error": [is_value]})

@@ -1,0 +1,169 @@
+"""Where a run takes place: the Ray it runs on and the home of its stores and outputs."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from camid.config import Config, Paths
+from camid.io.folder import Folder, absolute
+from camid.runtime.console import quiet
+
+CONNECT_SECONDS = 10
+
+
+def home() -> Folder:
+    """Return the folder of stores and runs: ``$CAMID_HOME``, else the current folder.
+
+    Raises
+    ------
+    ValueError
+        In a Ray job's temporary folder, where results would be lost.
+    """
+    named = os.environ.get("CAMID_HOME", "")
+    if named:
+        return Folder(absolute(named))
+    if "runtime_resources/working_dir_files" in str(Path.cwd()):
+        raise ValueError(
+            "this Ray job runs in a temporary folder, where its results would be lost; "
+            "set CAMID_HOME to a lasting path or address"
+        )
+    return Folder(absolute("."))
+
+
+def placed(config: Config, *, pipeline: str) -> Config:
+    """Return the configuration with absolute paths, empty ones filled in under :func:`home`."""
+    paths = config.paths
+    places = Paths(
+        residuals=absolute(paths.residuals) if paths.residuals else "",
+        data=absolute(paths.data) if paths.data else "",
+        store=absolute(paths.store) if paths.store else (home() / "store").uri,
+        out=absolute(paths.out) if paths.out else (home() / f"runs/{pipeline}").uri,
+    )
+    is_file = config.split.endswith((".yaml", ".yml"))
+    split = absolute(config.split) if is_file else config.split
+    space, stores = config.search.space, (config.search.space.get("paths") or {}).get("store")
+    if stores:  # to choose from
+        found = {name: [*map(absolute, given or ())] for name, given in stores.items()}
+        space = {**space, "paths": {**(space["paths"] or {}), "store": {**found}}}
+    return replace(config, paths=places, split=split, search=replace(config.search, space=space))
+
+
+@contextmanager
+def session() -> Iterator[None]:
+    """Run on the Ray that ``RAY_ADDRESS`` names, or on one started here and stopped at the end.
+
+    Raises
+    ------
+    ValueError
+        If the named cluster cannot be reached, or wants another token or other versions.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # ends are seen at once
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import ray
+    import ray.data
+    from ray.exceptions import AuthenticationError
+
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True
+    if ray.is_initialized():
+        yield
+        return
+    address = _address()
+    own = {"include_dashboard": False} if address == "local" else {}  # nobody looks at it
+    try:
+        with quiet():
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level="error",
+                configure_logging=False,
+                **own,
+            )
+    except (OSError, RuntimeError, AuthenticationError) as error:
+        if not _is_named() and not isinstance(error, AuthenticationError):
+            raise
+        raise ValueError(_refused(error)) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def tensorflow_uses(num_threads: int, *, use_gpu: bool = False) -> None:
+    """Have TensorFlow use so much of the machine in this process, if it has not begun to work."""
+    import tensorflow as tf
+
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+        if not use_gpu:  # Ray does not hide them from who has asked for none
+            tf.config.set_visible_devices([], "GPU")
+
+
+def _is_named() -> bool:
+    return os.environ.get("RAY_ADDRESS", "") not in {"", "local"}
+
+
+def _address() -> str | None:
+    """Return ``local`` to start a Ray, or ``None`` to join the one that Ray finds by itself.
+
+    Ray tries an address for minutes before it gives up, and also one that a dead Ray left behind.
+
+    Raises
+    ------
+    ValueError
+        If nobody answers at ``RAY_ADDRESS``.
+    """
+    from ray._private.utils import read_ray_address
+
+    if _is_named():
+        address = os.environ["RAY_ADDRESS"]
+        try:
+            _reach(address)
+        except OSError as error:
+            told = f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}"
+            raise ValueError(told) from None
+        return None
+    left = "" if "RAY_ADDRESS" in os.environ else read_ray_address()
+    try:
+        if left:
+            _reach(left)
+            return None
+    except OSError:
+        pass
+    return "local"
+
+
+def _refused(error: Exception) -> str:
+    """Return in a sentence why a cluster that answers was not joined."""
+    words = " ".join(str(error).split())
+    where = f"at RAY_ADDRESS={os.environ['RAY_ADDRESS']!r}" if _is_named() else "of this machine"
+    if isinstance(error, RuntimeError):  # versions of Ray or Python
+        return f"the Ray cluster {where} is not this program's: {words}"
+    return (
+        f"the Ray cluster {where} lets nobody in without its token: set "
+        "RAY_AUTH_MODE=token, and the token in ~/.ray/auth_token, RAY_AUTH_TOKEN_PATH or "
+        f"RAY_AUTH_TOKEN ({words.partition('.')[0]})"
+    )
+
+
+def _reach(address: str) -> None:
+    """Connect once to the host and port of an address; Ray itself would try for minutes.
+
+    Raises
+    ------
+    OSError
+        If nobody answers.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()

@@ -1,0 +1,76 @@
+"""What a user sees of the work: lines beside the results, and progress with an estimate."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+T = TypeVar("T")
+
+console = Console(stderr=True)
+
+
+def say(*lines: str) -> None:
+    """Tell the user lines that may hold any path, beside the results."""
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep libraries from writing to stderr.
+
+    TensorFlow tells of every missing driver there when it is imported, whatever its log level.
+    """
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+
+
+class _Rate(ProgressColumn):
+    """Units a second so far."""
+
+    def render(self, task: object) -> Text:
+        speed = getattr(task, "finished_speed", None) or getattr(task, "speed", None)
+        return Text(f"{speed:.1f}/s" if speed else "", style="progress.data.speed")
+
+
+def progress() -> Progress:
+    """Return a progress display with counts, rate and an estimate; silent without a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),  # to above the display, where both are there
+    )
+
+
+def tracked(items: Iterable[T], *, description: str, unit: str, total: int) -> Iterator[T]:
+    """Yield ``items`` under a progress display."""
+    with progress() as display:
+        task = display.add_task(description, total=total, unit=unit)
+        for item in items:
+            yield item
+            display.advance(task)

@@ -1,0 +1,1 @@
+"""Photographs into strip stores, on Ray."""

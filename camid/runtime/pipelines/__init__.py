@@ -1,0 +1,1 @@
+"""The pipelines' steps, one after the other."""

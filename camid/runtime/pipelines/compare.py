@@ -1,0 +1,133 @@
+"""Runs beside one another: output folders and MLflow's runs, on the comparisons they share."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from string import ascii_uppercase
+from typing import Any
+
+from camid.config import Config
+from camid.evaluation.paired import merged, paired_rows
+from camid.evaluation.report.facts import device_models
+from camid.evaluation.report.write import write_report
+from camid.evaluation.score_table import Scored, read_scored
+from camid.io.csv_tables import write_csv
+from camid.io.folder import Folder, absolute
+from camid.io.output_layout import DATA, DIFFERENCES, LIST, PICTURES, SCORES, TABLE
+from camid.runtime.cluster.session import home
+from camid.runtime.console import say
+from camid.runtime.run_folder.output import Output, record
+from camid.runtime.tracking.client import answering, open_tracking
+from camid.runtime.tracking.runs import PARENT, WHAT
+
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+DIFFERENCES_TABLE = "differences.csv"
+FETCHED = (SCORES, LIST, DATA)
+"""What is read of a run."""
+
+
+def make_comparison(
+    config: Config, runs: Sequence[str], *, than: str = ""
+) -> tuple[Output, list[dict[str, Any]]]:
+    """Compare the methods of runs; return the output folder and a row a difference.
+
+    Writes figures with intervals, differences, pictures and the report to ``config.paths.out``,
+    where it replaces what an earlier comparison left.
+
+    Parameters
+    ----------
+    runs
+        Output folders, or ids of MLflow's runs: a comparison's, or a method's, which is then the
+        only one of its comparison.
+    than
+        The method of the first run that all are compared with.
+
+    Raises
+    ------
+    ValueError
+        If a run has no scores, or they share no comparison.
+    """
+    if not runs:
+        raise ValueError("no runs to compare; name output folders or ids of MLflow's runs")
+    if len(runs) > len(ascii_uppercase) or len({*runs}) < len(runs):
+        raise ValueError(f"expected up to {len(ascii_uppercase)} runs, each once")
+    found: dict[str, Scored] = {}
+    facts: dict[str, Mapping[str, Any]] = {}
+    for run in runs:
+        folder, method = _fetched(run) if RUN_ID.fullmatch(run) else (Folder(absolute(run)), "")
+        facts[run] = json.loads(folder.read(DATA)) if folder.exists(DATA) else {}
+        scored = read_scored(folder, models=device_models(facts[run]))
+        if scored is None:
+            raise ValueError(f"{run}: has no scores; name the output folder of a finished pipeline")
+        if method:
+            scored = replace(scored, scores={method: scored.scores[method]})
+        found[run] = scored
+    scored, pairs, repeated = merged(found, than=than)
+    if repeated:
+        say(f"left out, as they scored the same: {', '.join(repeated)}")
+    say(*(f"{letter} = {run}" for letter, run in zip(ascii_uppercase, runs, strict=False)))
+    rows, differences = paired_rows(scored, pairs, seed=config.seed)
+    if not rows:
+        raise ValueError(f"{' and '.join(runs)}: share no comparison of one device and of two")
+    condition = {"images": scored.unit, "num_crops": "most", "split": "shared"}
+    rows = [{**row, **condition} for row in rows]
+    differences = [{**row, "num_crops": "most"} for row in differences]
+    record(config, rows, pipeline="compare")
+    output = Output(Folder(config.paths.out))
+    known = next((told for told in facts.values() if told), {})
+    told = {**known, "pipeline": "compare", "runs": list(runs), "than": than}
+    output.folder.write(DATA, (json.dumps(told, indent=2) + "\n").encode())
+    _write(output.folder, rows, differences)
+    write_report(output.folder, seed=config.seed, scored=scored)
+    return output, differences
+
+
+def _write(
+    folder: Folder, rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write the tables, and the picture of the differences of EER."""
+    from camid.evaluation.report.figures import difference_figure, png
+
+    write_csv(folder, TABLE, rows)
+    write_csv(folder, DIFFERENCES_TABLE, differences)
+    folder.write(DIFFERENCES, (json.dumps(list(differences), indent=2) + "\n").encode())
+    shown = [
+        {**row, "name": f"{row['method']} − {row['baseline']}"}
+        for row in differences
+        if row["figure"] == "eer" and row["negatives"] == "all"
+    ]
+    folder.write(PICTURES["differences"], png(difference_figure(shown)))
+
+
+def _fetched(run: str) -> tuple[Folder, str]:
+    """Return a folder with the files of an MLflow run, and its method if it is one's.
+
+    Raises
+    ------
+    ValueError
+        If there is no such run, it is none of a comparison, or the server does not answer.
+    """
+    open_tracking()
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    client = mlflow.MlflowClient()
+    with answering():
+        try:
+            tags = client.get_run(run).data.tags
+        except MlflowException as error:
+            if error.get_http_status_code() in {400, 404}:
+                raise ValueError(f"{run}: no such run in MLflow") from None
+            raise
+        if tags.get(WHAT) not in {"comparison", "method"}:
+            raise ValueError(f"{run}: not a run of a comparison or of one of its methods")
+        is_method = tags[WHAT] == "method"
+        whole = tags[PARENT] if is_method else run
+        place = home() / f"compared/{whole}"
+        held = {file.path for file in client.list_artifacts(whole)}
+        for name in FETCHED:
+            if name in held and not place.exists(name):
+                path = mlflow.artifacts.download_artifacts(run_id=whole, artifact_path=name)
+                place.write(name, Folder.at(path)[0].read(name))
+    return place, tags["method"] if is_method else ""

@@ -1,0 +1,85 @@
+"""The demo: the whole path on simulated phones, in one folder."""
+
+from dataclasses import replace
+from typing import Any
+
+from camid.config import Config
+from camid.io.folder import Folder
+from camid.runtime.cluster.node_check import check_nodes
+from camid.runtime.console import say
+from camid.runtime.ingest.ensure_store import simulated, started
+from camid.runtime.ingest.preprocess import preprocess
+from camid.runtime.ingest.simulate import PATTERNS
+from camid.runtime.pipelines.publish import close, keep_facts
+from camid.runtime.pipelines.workflow import chosen_split, finished_before, make_cnn, make_siamese
+from camid.runtime.run_folder.output import Output, claimed
+from camid.runtime.run_folder.stage_times import Clock
+from camid.runtime.scoring.baselines import run_baselines
+from camid.runtime.tracking.runs import begin
+from camid.store.store import open_store
+
+DEMO = "demo"
+SIAMESE, CLASSIFIED = "siamese", "cnn"
+"""The folders of the trained networks in the demo's own."""
+SIMULATED = (
+    *("photographs", "photographs.json", f"photographs{PATTERNS}", "store"),
+    *(SIAMESE, CLASSIFIED),
+)
+"""What the demo makes in its output folder besides the baselines."""
+
+
+def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+    """Simulate phones below ``config.paths.out``, preprocess them, run the baselines, train.
+
+    Rows are the baselines', then those of the network of pairs and what it is compared with, then
+    the classifier's and its embedding's.
+
+    Raises
+    ------
+    ValueError
+        If other photographs are named, or the output folder is another configuration's.
+    """
+    out = Folder(config.paths.out)
+    photographs = out / "photographs"
+    if config.paths.data not in ("", photographs.uri):
+        raise ValueError("the demo simulates its photographs; `make baselines DATA=…` takes yours")
+    paths = replace(config.paths, data=photographs.uri, store=(out / "store").uri)
+    config = replace(config, paths=paths)
+    output = claimed(config, fresh=fresh, parts=SIMULATED)
+    clock = Clock()
+    clock.keep(output.folder)
+    if output.is_finished:
+        close(output, config, clock)
+        return output, finished_before(output)
+    check_nodes(config.paths)
+    begin(output.folder, config, pipeline=DEMO)
+    with started(clock):
+        with clock.stage("simulate"):
+            simulated(photographs, config)
+        with clock.stage("preprocess"):
+            done = preprocess(config)
+        say(*done.lines(config.paths.store))
+        store = open_store(config.paths.store)
+        split = chosen_split(config, store)
+        keep_facts(output.folder, store, split, pipeline=DEMO)
+        rows = run_baselines(config, output, clock, split=split)
+        trained = replace(config, paths=replace(paths, data="", out=(out / SIAMESE).uri))
+        with clock.stage("siamese"):
+            rows += make_siamese(trained)[1]
+        trained = _of_patches(trained, (out / CLASSIFIED).uri)
+        with clock.stage("cnn"):
+            rows += [row for row in make_cnn(trained)[1] if row["method"].startswith(CLASSIFIED)]
+        output.finish(rows)
+        close(output, config, clock)
+        return output, rows
+
+
+def _of_patches(config: Config, out: str) -> Config:
+    """Return the demo's configuration for its classifier: a brief training, fewer methods."""
+    return replace(
+        config,
+        paths=replace(config.paths, out=out),
+        evaluate=replace(config.evaluate, methods=("lukas", "li", "classical")),
+        patches=replace(config.patches, per_image=128, validation_per_image=32),
+        training=replace(config.training, batch_size=4 * config.training.batch_size),
+    )

@@ -1,0 +1,100 @@
+"""What follows a run's results: the report, and MLflow's runs; each is made once."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from camid.config import Config
+from camid.dataset.splits import Split
+from camid.evaluation.report.data_summary import data_summary
+from camid.evaluation.report.facts import part_folder
+from camid.evaluation.report.page import report_page
+from camid.evaluation.report.write import write_report
+from camid.io.folder import Folder
+from camid.io.output_layout import DATA, EMBEDDING, REPORT
+from camid.runtime.console import say
+from camid.runtime.run_folder.output import Output
+from camid.runtime.run_folder.stage_times import Clock
+from camid.runtime.tracking.client import open_tracking
+from camid.runtime.tracking.registry import register
+from camid.runtime.tracking.runs import Logbook, missing, write_comparison, write_trial_run
+from camid.runtime.tuning.search import trial_config
+from camid.store.store import Store
+from camid.training.tasks import Task
+from camid.training.trials import read_trials
+
+REGISTERED = "registered"
+"""What a search's logbook calls the registration of its winner."""
+TRACKED = ("", EMBEDDING)
+"""Parts of an output folder that have MLflow runs; others are output folders of their own."""
+
+
+def keep_facts(folder: Folder, store: Store, split: Split, *, pipeline: str) -> None:
+    """Write what the report and MLflow say of the data, if it is not there."""
+    if not folder.exists(DATA):
+        summary = data_summary(store, split, pipeline=pipeline)
+        folder.write(DATA, (json.dumps(summary, indent=2) + "\n").encode())
+
+
+def close(
+    output: Output, config: Config, clock: Clock, *, searched: type[Task] | None = None
+) -> None:
+    """Write the report of a finished output folder, and the MLflow runs that are not written yet.
+
+    A server that does not answer holds nothing up: what it has missed is named, and written when
+    this is done again.
+
+    Parameters
+    ----------
+    searched
+        What the run was a search for.
+    """
+    folder = output.folder
+    is_new = not folder.exists(REPORT)
+    if is_new:
+        with clock.stage("report"):
+            write_report(folder, seed=config.seed)
+    if not _unwritten(folder, searched):
+        return
+    with clock.stage("tracking"), _named_if_lost(folder, searched):
+        _write(folder, config, searched)
+    if is_new:  # now it knows how long that took
+        folder.write(REPORT, report_page(folder).encode())
+
+
+def _write(folder: Folder, config: Config, searched: type[Task] | None) -> None:
+    """Write everything to MLflow that it has not."""
+    open_tracking()
+    data = json.loads(folder.read(DATA))
+    for part in TRACKED:
+        write_comparison(part_folder(folder, part), config, data)
+    if searched:
+        for trial in read_trials(folder):
+            write_trial_run(folder, trial, trial_config(config, trial), kind=searched)
+        address = register(searched, folder)
+        say(f"registered: {address} (evaluate.networks takes it)")
+        Logbook(folder).write(REGISTERED)
+
+
+def _unwritten(folder: Folder, searched: type[Task] | None) -> list[str]:
+    """Return the names of what MLflow has not of an output folder."""
+    names = [name for part in TRACKED for name in missing(part_folder(folder, part))]
+    if searched:
+        if REGISTERED not in Logbook(folder).written:
+            names.append("the registered winner")
+        books = [(trial, Logbook(folder / trial.name)) for trial in read_trials(folder)]
+        names += [f"trial {t.number}" for t, book in books if searched.method() not in book.written]
+    return names
+
+
+@contextmanager
+def _named_if_lost(folder: Folder, searched: type[Task] | None) -> Iterator[None]:
+    """Name what could not be written to MLflow."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        lost = [name or "the comparison" for name in _unwritten(folder, searched)]
+        say(
+            f"{error}",
+            f"not in MLflow yet: {', '.join(lost)}; the same command writes them when it answers",
+        )

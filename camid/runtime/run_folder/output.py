@@ -1,0 +1,135 @@
+"""A pipeline's output folder: its resolved configuration, and results once it is finished."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from camid.config import Config, config_tree, config_yaml, differences
+from camid.io.folder import MARK, Folder
+from camid.io.output_layout import CONFIG, INPUTS, PARTS, RESULTS
+
+MEANS = {
+    "training": (
+        *("num_workers", "min_workers", "use_gpu", "worker_cpus"),
+        *("feed_workers", "feed_cpus", "prefetch", "max_failures", "placement"),
+    ),
+    "search": ("num_concurrent", "max_failures"),
+}
+"""Fields that say with what a result is made; a run that was stopped goes on with others."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output folder that belongs to one resolved configuration."""
+
+    folder: Folder
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run that the folder belongs to has written its results."""
+        return self.folder.exists(RESULTS)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of a finished run."""
+        rows: list[dict[str, Any]] = json.loads(self.folder.read(RESULTS))
+        return rows
+
+    def finish(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write the results, last of all."""
+        self.folder.write(RESULTS, (json.dumps(list(rows), indent=2) + "\n").encode())
+
+
+def claimed(
+    config: Config,
+    *,
+    fresh: bool,
+    inputs: Mapping[str, Any] | None = None,
+    parts: Sequence[str] = (),
+) -> Output:
+    """Return the output folder at ``config.paths.out``, now this configuration's.
+
+    A folder of the same configuration and ``inputs`` (digests and lists of what is read) is gone
+    on with, whatever its :data:`MEANS` were. ``fresh`` first deletes what pipelines write there,
+    and the further ``parts``.
+
+    Raises
+    ------
+    ValueError
+        If it belongs to another configuration or to other inputs, or holds what is no pipeline's.
+    """
+    folder = _folder(config)
+    stated = {CONFIG: config_tree(config), INPUTS: dict(inputs or {})}
+    if not folder.exists(CONFIG):
+        if any(not name.startswith(MARK) for name in folder.files()):
+            raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
+    else:
+        old = _stated(folder)
+        changed = [
+            *differences(_ends(old[CONFIG]), _ends(stated[CONFIG])),
+            *differences(old[INPUTS], stated[INPUTS]),
+        ]
+        if changed and not fresh:
+            raise ValueError(
+                f"{folder.uri}: made otherwise ({'; '.join(changed)}); "
+                "name another with --out, or replace it with --fresh"
+            )
+    if fresh:
+        for name in (*PARTS, *parts):
+            folder.delete(name)
+    output = Output(folder)
+    if not output.is_finished:
+        folder.write(INPUTS, (json.dumps(stated[INPUTS], indent=2) + "\n").encode())
+        folder.write(CONFIG, config_yaml(config).encode())
+    return output
+
+
+def record(config: Config, rows: Sequence[Mapping[str, Any]], *, pipeline: str) -> None:
+    """Write the configuration and results of a pipeline that is never finished for good.
+
+    Each run replaces what the last one of the same pipeline left at ``config.paths.out``.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something else.
+    """
+    folder, inputs = _folder(config), {"pipeline": pipeline}
+    others = [name for name in folder.files() if not name.startswith(MARK)]
+    if others and (not folder.exists(CONFIG) or _stated(folder)[INPUTS] != inputs):
+        raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
+    folder.write(INPUTS, (json.dumps(inputs, indent=2) + "\n").encode())
+    folder.write(CONFIG, config_yaml(config).encode())
+    Output(folder).finish(rows)
+
+
+def _folder(config: Config) -> Folder:
+    folder = Folder(config.paths.out)
+    if folder.is_file():
+        raise ValueError(f"{folder.uri}: is a file; name a folder with --out")
+    return folder
+
+
+def _ends(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without its :data:`MEANS`."""
+    return {
+        section: {k: v for k, v in fields.items() if k not in MEANS.get(section, ())}
+        if isinstance(fields, Mapping)
+        else fields
+        for section, fields in tree.items()
+    }
+
+
+def _stated(folder: Folder) -> dict[str, dict[str, Any]]:
+    """Return the configuration and inputs that an output folder was made with."""
+    try:
+        config = yaml.safe_load(folder.read(CONFIG))
+        inputs = json.loads(folder.read(INPUTS)) if folder.exists(INPUTS) else {}
+    except (yaml.YAMLError, ValueError):
+        config = None
+    known = set(config_tree(Config()))
+    if not isinstance(config, dict) or not {"seed", "paths"} <= set(config) <= known:
+        raise ValueError(f"{folder.uri}: its {CONFIG} is none of camid's; name another with --out")
+    return {CONFIG: config, INPUTS: inputs}

@@ -1,0 +1,1 @@
+"""Comparisons scored by Ray's tasks."""

@@ -1,0 +1,113 @@
+"""A comparison list's evidence, gathered on Ray: a task a position, or a block of whole images.
+
+Each part is kept in the output folder, so that a run that is stopped goes on where it was.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from camid.comparison.by_image import block_evidence, list_blocks
+from camid.comparison.by_position import list_positions, position_evidence
+from camid.comparison.comparison_list import ComparisonList, read_list
+from camid.comparison.methods import METHODS, Method, chosen_methods
+from camid.comparison.sufficient_statistics import Evidence
+from camid.io.folder import Folder
+from camid.io.output_layout import EVIDENCE, LIST
+from camid.runtime.cluster.map_tasks import streamed
+from camid.runtime.cluster.session import tensorflow_uses
+from camid.store.store import Store, open_store
+from camid.store.strip_reader import RowGroups
+
+MEMORY = 5 * 2**29
+"""Bytes that a task takes: sides, and what a method makes of them."""
+UNITS = {"strip": "positions", "image": "blocks"}
+"""What a part is, by the methods' scope."""
+_TAKEN = "seconds of "
+
+
+def gather(
+    store: Store,
+    listed: ComparisonList,
+    output: Folder,
+    methods: Sequence[str],
+    *,
+    networks: Sequence[str] = (),
+    num_crops: Sequence[int],
+) -> tuple[Evidence, dict[str, float]]:
+    """Return what a store tells of a list by methods and networks, and each one's seconds.
+
+    The list lies in ``output``; parts that are there are not gathered again.
+    """
+    every = chosen_methods(methods, networks)
+    total, seconds = Evidence(sums={}), dict.fromkeys(every, 0.0)
+    for scope, unit in UNITS.items():
+        some = {name: method for name, method in every.items() if method.scope == scope}
+        if not some:
+            continue
+        count = len(_places(scope, listed, store, some))
+        missing = [n for n in range(count) if not output.exists(_part(scope, n))]
+        work = partial(
+            _gathered,
+            scope=scope,
+            store=store.folder.uri,
+            output=output.uri,
+            names=[name for name in some if name in METHODS],
+            networks=networks if scope == "strip" else (),
+            num_crops=num_crops,
+        )
+        tables = [pa.table({"number": [number]}) for number in missing]
+        how: dict[str, Any] = {"unit": unit, "done": count - len(missing), "memory": MEMORY}
+        for _ in streamed(tables, work, description="score", **how):
+            pass
+        for number in range(count):  # in one order, whoever was first
+            with np.load(io.BytesIO(output.read(_part(scope, number)))) as file:
+                total += Evidence(sums={name: file[name] for name in some if name in file})
+                for name in some:
+                    seconds[name] += float(file.get(_TAKEN + name, 0.0))
+    return total, seconds
+
+
+def _gathered(
+    table: pa.Table,
+    *,
+    scope: str,
+    store: str,
+    output: str,
+    names: Sequence[str],
+    networks: Sequence[str],
+    num_crops: Sequence[int],
+) -> pa.Table:
+    """Gather and keep the part whose number ``table`` names; runs on a worker."""
+    if networks:
+        tensorflow_uses(1)  # a task has one processor
+    number = table["number"][0].as_py()
+    folder, opened, methods = Folder(output), open_store(store), chosen_methods(names, networks)
+    listed = read_list(folder, LIST)
+    place = _places(scope, listed, opened, methods)[number]
+    taken: dict[str, float] = {}
+    gathered: Any = position_evidence if scope == "strip" else block_evidence
+    with RowGroups(opened) as row_groups:
+        found = gathered(listed, place, row_groups, methods, num_crops=num_crops, taken=taken)
+    file = io.BytesIO()
+    stated = {_TAKEN + name: np.array(value) for name, value in taken.items()}
+    np.savez(file, allow_pickle=False, **found.sums, **stated)
+    folder.write(_part(scope, number), file.getvalue())
+    return table
+
+
+def _places(
+    scope: str, listed: ComparisonList, store: Store, methods: Mapping[str, Method]
+) -> Sequence[Any]:
+    """Return the positions, or the blocks of comparisons, that are a part each."""
+    if scope == "strip":
+        return list_positions(listed, store)
+    return list_blocks(listed, store, methods.values())
+
+
+def _part(scope: str, number: int) -> str:
+    return f"{EVIDENCE}/{scope}-{number:05d}.npz"

@@ -1,0 +1,346 @@
+"""What MLflow is told of an output folder: a run for the comparison, one a method below it.
+
+All of it is read from the folder's files once they are finished, so that what a server has missed
+is written by the same command later, to the same runs or to another server's.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from camid.config import Config
+from camid.evaluation.report.facts import result_rows
+from camid.io.csv_tables import csv_rows, csv_text
+from camid.io.folder import Folder
+from camid.io.output_layout import (
+    BY_DEVICE,
+    BY_MODELS,
+    CONFIG,
+    DATA,
+    DEVICES,
+    DIFFERENCES,
+    EMBEDDING,
+    FACTS,
+    GROUPS,
+    HISTORY,
+    INPUTS,
+    LEFT_OUT,
+    LIST,
+    LOGBOOK,
+    PICTURES,
+    REPORT,
+    RESULTS,
+    ROC_POINTS,
+    SCORES,
+    SEARCH,
+    STAGES,
+    TABLE,
+    TIPPETT_POINTS,
+    TRIALS_TABLE,
+    WINNER,
+)
+from camid.runtime.console import say
+from camid.runtime.tracking.client import (
+    CURVE_NAMES,
+    Curves,
+    answering,
+    begun_run,
+    log_files,
+    log_metrics,
+    log_rows,
+    open_tracking,
+    tracked_run,
+    tracking_uri,
+)
+from camid.training.tasks import Task
+from camid.training.trials import Trial
+
+PARENT = "mlflow.parentRunId"
+COMPARISON = ""
+"""The name of a folder's own run in its logbook; others are methods'."""
+WHAT = "what"
+"""Tag that says what a run is of: a ``comparison``, a ``method`` that it judges, or a ``trial``."""
+COMPARED = "compared"
+"""Tag that is equal where methods are judged on the same comparisons: so they stand together."""
+LOGGED = (
+    *("eer", "eer_low", "eer_high", "auc", "auc_low", "auc_high", "rank1", "accuracy"),
+    *("tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "cllr", "cllr_min"),
+    *("single_threshold_eer", "single_threshold_auc"),
+    *("vote_accuracy", "patch_accuracy", "model_accuracy", "top5", "chance"),
+    *("log_loss", "calibration_error", "known_accepted", "unknown_accepted", "open_set_auc"),
+)
+"""Figures of result rows that a method's run has as metrics."""
+SHARED_FILES = (
+    *(CONFIG, INPUTS, RESULTS, TABLE, LIST, SCORES, DIFFERENCES, BY_DEVICE, BY_MODELS),
+    *(DEVICES, GROUPS, LEFT_OUT, STAGES, REPORT, FACTS, ROC_POINTS, TIPPETT_POINTS),
+    *(TRIALS_TABLE, WINNER, SEARCH, *PICTURES.values()),
+)
+"""What a comparison's run holds of its folder."""
+METHOD_FILES = (PICTURES["roc"], PICTURES["det"])
+DIGEST_LENGTH = 36
+"""Of a data set, that MLflow keeps."""
+
+
+class Logbook:
+    """The MLflow runs of an output folder by name, and which of them are written whole."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self._server = tracking_uri()
+        told = json.loads(folder.read(LOGBOOK)) if folder.exists(LOGBOOK) else {}
+        if told.get("server") != self._server:
+            told = {}
+        self.runs: dict[str, str] = told.get("runs", {})
+        self.written: list[str] = told.get("written", [])
+
+    def run(self, name: str, title: str, config: Config, tags: Mapping[str, str]) -> str:
+        """Return the run of a name, begun and called ``title`` if there is none.
+
+        Raises
+        ------
+        ValueError
+            If the server does not answer.
+        """
+        if name not in self.runs:
+            self.adopt(name, begun_run(title, config, tags=tags))
+        return self.runs[name]
+
+    def adopt(self, name: str, run: str) -> None:
+        """Take a run that was begun elsewhere for a name's."""
+        self.runs[name] = run
+        self._keep()
+
+    def write(self, name: str) -> None:
+        """Note that a run is written whole."""
+        self.written.append(name)
+        self._keep()
+
+    def _keep(self) -> None:
+        told = {"server": self._server, "runs": self.runs, "written": self.written}
+        self.folder.write(LOGBOOK, json.dumps(told).encode())
+
+
+def begin(folder: Folder, config: Config, *, pipeline: str) -> None:
+    """Begin the run of an output folder, before its work.
+
+    A server that answered when the work was first begun, and does not now, holds nothing up.
+
+    Raises
+    ------
+    ValueError
+        If the server does not answer, and never did for this folder.
+    """
+    book = Logbook(folder)
+    try:
+        open_tracking()
+        book.run(COMPARISON, pipeline, config, {WHAT: "comparison", "pipeline": pipeline})
+    except ValueError as error:
+        if COMPARISON not in book.runs:
+            raise
+        say(f"{error}; the work goes on, and its runs are written when it is done")
+
+
+def training_curves(folder: Folder, method: str, config: Config) -> Curves:
+    """Return the curves of the training in an output folder, in the run of its method."""
+    return Curves(folder, lambda: _begun(folder, method, config))
+
+
+def _begun(folder: Folder, method: str, config: Config) -> str:
+    book = Logbook(folder)
+    below = {PARENT: book.runs[COMPARISON]} if COMPARISON in book.runs else {}
+    return book.run(method, method, config, {WHAT: "method", "method": method} | below)
+
+
+def write_comparison(folder: Folder, config: Config, data: Mapping[str, Any]) -> None:
+    """Write the runs of a folder's comparison and methods, those that are not written yet.
+
+    Parameters
+    ----------
+    data
+        Facts of the store and the split, as the report has them.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the server does not answer, or takes no more.
+    """
+    book, rows = Logbook(folder), result_rows(folder)
+    if not rows:
+        return
+    title = data["pipeline"] + (f", {EMBEDDING}" if folder.name == EMBEDDING else "")
+    digests = {name: str(data[name]) for name in ("store_digest", "plan_digest")} | _listed(folder)
+    where = {name: str(rows[0][name]) for name in ("split", "images", "crop_size")}
+    told = digests.get("comparison_list", digests["store_digest"])
+    tags = digests | where | {"pipeline": data["pipeline"]}
+    tags[COMPARED] = f"{where['images']} {told[:8]}"
+    parent = book.run(COMPARISON, title, config, {WHAT: "comparison"})
+    for method in dict.fromkeys(row["method"] for row in rows):
+        if method not in book.written:
+            mine = [row for row in rows if row["method"] == method]
+            own = {WHAT: "method", "method": method, PARENT: parent}
+            own["num_crops"] = str(mine[-1]["num_crops"])
+            _write_method(book, mine, config, tags | own)
+            book.write(method)
+    if COMPARISON not in book.written:
+        whole = tags | {WHAT: "comparison", "out": folder.uri}
+        with tracked_run(title, config, tags=whole, run=parent) as mlflow:
+            _log_inputs(mlflow, digests)
+            mlflow.log_metrics(_search_figures(folder))
+            mlflow.log_dict(dict(data), DATA)
+            log_files(mlflow, folder, [name for name in SHARED_FILES if folder.exists(name)])
+        book.write(COMPARISON)
+
+
+def trial_curves(folder: Folder, trial: Trial, config: Config, *, kind: type[Task]) -> Curves:
+    """Return the curves of a search's trial, in a run below that of the search's folder."""
+    return Curves(folder / trial.name, lambda: _begun_trial(folder, trial, config, kind=kind))
+
+
+def _begun_trial(folder: Folder, trial: Trial, config: Config, *, kind: type[Task]) -> str:
+    tags = {WHAT: "trial", "method": kind.method(), "trial": str(trial.number)}
+    tags[PARENT] = Logbook(folder).runs[COMPARISON]
+    title = f"{kind.method()} {trial.number}"
+    return Logbook(folder / trial.name).run(kind.method(), title, config, tags)
+
+
+def write_trial_run(folder: Folder, trial: Trial, config: Config, *, kind: type[Task]) -> None:
+    """Write what a search's trial came to into its run, with its network, unless it is there.
+
+    Raises
+    ------
+    ValueError
+        If the server does not answer.
+    """
+    place, method = folder / trial.name, kind.method()
+    if method in Logbook(place).written:
+        return
+    run = _begun_trial(folder, trial, config, kind=kind)
+    trial_curves(folder, trial, config, kind=kind).flush()
+    best = trial.best(kind.figure)
+    tags = {"state": trial.state, "reason": trial.reason}
+    with tracked_run(f"{method} {trial.number}", config, tags=tags, run=run) as mlflow:
+        _complete(run, trial.validations)
+        mlflow.log_metrics(
+            {
+                f"validation/best_{figure.removeprefix('validation_')}": value
+                for figure, value in best.items()
+                if figure.startswith("validation_")
+            }
+        )
+        files = (CONFIG, kind.network)
+        log_files(mlflow, place, [file for file in files if place.exists(file)])
+    Logbook(place).write(method)
+
+
+def missing(folder: Folder) -> list[str]:
+    """Return the names of the methods and of what else of a folder is not in MLflow."""
+    book = Logbook(folder)
+    names = dict.fromkeys(row["method"] for row in result_rows(folder))
+    return [name for name in (*names, COMPARISON) if name not in book.written and names]
+
+
+def metrics(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Return a method's figures as metrics, under the names that all methods share.
+
+    ``test/eer`` is against all negatives, ``test/same-model/eer`` against those of one kind. Their
+    step is the number of crops, 0 where whole strips are compared.
+    """
+    from mlflow.entities import Metric
+
+    at = int(time.time() * 1000)
+    return [
+        Metric(_name(name, row["negatives"]), float(row[name]), at, _crops(row))
+        for row in rows
+        for name in LOGGED
+        if name in row
+    ]
+
+
+def _name(figure: str, negatives: str) -> str:
+    return f"test/{figure}" if negatives == "all" else f"test/{negatives}/{figure}"
+
+
+def _crops(row: Mapping[str, Any]) -> int:
+    number = str(row["num_crops"])
+    return int(number) if number.isdecimal() and row["crop_size"] != "whole" else 0
+
+
+def _write_method(
+    book: Logbook, rows: Sequence[Mapping[str, Any]], config: Config, tags: Mapping[str, str]
+) -> None:
+    """Write a method's figures, its points, and what trained it, into its run."""
+    folder, method = book.folder, tags["method"]
+    run = book.run(method, method, config, tags)
+    network = f"{method}.keras"
+    is_trained = folder.exists(network) and folder.exists(HISTORY)
+    files = [*METHOD_FILES, *((network, HISTORY, PICTURES["learning"]) if is_trained else ())]
+    with tracked_run(method, config, tags=tags, run=run) as mlflow:
+        log_metrics(run, metrics(rows))
+        _log_inputs(mlflow, tags)
+        if is_trained:
+            _complete_curves(folder, run)
+        points = [row for row in csv_rows(folder, ROC_POINTS) if row["method"] == method]
+        if points:
+            mlflow.log_text(csv_text(points), "roc.csv")
+        mlflow.log_text(csv_text(rows), "results.csv")
+        log_files(mlflow, folder, [name for name in files if folder.exists(name)])
+
+
+def _complete_curves(folder: Folder, run: str) -> None:
+    """Write what a training's run has not of its curves."""
+    Curves(folder, lambda: run).flush()
+    history = [
+        {name: float(value) for name, value in row.items() if value}
+        for row in csv_rows(folder, HISTORY)
+    ]
+    _complete(run, history)
+
+
+def _complete(run: str, history: Sequence[Mapping[str, float]]) -> None:
+    """Write the validations that a run has not."""
+    from mlflow import MlflowClient
+
+    if not history:
+        return
+    figure = next(name for name in history[0] if name.startswith("validation_"))
+    with answering():
+        points = MlflowClient(tracking_uri()).get_metric_history(run, CURVE_NAMES[figure])
+    known = {point.step for point in points}
+    at = int(time.time() * 1000)
+    log_rows(run, [(at, row) for row in history if int(row["step"]) not in known])
+
+
+def _log_inputs(mlflow: Any, digests: Mapping[str, str]) -> None:
+    """Log the comparison list and the store as data sets, by their digests."""
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    named = {"comparison_list": "test", "store_digest": "store"}
+    for name, context in named.items():
+        if name in digests:
+            source = CodeDatasetSource({"digest": digests[name]})
+            title = name.removesuffix("_digest").replace("_", " ")
+            digest = digests[name][:DIGEST_LENGTH]
+            mlflow.log_input(MetaDataset(source, name=title, digest=digest), context=context)
+
+
+def _listed(folder: Folder) -> dict[str, str]:
+    """Return the digest of the comparison list that a folder's scores are of."""
+    with suppress(FileNotFoundError, KeyError):
+        schema = pq.read_schema(pa.BufferReader(folder.read(SCORES)))
+        return {"comparison_list": (schema.metadata or {})[b"comparison_list"].decode()}
+    return {}
+
+
+def _search_figures(folder: Folder) -> dict[str, float]:
+    told = json.loads(folder.read(SEARCH)) if folder.exists(SEARCH) else {}
+    return {
+        f"search/{name}": float(value)
+        for name, value in told.items()
+        if isinstance(value, int | float)
+    }

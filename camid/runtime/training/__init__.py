@@ -1,0 +1,1 @@
+"""Networks trained by Ray Train, and the classifier's answers."""

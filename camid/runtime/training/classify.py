@@ -1,0 +1,141 @@
+"""A classifier's answers, gathered on Ray: a task a chunk, kept so that a stopped run goes on."""
+
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from camid.config import Config
+from camid.dataset.records import ImageRecord, chunk_name, manifest_table
+from camid.dataset.splits.grouping import device_models
+from camid.evaluation.classification import Asked
+from camid.evaluation.patch_pooling import Answers
+from camid.io.folder import Folder
+from camid.io.output_layout import ANSWERS
+from camid.runtime.cluster.map_tasks import streamed
+from camid.runtime.cluster.session import tensorflow_uses
+from camid.runtime.training.worker import SCORED_SAMPLES
+from camid.store.store import Store, open_store
+from camid.store.strip_reader import RowGroups
+from camid.training.pair_sampling import candidates
+from camid.training.patches import cut_patches, image_cuts, spread
+
+MEMORY = 3 * 2**30
+"""Bytes that a task takes: TensorFlow, the network, and a chunk's patches at one position."""
+
+
+def classified(
+    store: Store,
+    images: Sequence[ImageRecord],
+    devices: Sequence[str],
+    output: Folder,
+    *,
+    network: str,
+    config: Config,
+) -> Asked:
+    """Return what a network answers of images, in their order.
+
+    Parameters
+    ----------
+    devices
+        Those that it tells apart, in the order of its outputs.
+    network
+        Name of its file in ``output``.
+    """
+    by_chunk: dict[tuple[str, int], list[ImageRecord]] = defaultdict(list)
+    for record in images:
+        by_chunk[record.device, record.chunk].append(record)
+    chunks = [(_part(*key), by_chunk[key]) for key in sorted(by_chunk)]
+    missing = [
+        manifest_table(records)
+        for part, records in chunks
+        if not {record.image_id for record in records} <= _answered(output, part).keys()
+    ]
+    work = partial(
+        _classify, store=store.folder.uri, output=output.uri, network=network, config=config
+    )
+    for _ in streamed(missing, work, description="ask", unit="images", memory=MEMORY):
+        pass
+    found = {name: told for part, _ in chunks for name, told in _answered(output, part).items()}
+    places = {device: number for number, device in enumerate(devices)}
+    models = device_models(store.images())
+    return Asked(
+        labels=np.array([places.get(record.device, -1) for record in images], np.int64),
+        kinds=[record.kind for record in images],
+        models=[models[record.device] for record in images],
+        answers=Answers(
+            totals=np.stack([found[record.image_id][0] for record in images]),
+            votes=np.stack([found[record.image_id][1] for record in images]),
+        ),
+    )
+
+
+def _answered(output: Folder, part: str) -> dict[str, tuple[Any, Any]]:
+    """Return the sums and votes of the images of a part that is kept; none if it is not."""
+    if not output.exists(part):
+        return {}
+    with np.load(io.BytesIO(output.read(part))) as file:
+        told = zip(file["totals"], file["votes"], strict=True)
+        return dict(zip(file["images"].tolist(), told, strict=True))
+
+
+def _classify(
+    table: pa.Table, *, store: str, output: str, network: str, config: Config
+) -> pa.Table:
+    """Ask the network about the images of one chunk, which ``table`` lists; runs on a worker."""
+    tensorflow_uses(1)  # a task has one processor
+    folder, opened = Folder(output), open_store(store)
+    records = [ImageRecord(**row) for row in table.to_pylist()]
+    (chunk,) = candidates(opened, records).chunks[records[0].device]
+    model = _network(output, network, folder.modified(network))
+    size = config.patches.size or opened.description["samples"]["shape"][0]
+    with RowGroups(opened) as row_groups:
+        places = spread(
+            chunk.row_groups,
+            strip_size=row_groups.shape[0],
+            size=size,
+            count=config.patches.per_image,
+            seed=config.seed,
+        )
+        logits, images = [], []
+        for position, corners in places.items():
+            cuts = [
+                cut
+                for number, row in enumerate(chunk.rows)
+                for cut in image_cuts(chunk, row, {position: corners}, label=number)
+            ]
+            patches = cut_patches(cuts, row_groups, size=size)
+            logits.append(_outputs(model, patches))
+            images.append(patches.labels)
+    told = Answers.of(np.concatenate(logits), np.concatenate(images))
+    file = io.BytesIO()
+    names = np.array(chunk.images.column("image_id").to_pylist())
+    np.savez(file, allow_pickle=False, images=names, totals=told.totals, votes=told.votes)
+    folder.write(_part(chunk.device, chunk.chunk), file.getvalue())
+    return table.select(["image_id"])
+
+
+def _outputs(model: Any, patches: Any) -> NDArray[np.float32]:
+    size = max(1, SCORED_SAMPLES // patches.samples[0].size)
+    found = []
+    for start in range(0, len(patches.labels), size):
+        samples, scales, _ = patches.some(slice(start, start + size)).arrays()
+        found.append(np.asarray(model.predict_on_batch(samples * scales)))
+    return np.concatenate(found)
+
+
+def _part(device: str, chunk: int) -> str:
+
+    return f"{ANSWERS}/{chunk_name(device, chunk).removesuffix('.parquet')}.npz"
+
+
+@lru_cache(maxsize=2)
+def _network(output: str, name: str, modified: int) -> Any:  # noqa: ARG001 - of another file
+    from camid.comparison.networks.files import read_network
+
+    return read_network(Folder(output), name)

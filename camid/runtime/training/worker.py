@@ -1,0 +1,235 @@
+"""A worker of a training: its steps, its share of the validation, its checkpoints."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.config import Training
+from camid.io.folder import Folder
+from camid.io.output_layout import CHECKPOINT
+from camid.runtime.cluster.session import tensorflow_uses
+from camid.runtime.training.feed import fed
+from camid.store.store import open_store
+from camid.store.strip_reader import RowGroups
+from camid.training.batches import Share, joined, share_of
+from camid.training.checkpoint import Progress, checkpoint_parts
+from camid.training.tasks import Task
+
+Row = dict[str, float]
+
+TOLD_SECONDS = 1.0
+"""Time between two words of a training on how far it is."""
+HANG_SECONDS = 600
+"""How long a worker waits for another in a sum before it takes it for dead."""
+CURE = "lower training.learning_rate or training.clip_norm, and train anew with --fresh"
+"""Of a training that diverges."""
+SCORED_SAMPLES = 6 * 2**20
+"""Samples that are scored at once: 64 pairs of 128 px, or 2048 patches of 32 px."""
+
+
+def work(*, task: Task, output: str, queue: Any) -> None:
+    """Train as one worker of a group, from the checkpoint in ``output`` if there is one.
+
+    Runs on a worker of Ray Train; every worker of the group calls it. The first of them writes
+    the network and the checkpoint, and puts rows of figures into ``queue``.
+    """
+    import ray.train
+
+    context = ray.train.get_context()
+    rank, num_workers = context.get_world_rank(), context.get_world_size()
+    config, folder = task.config, Folder(output)
+    data = folder.read(CHECKPOINT) if folder.exists(CHECKPOINT) else b""
+    done = checkpoint_parts(data)[1] if data else Progress(figure=task.figure)
+    tell: Callable[[Row], None] = (lambda _: None) if rank else queue.put_nowait
+    if not rank:
+        queue.put_nowait({"started": done.step, "group": _group()})
+    mine = share_of(rank, num_workers, training=config.training)
+    steps = range(done.step, config.training.num_steps)
+    with fed(task, mine, steps) as feed:  # reads while TensorFlow is loaded
+        from camid.training.train_step import Learner, restore
+
+        learner = Learner(
+            task.build,
+            config.training,
+            seed=config.seed,
+            strategy=_strategy(
+                num_workers, context.get_local_world_size(), use_gpu=config.training.use_gpu
+            ),
+        )
+        if data:
+            restore(learner, data)
+        _agree(learner, done)
+        validation = _validation(task, rank, num_workers)
+        _Worker(
+            learner=learner,
+            task=task,
+            output=folder,
+            rank=rank,
+            validation=validation,
+            tell=tell,
+        ).run(done, feed)
+
+
+def _group() -> str:
+    """Return the id of the placement group that this worker is in; empty if it is in none."""
+    from ray.util import get_current_placement_group
+
+    group = get_current_placement_group()
+    return group.id.hex() if group else ""
+
+
+@dataclass(kw_only=True)
+class _Worker:
+    """One worker of a training: what it needs to take steps and to validate."""
+
+    learner: Any
+    task: Task
+    output: Folder
+    rank: int
+    validation: "Validation"
+    tell: Callable[[Row], None]
+
+    @property
+    def training(self) -> Training:
+        return self.task.config.training
+
+    def run(self, done: Progress, feed: Iterator[Share]) -> None:
+        """Take all steps that are left, with a validation and a checkpoint after each span."""
+        if not done.history:
+            self.validate(done, {})
+        for span in _spans(done.step, self.training):
+            if done.is_stopped:  # also by a worker that died of something else right after
+                return
+            self.validate(done, self.steps(span, feed))
+
+    def steps(self, span: range, feed: Iterator[Share]) -> Row:
+        """Take the steps of a span; return its mean loss and how fast it was."""
+        losses: list[float] = []
+        started = told = time.perf_counter()
+        waited, first = 0.0, span.start
+        for step in span:
+            before = time.perf_counter()
+            share = next(feed)
+            waited += time.perf_counter() - before
+            losses.append(self.learner.step([share]))
+            if not np.isfinite(losses[-1]):
+                raise ValueError(f"the loss of step {step} is {losses[-1]}; {CURE}")
+            now = time.perf_counter()
+            if now - told > TOLD_SECONDS:
+                rate = (step + 1 - first) * self.training.batch_size / (now - told)
+                self.tell({"step": step + 1, "loss": losses[-1], rate_name(self.task): rate})
+                told, first = now, step + 1
+        seconds = time.perf_counter() - started
+        return {
+            "step": span.stop,
+            "loss": float(np.mean(losses)),
+            rate_name(self.task): len(span) * self.training.batch_size / seconds,
+            "waited": waited / seconds,
+        }
+
+    def validate(self, done: Progress, row: Row) -> None:
+        """Score the validation's list, each worker its share, and keep what is worth it."""
+        import ray.train
+
+        outputs, labels = self.outputs()
+        if not np.isfinite(outputs).all():
+            raise ValueError(f"logits are not finite after step {row.get('step', 0):g}; {CURE}")
+        figures = self.task.figures(outputs, labels, self.validation.parts)
+        row = {"step": 0, **row, **figures}
+        done.step = int(row["step"])
+        done.history.append(row)
+        done.is_stopped = done.has_stalled(self.training)
+        if self.rank == 0:
+            self.keep(done)
+        self.tell(row)
+        ray.train.report(row)
+
+    def outputs(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return all logits and labels of the validation's list; the same in every worker."""
+        mine, places = self.validation.mine, self.validation.places
+        every = np.zeros((self.validation.parts[-1].stop, self.task.num_outputs + 1))
+        size = max(1, SCORED_SAMPLES // mine.arrays()[0][0].size)
+        for start in range(0, len(places), size):
+            some = slice(start, start + size)
+            every[places[some], :-1] = self.learner.outputs(mine.some(some))
+        every[places, -1] = mine.labels
+        added = self.learner.added(every)
+        return added[:, :-1], added[:, -1]
+
+    def keep(self, done: Progress) -> None:
+        """Write the network if it is the best so far, then the checkpoint."""
+        from camid.comparison.networks.files import network_bytes
+        from camid.training.train_step import checkpoint
+
+        if done.is_best():
+            self.output.write(self.task.network, network_bytes(self.learner.model))
+        self.output.write(CHECKPOINT, checkpoint(self.learner, done))
+
+
+def _agree(learner: Any, done: Progress) -> None:
+    """See that all workers have read the same checkpoint: another run may just have replaced it."""
+    count, total, squares = learner.added(np.array([1.0, done.step, done.step**2]))
+    if count * squares != total**2:
+        raise OSError("the checkpoint was replaced while workers read it; is another run at work?")
+
+
+def _strategy(num_workers: int, num_here: int, *, use_gpu: bool) -> Any:
+    """Return what adds up the gradients of several workers, or None for one; set TensorFlow up."""
+    import tensorflow as tf
+
+    count = os.cpu_count() or 1
+    # One more than its share: who does not wait for the others uses what they leave.
+    tensorflow_uses(min(count, count // num_here + 1), use_gpu=use_gpu)
+    for card in tf.config.get_visible_devices("GPU"):
+        tf.config.experimental.set_memory_growth(card, True)
+    if num_workers == 1:
+        return None
+    return tf.distribute.MultiWorkerMirroredStrategy(
+        communication_options=tf.distribute.experimental.CommunicationOptions(
+            timeout_seconds=HANG_SECONDS
+        )
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Validation:
+    """A worker's share of the validation's list."""
+
+    mine: Share
+    places: NDArray[np.int64]
+    """Where its rows are in the list."""
+    parts: Sequence[range]
+    """Where all parts are in the list."""
+
+
+def _validation(task: Task, rank: int, num_workers: int) -> Validation:
+    """Return a worker's share of the validation's list."""
+    with RowGroups(open_store(task.store)) as row_groups:
+        listed = task.validation(row_groups)
+        numbers = range(rank, len(listed.parts), num_workers)
+        return Validation(
+            mine=joined([listed.part(number) for number in numbers]),
+            places=np.concatenate(
+                [np.arange(len(listed.parts[n])) + listed.parts[n].start for n in numbers]
+            ),
+            parts=listed.parts,
+        )
+
+
+def rate_name(task: Task) -> str:
+    """Return what rows call the speed of a training."""
+    return f"{task.unit}_per_second"
+
+
+def _spans(step: int, training: Training) -> Iterator[range]:
+    """Yield the steps that are left, as ranges from validation to validation."""
+    while step < training.num_steps:
+        stop = min(training.num_steps, step + training.validate_every)
+        stop -= stop % training.validate_every if stop < training.num_steps else 0
+        yield range(step, stop)
+        step = stop

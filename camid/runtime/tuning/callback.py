@@ -1,0 +1,236 @@
+"""What a search tells as it goes: its progress, a record a trial, and MLflow's runs."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ray import tune
+
+from camid.config import Config, config_yaml
+from camid.io.folder import Folder
+from camid.io.output_layout import CHECKPOINT, CONFIG
+from camid.runtime.console import progress, say
+from camid.runtime.tracking.client import Curves
+from camid.runtime.tracking.runs import trial_curves, write_trial_run
+from camid.runtime.training.train import remove_group
+from camid.training.checkpoint import checkpoint_parts
+from camid.training.tasks import Task
+from camid.training.trials import Trial, figure_words, write_trial
+
+LINGER_SECONDS = 15
+"""How long a trial's process may live on after its end."""
+
+
+class Follower(tune.Callback):  # type: ignore[misc]
+    """Keeps a search's trials as they go; called by Ray Tune, in the driver."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        trials: Sequence[Trial],
+        *,
+        kind: type[Task],
+        configs: Callable[[Trial], Config],
+    ) -> None:
+        """Go on with the trials that are there.
+
+        Parameters
+        ----------
+        configs
+            Returns a trial's configuration.
+        """
+        self.folder = folder
+        self.trials = {trial.number: trial for trial in trials}
+        self._kind, self._configs = kind, configs
+        self._curves: dict[int, Curves] = {}
+        self._since: dict[int, float] = {}
+        self._groups: dict[int, set[str]] = defaultdict(set)
+        self._left: list[tuple[float, str]] = []
+        self._lost: dict[int, str] = {}
+        self._died: dict[int, str] = {}
+        self._display = progress()
+        self._bar: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return object, ()  # in the state that Ray keeps, which nothing is restored from
+
+    @property
+    def ended(self) -> set[int]:
+        """Numbers of the trials that have ended."""
+        return {number for number, trial in self.trials.items() if trial.has_ended}
+
+    @contextmanager
+    def shown(self, total: int) -> Iterator[None]:
+        """Show how many trials have ended."""
+        with self._display:
+            self._bar = self._display.add_task("search", total=total, unit="trials")
+            yield
+
+    def begin(self, trial: Trial) -> None:
+        """Take up a trial that was just drawn."""
+        self.trials[trial.number] = trial
+        (self.folder / trial.name).write(CONFIG, config_yaml(self._configs(trial)).encode())
+        write_trial(self.folder, trial)
+
+    def on_trial_start(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: Sequence[Any],  # noqa: ARG002
+        trial: Any,
+        **_: Any,
+    ) -> None:
+        """Start a trial's clock."""
+        self._since[self._of(trial).number] = time.monotonic()
+
+    def on_trial_result(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: Sequence[Any],  # noqa: ARG002
+        trial: Any,
+        result: Mapping[str, Any],
+        **_: Any,
+    ) -> None:
+        """Keep a validation that is new."""
+        mine, row = self._of(trial), result.get("row")
+        if mine.has_ended:
+            return
+        if result.get("group"):
+            self._groups[mine.number].add(result["group"])
+        mine.reason = result.get("reason", "")
+        self._lost |= {mine.number: result["lost"]} if "lost" in result else {}
+        if row and row["step"] > max((known["step"] for known in mine.validations), default=-1):
+            mine.validations.append(dict(row))
+            self._curve(mine).add(row)
+        self._keep(mine)
+        if not mine.step:
+            mine.start_seconds = mine.seconds
+        self._describe()
+
+    def on_trial_complete(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: Sequence[Any],  # noqa: ARG002
+        trial: Any,
+        **_: Any,
+    ) -> None:
+        """Keep how a trial ended."""
+        self._end(self._of(trial))
+
+    def on_trial_error(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: Sequence[Any],  # noqa: ARG002
+        trial: Any,
+        **_: Any,
+    ) -> None:
+        """Note that a trial's process died too often: with all of Ray, or of what it drew."""
+        mine = self._of(trial)
+        self._died[mine.number] = f"its process died: {_last_line(trial)}"
+        self._since.pop(mine.number, None)
+        self._leave(mine)
+
+    def on_trial_recover(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: Sequence[Any],  # noqa: ARG002
+        trial: Any,
+        **_: Any,
+    ) -> None:
+        """Give back what a trial whose process died had of Ray."""
+        self._leave(self._of(trial))
+
+    def on_step_end(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: Sequence[Any],  # noqa: ARG002
+        **_: Any,
+    ) -> None:
+        """Give back what trials left behind that are surely gone by now."""
+        now = time.monotonic()
+        while self._left and self._left[0][0] < now:
+            remove_group(self._left.pop(0)[1])
+
+    def finish(self) -> None:
+        """Give back all that is left.
+
+        Raises
+        ------
+        OSError
+            If a trial could not be kept; it has not ended then.
+        """
+        for group in [group for _, group in self._left]:
+            remove_group(group)
+        if self._lost:
+            number, words = next(iter(self._lost.items()))
+            raise OSError(f"trial {number} could not go on: {words}")
+        for number, words in self._died.items():  # and Ray lives on
+            self.trials[number].reason = words
+            self._end(self.trials[number])
+
+    def _of(self, trial: Any) -> Trial:
+        return self.trials[trial.config["trial"]]
+
+    def _curve(self, trial: Trial) -> Curves:
+        if trial.number not in self._curves:
+            curves = trial_curves(self.folder, trial, self._configs(trial), kind=self._kind)
+            self._curves[trial.number] = curves
+        return self._curves[trial.number]
+
+    def _keep(self, trial: Trial) -> None:
+        """Write a trial's record, with its time so far."""
+        now = time.monotonic()
+        trial.seconds += now - self._since.get(trial.number, now)
+        self._since[trial.number] = now
+        write_trial(self.folder, trial)
+
+    def _leave(self, trial: Trial) -> None:
+        """Have the placement groups of a trial's workers removed a little later.
+
+        A group that stays would hold its processors from all trials to come.
+        """
+        at = time.monotonic() + LINGER_SECONDS
+        self._left += [(at, group) for group in self._groups.pop(trial.number, ())]
+
+    def _end(self, trial: Trial) -> None:
+        self._leave(trial)
+        if self._bar is not None:
+            self._display.advance(self._bar)
+        if trial.has_ended or trial.number in self._lost:
+            return
+        if trial.reason:
+            trial.state = "failed"
+        else:
+            done = checkpoint_parts((self.folder / trial.name).read(CHECKPOINT))[1]
+            # A worker that died after writing its checkpoint told nobody of its last validation.
+            trial.validations = [dict(row) for row in done.history]
+            is_over = done.is_finished(self._configs(trial).training)
+            trial.state = "finished" if is_over else "stopped"
+        self._keep(trial)
+        with suppress(ValueError, OSError):  # a server that is gone gets it at the search's end
+            write_trial_run(self.folder, trial, self._configs(trial), kind=self._kind)
+        say(f"trial {trial.number} {_ending(trial, self._kind)}")
+
+    def _describe(self) -> None:
+        """Show the best figure so far, and how many trials are at work."""
+        figure = self._kind.figure
+        best = max((t.best(figure).get(figure, 0.0) for t in self.trials.values()), default=0.0)
+        working = sum(not trial.has_ended for trial in self.trials.values())
+        words = f"search, {working} at work, best {figure_words(figure)} {best:.3f}"
+        self._display.update(self._bar, description=words)
+
+
+def _ending(trial: Trial, kind: type[Task]) -> str:
+    """Return how a trial ended, in words."""
+    if trial.state == "failed":
+        return f"failed: {trial.reason}"
+    figure = f"{figure_words(kind.figure)} {trial.best(kind.figure)[kind.figure]:.3f}"
+    return f"{trial.state} at step {trial.step}, best {figure}"
+
+
+def _last_line(trial: Any) -> str:
+    """Return the last line of what Ray has of a trial's failure."""
+    error = trial.get_error()
+    lines = str(error or "no word").strip().splitlines()
+    return lines[-1]

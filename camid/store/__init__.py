@@ -1,0 +1,1 @@
+"""The strip store: plan, chunk file, index, build, verification and reading."""

@@ -1,0 +1,334 @@
+"""A chunk's file: parquet with one row group a position, seen whole or not at all.
+
+``device=<id>/chunk-00007.parquet`` holds the strips of up to 16 images of one device, and in its
+footer what the samples are, what became of each image, a digest of the content, and a seal: the
+digest of the file's own bytes, with the seal's digits as zeros.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from camid.dataset.records import OK
+from camid.io.filesystems import answered
+from camid.io.folder import Folder
+from camid.io.parquet_pages import Offsets, page_offsets
+from camid.prnu.residual import restored
+from camid.prnu.strips import INTENSITY_STEP, Position
+
+SCHEMA_VERSION = 4
+CHANNELS = 3
+
+_FORMAT = b"camid.format"
+_CHUNK = b"camid.chunk"
+_UNSEALED = b"0" * 64
+_SEAL = b'"seal": "'
+_TAIL = 8
+"""Bytes after a parquet file's metadata: their length, and a magic word."""
+_BLOCK = 2**24
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleFormat:
+    """What the samples of a store are: stated in every file's schema metadata."""
+
+    size: int
+    dtype: str
+    step: float
+    filter: Mapping[str, Any]
+    channels: int = CHANNELS
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is stated in every file, as JSON knows it."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "shape": [self.size, self.size, self.channels],
+            "dtype": self.dtype,
+            "step": self.step,
+            "filter": dict(self.filter),
+        }
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of a chunk's file."""
+        strip = self.size**2 * self.channels * np.dtype(self.dtype).itemsize
+        reduced = (self.size // INTENSITY_STEP) ** 2
+        return pa.schema(
+            [
+                pa.field("image_id", pa.string(), nullable=False),
+                pa.field("top", pa.int32(), nullable=False),
+                pa.field("left", pa.int32(), nullable=False),
+                pa.field("intensity", pa.binary(reduced), nullable=False),
+                pa.field("samples", pa.binary(strip), nullable=False),
+            ],
+            metadata={_FORMAT: json.dumps(self.facts)},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StripBatch:
+    """The strips of a chunk's images at one position: one row group."""
+
+    image_ids: tuple[str, ...]
+    position: Position
+    samples: NDArray[Any]
+    """``(image, height, width, channel)`` int8 residuals in steps, or uint8 pixels."""
+    intensity: NDArray[np.uint8]
+    """``(image, height / 4, width / 4)`` grey, 0–255."""
+    step: float
+    """Grey levels a unit of ``samples``."""
+
+    def residuals(self) -> NDArray[np.float32]:
+        """Return the residuals in grey levels ``(image, height, width, channel)``.
+
+        Raises
+        ------
+        ValueError
+            If the store holds pixels.
+        """
+        if self.samples.dtype != np.int8:
+            raise ValueError("the store holds pixels (residual.filter=none), not residuals")
+        return restored(self.samples, step=self.step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFate:
+    """What became of one image of a chunk when its file was read."""
+
+    image_id: str
+    sha256: str
+    status: str
+
+
+def write_chunk(
+    store: Folder,
+    name: str,
+    *,
+    batches: Iterator[StripBatch],
+    form: SampleFormat,
+    digest: str,
+    fates: Sequence[ImageFate],
+) -> None:
+    """Write one chunk's file, seen whole or not at all, with equal bytes for equal content.
+
+    ``digest`` is the chunk's in the plan; ``fates`` are kept in the file, so that a run that
+    finds it complete knows what became of each image.
+    """
+    schema = form.schema
+    content = hashlib.sha256()
+    places: list[Position] = []
+
+    def fill(sink: Any) -> None:
+        with pq.ParquetWriter(
+            sink,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["image_id"],
+            write_statistics=["image_id", "top", "left"],
+            write_page_checksum=True,
+            data_page_size=1,  # a page for every strip, so that one can be read alone
+            write_batch_size=1,
+            write_page_index=True,
+        ) as writer:
+            for batch in batches:
+                table = _table(batch, schema)
+                _feed(content, table)
+                places.append(batch.position)
+                writer.write_table(table, row_group_size=table.num_rows)
+            facts = {
+                "digest": digest,
+                "content": content.hexdigest(),
+                "positions": places,
+                "images": [vars(fate) for fate in fates],
+                "seal": _UNSEALED.decode(),
+            }
+            writer.add_key_value_metadata({_CHUNK: json.dumps(facts)})
+        place, stated, seal = _sealed(sink)
+        assert stated == _UNSEALED
+        sink.seek(place)
+        sink.write(seal)
+
+    store.write(name, fill)
+
+
+class ChunkFile:
+    """One chunk's file, open for reading; a context manager."""
+
+    def __init__(self, store: Folder, name: str) -> None:
+        self.name = name
+        self._address = f"{store.uri}/{name}"
+        try:
+            self._stream = store.open(name)
+        except FileNotFoundError:
+            raise ValueError(f"{self._address}: missing") from None
+        try:
+            self._file = pq.ParquetFile(self._stream, page_checksum_verification=True)
+            metadata = self._file.metadata.metadata or {}
+            self._facts = json.loads(metadata[_CHUNK])
+            self._format = json.loads(self._file.schema_arrow.metadata[_FORMAT])
+        except ConnectionError:
+            raise  # says nothing of the file
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+            self._stream.close()
+            words = " ".join(str(error).split())
+            raise ValueError(f"{self._address}: not a whole chunk: {words}") from None
+
+    def __enter__(self) -> "ChunkFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    @property
+    def digest(self) -> str:
+        """The chunk's digest in the plan it was written for."""
+        return str(self._facts["digest"])
+
+    @property
+    def content(self) -> str:
+        """The digest of ids, positions, intensities and samples, as written."""
+        return str(self._facts["content"])
+
+    @property
+    def format(self) -> dict[str, Any]:
+        """What the samples are, as stated in the file."""
+        return dict(self._format)
+
+    @property
+    def fates(self) -> list[ImageFate]:
+        """What became of each image of the chunk."""
+        return [ImageFate(**fate) for fate in self._facts["images"]]
+
+    @property
+    def positions(self) -> list[Position]:
+        """The position of each row group."""
+        return [(top, left) for top, left in self._facts["positions"]]
+
+    @property
+    def num_row_groups(self) -> int:
+        """Positions in the chunk."""
+        return int(self._file.num_row_groups)
+
+    def read(self, row_group: int) -> StripBatch:
+        """Return the strips of all images at one position."""
+        table = self._file.read_row_group(row_group, use_threads=False)
+        size, _, channels = self._format["shape"]
+        reduced = size // INTENSITY_STEP
+        return StripBatch(
+            image_ids=tuple(table["image_id"].to_pylist()),
+            position=(table["top"][0].as_py(), table["left"][0].as_py()),
+            samples=_array(table["samples"], self._format["dtype"], (size, size, channels)),
+            intensity=_array(table["intensity"], "uint8", (reduced, reduced)),
+            step=float(self._format["step"]),
+        )
+
+    def pages(self, column: str = "samples") -> tuple[list[Offsets], int]:
+        """Return where each image's samples or intensity lie, and how many bytes tell it.
+
+        ``(image + 1,)`` int64 for each row group: where the strips begin, and the last one ends.
+
+        Raises
+        ------
+        ValueError
+            If the file does not tell.
+        """
+        metadata = self._file.metadata
+        groups = [metadata.row_group(group) for group in range(self.num_row_groups)]
+        number = self._file.schema_arrow.get_field_index(column)
+        starts, ends = _extents([group.column(number) for group in groups])
+        _, every = _extents([group.column(group.num_columns - 1) for group in groups])
+        size = self._stream.seek(0, os.SEEK_END)
+        self._stream.seek(every[-1] if every else size)
+        with answered(self._address):
+            indexes = self._stream.read()
+        try:
+            places = list(zip(starts, ends, strict=True))
+            return page_offsets(indexes, places, num_rows=self.num_images), len(indexes)
+        except ValueError as error:
+            raise ValueError(f"{self._address}: {error}") from None
+
+    @property
+    def num_images(self) -> int:
+        """Images whose strips the chunk holds."""
+        return sum(fate.status == OK for fate in self.fates)
+
+    def is_intact(self) -> bool:
+        """Return whether every byte of the file is as it was written, reading all of it.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        """
+        _, stated, found = _sealed(self._stream)
+        return stated == found
+
+
+def _extents(columns: Sequence[Any]) -> tuple[list[int], list[int]]:
+    """Return where a column's bytes begin and end in each row group."""
+    starts = [column.data_page_offset for column in columns]
+    return starts, [at + c.total_compressed_size for at, c in zip(starts, columns, strict=True)]
+
+
+def _sealed(file: IO[bytes]) -> tuple[int, bytes, bytes]:
+    """Return where a chunk's file has its seal, what the seal says, and what it should say."""
+    end = file.seek(-_TAIL, os.SEEK_END)
+    start = max(0, end - int.from_bytes(file.read(4), "little"))
+    file.seek(start)
+    footer = file.read()
+    place = footer.rfind(_SEAL) + len(_SEAL)
+    stated = footer[place : place + len(_UNSEALED)]
+    digest = hashlib.sha256()
+    file.seek(0)
+    for offset in range(0, start, _BLOCK):
+        digest.update(file.read(min(_BLOCK, start - offset)))
+    for part in (footer[:place], _UNSEALED, footer[place + len(_UNSEALED) :]):
+        digest.update(part)
+    return start + place, stated, digest.hexdigest().encode()
+
+
+def _table(batch: StripBatch, schema: pa.Schema) -> pa.Table:
+    count = len(batch.image_ids)
+    columns = [
+        pa.array(batch.image_ids, pa.string()),
+        pa.array(np.full(count, batch.position[0], np.int32)),
+        pa.array(np.full(count, batch.position[1], np.int32)),
+        _binary(batch.intensity),
+        _binary(batch.samples),
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _binary(samples: NDArray[Any]) -> pa.Array:
+    """Return ``(row, …)`` samples as one fixed-size binary value a row, without a copy."""
+    flat = np.ascontiguousarray(samples).reshape(len(samples), -1)
+    width = flat.shape[1] * flat.itemsize
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), len(flat), [None, pa.py_buffer(flat)]
+    )
+
+
+def _array(column: pa.ChunkedArray, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return fixed-size binary values as ``(row, *shape)``; read-only views of Arrow's memory."""
+    rows = column.combine_chunks()
+    start = rows.offset * rows.type.byte_width
+    flat = np.frombuffer(rows.buffers()[1], np.uint8)[start : start + rows.nbytes]
+    return flat.view(dtype).reshape(len(rows), *shape)
+
+
+def _feed(content: Any, table: pa.Table) -> None:
+    for name in ("image_id", "top", "left"):
+        content.update(json.dumps(table[name].to_pylist()).encode())
+    for name in ("intensity", "samples"):
+        width = table.schema.field(name).type.byte_width
+        content.update(_array(table[name], "uint8", (width,)).data)

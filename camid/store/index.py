@@ -1,0 +1,91 @@
+"""The index of a store: which positions each chunk has, a row a chunk.
+
+Images of one pixel size have the same positions, so these are kept once, as grids, and a chunk
+names its own: row group k of its file is at the grid's position k. Ten million photographs have an
+index of less than a million rows, however large they are.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from camid.prnu.strips import Position
+
+Grid = dict[Position, int]
+"""The row group of each position."""
+
+INDEX_SCHEMA = pa.schema(
+    [
+        ("device", pa.string()),
+        ("chunk", pa.int32()),
+        ("num_images", pa.int32()),
+        ("grid", pa.int32()),
+    ]
+)
+_GRIDS = b"camid.grids"
+
+
+class Indexed(NamedTuple):
+    """A chunk as the index has it."""
+
+    device: str
+    chunk: int
+    num_images: int
+    positions: Sequence[Position]
+
+
+def index_table(chunks: Iterable[Indexed]) -> pa.Table:
+    """Return the index of some chunks: a row for each that has a row group, and their grids."""
+    numbers: dict[tuple[Position, ...], int] = {}
+    rows = [
+        (chunk.device, chunk.chunk, chunk.num_images, numbers.setdefault(grid, len(numbers)))
+        for chunk in chunks
+        if (grid := tuple(chunk.positions))
+    ]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * len(INDEX_SCHEMA)
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, INDEX_SCHEMA, strict=True)]
+    return pa.table(arrays, schema=INDEX_SCHEMA.with_metadata({_GRIDS: json.dumps([*numbers])}))
+
+
+def read_index(data: bytes) -> pa.Table:
+    """Return the index that a file holds."""
+    # Not read_table: its threads may still begin when a program ends early, which aborts it.
+    return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+
+
+def index_grids(index: pa.Table) -> list[Grid]:
+    """Return the grids of an index by number.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If it has none.
+    """
+    stated = json.loads((index.schema.metadata or {})[_GRIDS])
+    return [{(top, left): row for row, (top, left) in enumerate(grid)} for grid in stated]
+
+
+def chunk_grids(index: pa.Table) -> dict[tuple[str, int], Grid]:
+    """Return the row group of each position, for every chunk of an index; equal ones are shared."""
+    grids = index_grids(index)
+    devices = index["device"].combine_chunks().dictionary_encode()
+    names = devices.dictionary.to_pylist()
+    keys = zip(devices.indices.to_pylist(), index["chunk"].to_pylist(), strict=True)
+    numbers = index["grid"].to_pylist()
+    return {(names[d], c): grids[g] for (d, c), g in zip(keys, numbers, strict=True)}
+
+
+def num_strips(index: pa.Table) -> int:
+    """Return how many strips a store has in all."""
+    sizes = [len(grid) for grid in index_grids(index)]
+    counts = zip(index["grid"].to_pylist(), index["num_images"].to_pylist(), strict=True)
+    return sum(sizes[grid] * count for grid, count in counts)
+
+
+def num_row_groups(index: pa.Table) -> int:
+    """Return how many row groups a store has in all."""
+    sizes = [len(grid) for grid in index_grids(index)]
+    return sum(sizes[grid] for grid in index["grid"].to_pylist())

@@ -1,0 +1,130 @@
+"""From photographs to one chunk of a store: decode, denoise, cut, quantise, write."""
+
+import hashlib
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.config import Config, Residual
+from camid.dataset.records import OK, ImageRecord, chunk_name, rejected
+from camid.io.folder import Folder
+from camid.io.images import pixels, resized
+from camid.prnu.filters import skrabec2021
+from camid.prnu.filters.lukas import checked_wavelet
+from camid.prnu.luminance import LUMA
+from camid.prnu.residual import quantised, residual
+from camid.prnu.strips import INTENSITY_STEP, Position, cut, intensity, origin, positions
+from camid.store.chunk_file import CHANNELS, ImageFate, SampleFormat, StripBatch, write_chunk
+from camid.store.chunk_plan import Chunk
+
+UNREADABLE = "cannot be read"
+"""How the reason begins for a file that another run may find readable."""
+
+
+def sample_format(config: Config) -> SampleFormat:
+    """Return what the samples of a store made with ``config`` are."""
+    pixels_kept = config.residual.filter == "none"
+    return SampleFormat(
+        size=config.strips.size,
+        dtype="uint8" if pixels_kept else "int8",
+        step=1.0 if pixels_kept else config.residual.step,
+        filter=asdict(config.residual),
+    )
+
+
+def smallest_side(config: Config) -> int:
+    """Return the smallest side in pixels of an image that gives a strip under ``config``.
+
+    Raises
+    ------
+    ValueError
+        If no strip of the configured size can be denoised and enhanced as configured.
+    """
+    size = config.strips.size
+    if config.residual.filter != "none":  # Li's enhancer transforms the residuals of every filter
+        checked_wavelet((size, size), config.residual.wavelet, config.residual.levels)
+    if config.residual.filter == "report2021":
+        checked_wavelet((size, size), skrabec2021.WAVELET, skrabec2021.LEVELS)
+    return size
+
+
+def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> list[ImageFate]:
+    """Read a chunk's photographs, write its file, and return what became of each of them.
+
+    A photograph that cannot be read or decoded whole is left out of the strips and rejected with
+    the reason. All images of a chunk have one size, so one list of positions serves all.
+    """
+    form = sample_format(config)
+    size, first = form.size, chunk.images[0]
+    geometry = asdict(config.strips)
+    where = positions(first.height, first.width, **geometry)
+    top, left = origin(first.height, first.width, **geometry)
+    places = [(y + top, x + left) for y, x in where]
+    reduced = size // INTENSITY_STEP
+    samples = np.empty((len(where), len(chunk.images), size, size, CHANNELS), form.dtype)
+    greys = np.empty((len(where), len(chunk.images), reduced, reduced), np.uint8)
+    fates: list[ImageFate] = []
+    kept: list[str] = []
+    for record in chunk.images:
+        sha256 = ""
+        try:
+            data = _bytes(record)
+            sha256 = hashlib.sha256(data).hexdigest()
+            image = _pixels(data, record, max_megapixels=config.images.max_megapixels)
+            if config.strips.prepare == "resize":
+                image = resized(image, size)
+            samples[:, len(kept)] = image_samples(
+                image, places, size=size, settings=config.residual
+            )
+            greys[:, len(kept)] = intensity(cut(image, places, size=size), LUMA)
+            kept.append(record.image_id)
+            status = OK
+        except ValueError as error:
+            status = rejected(str(error))
+        fates.append(ImageFate(image_id=record.image_id, sha256=sha256, status=status))
+    batches = (
+        StripBatch(
+            image_ids=tuple(kept),
+            position=position,
+            samples=samples[index, : len(kept)],
+            intensity=greys[index, : len(kept)],
+            step=form.step,
+        )
+        for index, position in enumerate(where)
+        if kept
+    )
+    name = chunk_name(chunk.device, chunk.number)
+    write_chunk(store, name, batches=batches, form=form, digest=chunk.digest, fates=fates)
+    return fates
+
+
+def _bytes(record: ImageRecord) -> bytes:
+    folder, name = Folder.at(record.path)
+    try:
+        return folder.read(name)
+    except OSError as error:
+        raise ValueError(f"{UNREADABLE}: {error}") from None
+
+
+def _pixels(data: bytes, record: ImageRecord, *, max_megapixels: float) -> NDArray[np.uint8]:
+    image = pixels(data, max_megapixels=max_megapixels)
+    if image.shape[:2] != (record.height, record.width):
+        raise ValueError(
+            f"decoded to {image.shape[1]}x{image.shape[0]} px where its header said "
+            f"{record.width}x{record.height} px"
+        )
+    return image
+
+
+def image_samples(
+    image: NDArray[np.uint8], where: list[Position], *, size: int, settings: Residual
+) -> NDArray[np.int8] | NDArray[np.uint8]:
+    """Return what a store holds of an image: ``(position, size, size, channel)`` int8 or uint8."""
+    if settings.filter == "none":
+        return cut(image, where, size=size)
+    of_store = {"extent", "step"}
+    how = {name: value for name, value in asdict(settings).items() if name not in of_store}
+    if settings.extent == "strip":
+        return quantised(residual(cut(image, where, size=size), **how), step=settings.step)
+    return cut(quantised(residual(image, **how), step=settings.step), where, size=size)

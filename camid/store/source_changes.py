@@ -1,0 +1,44 @@
+"""Photographs that are gone, or are no longer those that a store was made of."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+
+from camid.dataset.records import ImageRecord
+from camid.io.folder import Folder, in_threads
+
+GONE = "gone"
+CHANGED = "changed since the store read it"
+
+SLACK_SECONDS = 600
+"""How much older than its chunk's file a photograph must be to be taken for unchanged.
+
+It may have been written while the chunk was made, and clocks of two machines differ.
+"""
+
+
+def changes(records: Iterable[ImageRecord], *, made: Iterable[int] | None = None) -> Iterator[str]:
+    """Yield for each record ``""``, or what happened to its photograph since it was read.
+
+    A photograph is hashed and compared with the record's ``sha256``; one that was last touched well
+    before it was ``made``, nanoseconds since 1970, is taken for unchanged.
+    """
+    return in_threads(_change, zip(records, repeat(0) if made is None else made, strict=False))
+
+
+def _change(read: tuple[ImageRecord, int]) -> str:
+    record, made = read
+    folder, name = Folder.at(record.path)
+    latest = made - SLACK_SECONDS * 10**9
+    try:
+        if latest > 0 and folder.changed(name) < latest:
+            return ""
+        with folder.open(name) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except ConnectionError:
+        raise  # says nothing of the photograph
+    except FileNotFoundError:
+        return GONE
+    except OSError as error:
+        return f"cannot be read: {error}"
+    return "" if digest == record.sha256 else CHANGED

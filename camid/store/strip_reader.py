@@ -1,0 +1,276 @@
+"""Row groups of a store by address: the strips of some images at one position, read in one go."""
+
+import os
+import resource
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.dataset.records import chunk_name
+from camid.io.filesystems import answered, filesystem_of
+from camid.io.folder import Folder
+from camid.io.parquet_pages import Offsets, page_value
+from camid.prnu.strips import INTENSITY_STEP
+from camid.store.chunk_file import ChunkFile
+from camid.store.store import Store
+
+AHEAD = 8
+"""Reads that storage works on while another is decompressed."""
+MAX_OPEN = 1024
+"""Files that stay open, and no more than half of what the system allows."""
+MAX_LAYOUTS = 2048
+"""Files of which is remembered where their pages lie: 26 kB for one of 24-megapixel images."""
+GAP = 8 * 2**20
+"""Bytes between two strips that are read along where every request takes its time."""
+
+Pending = Callable[[], bytes]
+"""Waits for bytes."""
+
+
+class Address(NamedTuple):
+    """Where a row group is."""
+
+    device: str
+    chunk: int
+    row_group: int
+
+    @property
+    def name(self) -> str:
+        """Name of the chunk's file."""
+        return chunk_name(self.device, self.chunk)
+
+
+Wanted = tuple[Address, Sequence[int]]
+"""A row group and the rows of it, which are the chunk's images in the order of their ids."""
+
+
+Column = Literal["samples", "intensity"]
+
+
+class Strip(NamedTuple):
+    """One strip that was read: its samples, or its intensity."""
+
+    number: int
+    """Which of the row groups that are wanted it is of."""
+    row: int
+    samples: NDArray[Any]
+    """``(height, width, channel)``, or ``(height / 4, width / 4)`` grey, 0–255."""
+
+
+Place = tuple[int, int, int]
+"""A row, and where its page begins and ends in what was read."""
+
+
+class RowGroups:
+    """The row groups of a store, open for reading; a context manager.
+
+    Held at any time are the strips of one read and, where storage is no file system, what is read
+    ahead: :data:`AHEAD` compressed row groups at most; besides, where the pages of files lie.
+    """
+
+    def __init__(self, store: Store, *, is_checked: bool = True, max_open: int = MAX_OPEN) -> None:
+        self.store = store
+        self.is_checked = is_checked
+        """Whether strips are held against their checksums: a sixth of the work."""
+        self.num_reads = 0
+        """Reads of a row group so far."""
+        self.num_bytes = 0
+        """Bytes read for them, with what files say of their pages."""
+        samples = store.description["samples"]
+        self.shape: tuple[int, int, int] = tuple(samples["shape"])
+        """Of a strip: ``(height, width, channel)``."""
+        self.dtype = np.dtype(samples["dtype"])
+        """Of the samples: int8 residuals in steps, or uint8 pixels."""
+        reduced = self.shape[0] // INTENSITY_STEP
+        self._forms: dict[Column, tuple[tuple[int, ...], np.dtype[Any]]] = {
+            "samples": (self.shape, self.dtype),
+            "intensity": ((reduced, reduced), np.dtype(np.uint8)),
+        }
+        self.step = float(samples["step"])
+        """Grey levels a unit of the samples."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._files: _Recent[_File] = _Recent(max(AHEAD + 1, min(limit // 2, max_open)))
+        self._layouts: _Recent[list[Offsets]] = _Recent(MAX_LAYOUTS)
+        self._threads = ThreadPoolExecutor(AHEAD)  # starts none where there are no requests
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        self._files.clear()
+
+    def strips(self, wanted: Iterable[Wanted], *, column: Column = "samples") -> Iterator[Strip]:
+        """Yield the strips of the images in the rows that are wanted of each row group.
+
+        Only those are decompressed, one at a time, and on a file system only those are read. Row
+        groups come in the order given, each as often as it is given; those of one file are best
+        neighbours.
+
+        Raises
+        ------
+        ValueError
+            If a chunk's file is missing, not whole or damaged.
+        """
+        todo = enumerate(wanted)
+        begun: deque[Iterator[Strip]] = deque()
+        while True:
+            for number, (address, rows) in islice(todo, AHEAD + 1 - len(begun)):
+                begun.append(self._begun(number, address, rows, column))
+            if not begun:
+                return
+            self.num_reads += 1
+            yield from begun.popleft()
+
+    def _begun(
+        self, number: int, address: Address, rows: Sequence[int], column: Column
+    ) -> Iterator[Strip]:
+        """Tell storage what is wanted, and return what waits for it."""
+        name = address.name
+        layout = self._layouts.got(f"{column} of {name}", lambda _: self._layout(name, column))
+        offsets = layout[address.row_group].tolist()
+        file = self._files.got(name, self._file)
+        parts = []
+        for span in _spans(offsets, rows, gap=file.gap):
+            start, end = offsets[span.start], offsets[span.stop]
+            pending = file.begun(start, end - start)
+            self.num_bytes += end - start
+            inside = [row for row in rows if row in span]
+            parts.append(
+                (pending, [(row, offsets[row] - start, offsets[row + 1] - start) for row in inside])
+            )
+        return self._strips(number, address, column, parts)
+
+    def _strips(
+        self,
+        number: int,
+        address: Address,
+        column: Column,
+        parts: Sequence[tuple[Pending, Sequence[Place]]],
+    ) -> Iterator[Strip]:
+        shape, dtype = self._forms[column]
+        width = int(np.prod(shape)) * dtype.itemsize
+        for pending, places in parts:
+            data = memoryview(pending())
+            for row, start, end in places:
+                try:
+                    value = page_value(data[start:end], width=width, is_checked=self.is_checked)
+                except ValueError as error:
+                    where = self.store.folder.address(address.name)
+                    raise ValueError(f"{where}: row group {address.row_group}: {error}") from None
+                yield Strip(number, row, np.frombuffer(value, dtype).reshape(shape))
+
+    def _layout(self, name: str, column: Column) -> list[Offsets]:
+        with ChunkFile(self.store.folder, name) as file:
+            layout, num_bytes = file.pages(column)
+        self.num_bytes += num_bytes
+        return layout
+
+    def _file(self, name: str) -> "_File":
+        folder = self.store.folder
+        if folder.is_local:
+            return _Local(f"{folder.local_path}/{name}")
+        return _Remote(folder, name, self._threads)
+
+
+class _File(Protocol):
+    """An open file, of which reads are announced before they are waited for."""
+
+    gap: int
+    """Bytes between two strips that are best read along."""
+
+    def begun(self, start: int, count: int) -> Pending: ...
+    def close(self) -> None: ...
+
+
+class _Local:
+    """A file of a file system, which reads ahead what it is told."""
+
+    gap = 0
+
+    def __init__(self, path: str) -> None:
+        self._number = os.open(path, os.O_RDONLY)
+
+    def begun(self, start: int, count: int) -> Pending:
+        if hasattr(os, "posix_fadvise"):  # macOS has none
+            os.posix_fadvise(self._number, start, count, os.POSIX_FADV_WILLNEED)
+        return partial(os.pread, self._number, count, start)
+
+    def close(self) -> None:
+        os.close(self._number)
+
+
+class _Remote:
+    """A file of an object store, to which threads send requests."""
+
+    gap = GAP
+
+    def __init__(self, folder: Folder, name: str, threads: ThreadPoolExecutor) -> None:
+        self._address = folder.address(name)
+        filesystem, path = filesystem_of(folder.uri)
+        with answered(self._address):
+            self._file = filesystem.open_input_file(f"{path}/{name}")
+        self._threads = threads
+
+    def begun(self, start: int, count: int) -> Pending:
+        return self._threads.submit(self._read, start, count).result
+
+    def _read(self, start: int, count: int) -> bytes:
+        with answered(self._address):
+            return bytes(self._file.read_at(count, start))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+T = TypeVar("T")
+
+
+class _Recent(OrderedDict[str, T]):
+    """What was made for the names used last; files are closed when they are dropped."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def got(self, name: str, make: Callable[[str], T]) -> T:
+        """Return what there is for a name, made if it is missing."""
+        if name not in self:
+            while len(self) >= self.limit:
+                _close(self.popitem(last=False)[1])
+            self[name] = make(name)
+        self.move_to_end(name)
+        return self[name]
+
+    def clear(self) -> None:
+        """Drop all."""
+        while self:
+            _close(self.popitem()[1])
+
+
+def _close(value: object) -> None:
+    if isinstance(value, _Local | _Remote):
+        value.close()
+
+
+def _spans(offsets: Sequence[int], rows: Sequence[int], *, gap: int) -> list[range]:
+    """Return the ranges of rows to read, together where little lies between them."""
+    spans: list[range] = []
+    for row in sorted(set(rows)):
+        if spans and offsets[row] - offsets[spans[-1].stop] <= gap:
+            spans[-1] = range(spans[-1].start, row + 1)
+        else:
+            spans.append(range(row, row + 1))
+    return spans

@@ -1,0 +1,40 @@
+import pyarrow as pa
+import pytest
+
+from camid.runtime.cluster import map_tasks
+from camid.runtime.cluster.map_tasks import streamed
+
+
+def failing(table: pa.Table) -> pa.Table:
+    number = table["number"][0].as_py()
+    if number == 1:
+        raise OSError("/full: cannot be written: no space left on device")
+    if number == 2:
+        raise ValueError("two is no answer")
+    return table
+
+
+def results(*numbers: int):
+    tables = [pa.table({"number": [number]}) for number in numbers]
+    return [t["number"][0].as_py() for t in streamed(tables, failing, description="", unit="")]
+
+
+def test_every_table_comes_back_once(ray_here):
+    assert sorted(results(0, 3, 4, 5)) == [0, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "sentence"), [(1, OSError, "/full: cannot be"), (2, ValueError, "two is no")]
+)
+def test_what_a_user_can_mend_comes_back_as_its_own_sentence(
+    ray_here, capfd, number, kind, sentence
+):
+    with pytest.raises(kind, match=f"^{sentence}"):
+        results(0, number)
+    shown = capfd.readouterr()
+    assert "Traceback" not in shown.out + shown.err
+
+
+def test_tasks_that_ray_does_not_know_of_at_once_all_come_back(ray_here, monkeypatch):
+    monkeypatch.setattr(map_tasks, "TASKS_AT_ONCE", 2)
+    assert sorted(results(0, 3, 4, 5, 6)) == [0, 3, 4, 5, 6]

@@ -1,0 +1,80 @@
+"""What a trainer is fed is what a plain loop draws."""
+
+from dataclasses import replace
+
+import numpy as np
+import psutil
+import pytest
+
+from camid.dataset.splits import named_split
+from camid.runtime.training.feed import fed
+from camid.store.store import open_store
+from camid.store.strip_reader import RowGroups
+from camid.training.batches import share_of
+from camid.training.pair_task import PairTask
+
+SETTINGS = (
+    *("split=seeded", "splits.test=0.34", "splits.validation=0.34"),
+    *("training.batch_size=16", "training.micro_batches=4", "pairs.crop_size=32"),
+    *("training.prefetch=2", "training.feed_workers=2"),
+)
+
+
+@pytest.fixture(scope="module")
+def source(made):
+    config = made.config(*SETTINGS)
+    store = open_store(config.paths.store)
+    split = named_split("seeded", store.images(), settings=config.splits, seed=config.seed)
+    return PairTask(config=config, store=config.paths.store, split=split)
+
+
+def plain(source, step, micro_batches):
+    """Return a share of a step as a loop without Ray draws and reads it."""
+    with RowGroups(open_store(source.store)) as row_groups:
+        return source.training(row_groups).share(step, micro_batches)
+
+
+def same(one, other):
+    columns = ("sums", "counts", "labels")
+    return one.step == other.step and all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in columns
+    )
+
+
+def test_workers_shares_of_any_step_come_in_order_to_the_last(source):
+    for rank in range(3):
+        mine = share_of(rank, 3, training=source.config.training)
+        with fed(source, mine, range(7, 12)) as feed:
+            shares = list(feed)
+        assert len(shares) == 5
+        assert all(same(s, plain(source, 7 + i, mine)) for i, s in enumerate(shares))
+
+
+def test_a_feed_that_is_left_early_ends_and_another_begins(source):
+    for _ in range(2):
+        with fed(source, [0], range(50)) as feed:
+            assert same(next(feed), plain(source, 0, [0]))
+
+
+def test_a_reader_that_is_killed_is_replaced_and_nothing_is_missing(source):
+    with fed(source, [0], range(12)) as feed:
+        shares = [next(feed)]
+        family = psutil.Process().children(recursive=True)
+        readers = [process for process in family if "_Reader" in process.name()]
+        for process in readers:
+            process.kill()
+        shares += feed
+    assert readers
+    assert len(shares) == 12
+    assert all(same(share, plain(source, step, [0])) for step, share in enumerate(shares))
+
+
+def test_a_store_that_is_damaged_is_the_trainer_s_own_sentence(source, copied):
+    for chunk in (copied.root / "store").glob("device=*/chunk-*.parquet"):
+        chunk.write_bytes(chunk.read_bytes()[:1000])
+    damaged = replace(source, store=str(copied.root / "store"))
+    with (
+        fed(damaged, [0], range(3)) as feed,
+        pytest.raises(ValueError, match="not a whole chunk"),
+    ):
+        next(feed)

@@ -1,0 +1,54 @@
+from importlib import import_module
+
+import pytest
+
+from camid.cli.errors import one_sentence
+from camid.cli.pipeline import EVALUATION, print_results
+from camid.comparison.methods import METHODS
+from camid.evaluation.published import study_figures
+
+FIGURES = {"eer": 0.1, "eer_low": 0.05, "eer_high": 0.2, "auc": 0.9, "cllr": 0.5}
+
+
+@pytest.fixture
+def printed(capsys, tmp_path):
+    def lines(**condition):
+        rows = [
+            {"method": method, "negatives": negatives, "single_threshold_eer": 0.25}
+            | FIGURES
+            | condition
+            | (study_figures(method) if negatives == "all" else {})
+            for method in METHODS
+            for negatives in ("all", "different-model", "same-model")
+        ]
+        print_results(rows, title="4+4 images", folder=str(tmp_path), columns=EVALUATION)
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+@pytest.mark.parametrize("condition", [{"num_crops": 40}, {"num_crops": "all", "rank1": 0.8}])
+def test_an_evaluation_fits_eighty_columns(printed, condition):
+    lines = printed(**condition)
+    table = [line for line in lines if line.strip().startswith(tuple(METHODS))]
+    assert len(table) == 3 * len(METHODS)
+    assert max(map(len, lines[:-1])) <= 80  # the last is a path
+    assert "…" not in "".join(lines[:-1])
+
+
+def test_what_the_study_states_is_beside_ours_once_and_its_convention_below(printed):
+    lines = printed(num_crops=40)
+    (lukas,) = [line for line in lines if line.startswith(" lukas ") and " all others " in line]
+    assert lukas.split()[-3:] == ["0.250", "0.152", "0.089"]
+    assert sum("0.152" in line for line in lines) == 1
+    assert sum("Table 1 (50+1 images) has it: EER* + AUC* = 1" in line for line in lines) == 1
+
+
+def test_a_package_that_is_missing_is_one_sentence_and_one_of_our_own_is_not(capsys):
+    with pytest.raises(SystemExit) as ended, one_sentence():
+        import_module("no_such_package.part")
+    assert ended.value.code == 2
+    told = "camid: the package no_such_package is not installed; `make setup` does it\n"
+    assert capsys.readouterr().err == told
+    with pytest.raises(ModuleNotFoundError), one_sentence():
+        import_module("camid.no_such_module")

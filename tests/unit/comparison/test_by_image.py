@@ -1,0 +1,114 @@
+"""Evidence of whole images, held against that of strips and against one pair at a time."""
+
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+import pytest
+
+from camid.comparison import by_image
+from camid.comparison.by_image import block_evidence, list_blocks
+from camid.comparison.by_position import list_positions, position_evidence
+from camid.comparison.comparison_list import Comparison
+from camid.comparison.draw_list import drawn_list, gallery_list
+from camid.comparison.methods import METHODS
+from camid.comparison.sufficient_statistics import Evidence, scores
+from camid.config import Comparisons, Enrolment, Strips
+from camid.dataset.splits import enrolled
+from camid.prnu.cleaning import cleaned
+from camid.prnu.correlation import ncc
+from camid.prnu.luminance import grey
+from camid.prnu.strips import assembled, positions
+from camid.store.strip_reader import RowGroups
+from tests.unit.stores import SIZE, Chunk, small_store, strip
+
+STRIPS = Strips(size=SIZE)
+SETTINGS = Comparisons(num_images=(3, 2), num_pairs=40, crop_size=16, num_crops=(1, 5))
+DEVICES = {
+    "a": [Chunk(images=9), Chunk(images=7, kind="background")],
+    "b": [Chunk(images=12)],
+    "c": [Chunk(images=12, size=(64, 64))],
+}
+LOCAL = {name: METHODS[name] for name in ("lukas", "lukas-mean")}
+WHOLE = {"cleaned": METHODS["cleaned"]}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return small_store(str(tmp_path_factory.mktemp("store")), DEVICES)
+
+
+@pytest.fixture(scope="module")
+def listed(store):
+    return drawn_list(store.images(), settings=SETTINGS, strips=STRIPS, seed=3)
+
+
+@pytest.fixture(scope="module")
+def gallery(store):
+    found = enrolled(store.images(), settings=Enrolment(num_background=4), seed=1)
+    return gallery_list(found, strips=STRIPS, seed=1)
+
+
+def of_blocks(listed, store, methods, num_crops=()):
+    with RowGroups(store) as row_groups:
+        parts = [
+            block_evidence(listed, block, row_groups, methods, num_crops=num_crops)
+            for block in list_blocks(listed, store, WHOLE.values())
+        ]
+    return scores(reduce(Evidence.__add__, parts), methods)
+
+
+@pytest.mark.parametrize("name", ["listed", "gallery"])
+@pytest.mark.parametrize("samples", [2**26, 1])
+def test_what_strips_tell_alone_blocks_of_any_size_tell_too(
+    store, name, samples, request, monkeypatch
+):
+    listed = request.getfixturevalue(name)
+    num_crops = SETTINGS.num_crops if listed.crop_size else ()
+    monkeypatch.setattr(by_image, "MAX_SAMPLES", samples)
+    assert (len(list_blocks(listed, store, WHOLE.values())) == 1) == (samples > 1)
+    found = of_blocks(listed, store, LOCAL, num_crops)
+    with RowGroups(store) as row_groups:
+        parts = [
+            position_evidence(listed, position, row_groups, LOCAL, num_crops=num_crops)
+            for position in list_positions(listed, store)
+        ]
+    expected = scores(reduce(Evidence.__add__, parts), LOCAL)
+    for method in LOCAL:
+        np.testing.assert_allclose(found[method], expected[method], atol=1e-6)
+
+
+def test_blocks_hold_every_comparison_once(store, listed, monkeypatch):
+    monkeypatch.setattr(by_image, "MAX_SAMPLES", 1)
+    numbers = [number for block in list_blocks(listed, store, WHOLE.values()) for number in block]
+    assert sorted(numbers) == list(range(len(listed.comparisons)))
+
+
+def test_a_method_of_whole_images_gets_the_average_of_all_strips_laid_out(store, listed):
+    found = of_blocks(listed, store, WHOLE, (1,))["cleaned"][:, 0]
+    of = {image.sha256: image for image in store.images()}
+    for row, pair in enumerate(listed.comparisons):
+        windows = []
+        for side in (pair.first, pair.second):
+            images = [of[i] for i in listed.sides[side].images]
+            where = positions(images[0].height, images[0].width, size=SIZE)
+            strips = [
+                grey(np.mean([strip(i, position) * 0.125 for i in images], 0)) for position in where
+            ]
+            plane = cleaned(assembled(np.stack(strips), where))
+            crop = pair.crops[0]
+            y, x = crop.top + crop.y, crop.left + crop.x
+            windows.append(plane[y : y + 16, x : x + 16])
+        assert found[row] == pytest.approx(ncc(*windows), abs=1e-4)
+
+
+def test_a_side_without_a_strip_where_the_list_looks_is_named(store, listed):
+    small = next(i for i, side in enumerate(listed.sides) if side.device == "c")
+    crop = listed.comparisons[0].crops[0]._replace(top=0, left=64)
+    pair = Comparison(first=small, second=small, label=1, level="same-device", crops=(crop,))
+    other = replace(listed, comparisons=(pair,))
+    with (
+        RowGroups(store) as row_groups,
+        pytest.raises(ValueError, match=r"a side of c has no strip at \(0, 64\)"),
+    ):
+        block_evidence(other, [0], row_groups, WHOLE, num_crops=(1,))
