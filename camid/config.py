@@ -203,9 +203,9 @@ class Splits:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Enhancer:
-    """Li's enhancer of the baselines' query residuals (Li 2010, doi:10.1109/TIFS.2010.2046268).
+    """Li's enhancer of second sides' residuals (Li 2010, doi:10.1109/TIFS.2010.2046268).
 
-    Evaluations have a method for each model, with the α and the domain that the study has.
+    The method ``li`` has all of this, ``li-1`` to ``li-4`` have models of their own.
     """
 
     model: Annotated[int, Field(ge=1, le=5)] = 5

@@ -25,7 +25,7 @@ BASELINES = {
     "method": "method",
     "images": "images",
     "negatives": "negatives",
-    "eer": "EER",
+    "eer": "EER (95 %)",
     "auc": "AUC",
     "rank1": "rank-1",
     "single_threshold_eer": "EER*",

@@ -1,37 +1,62 @@
 """A comparison list's evidence by methods that need whole images: a block of sides at a time.
 
-What is cleaned over a whole image is cleaned better than strip by strip. So a block's sides are
-read at all positions, laid out as images, and cut again when they are prepared.
+What is cleaned or enhanced over a whole image is better done than strip by strip. So a block's
+sides are read at all positions that matter, laid out as images, and cut again when prepared.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
+from math import lcm
+from typing import NamedTuple
 
 import numpy as np
 
-from camid.comparison.comparison_list import ComparisonList
+from camid.comparison.comparison_list import Comparison, ComparisonList
+from camid.comparison.fingerprint_file import FingerprintFile
 from camid.comparison.methods.method import Array, Estimator, Method
-from camid.comparison.side_sums import Key, Sides, check_strips, gathered_by
+from camid.comparison.side_sums import (
+    Key,
+    Sides,
+    Ways,
+    check_strips,
+    gathered_by,
+    located_images,
+)
 from camid.comparison.sufficient_statistics import Evidence, Ledger, windows_at
 from camid.prnu.strips import Position, assembled
 from camid.store.index import chunk_grids
 from camid.store.store import Store
 from camid.store.strip_reader import RowGroups
 
+FIRST, SECOND = 0, 1
+"""The two sides of a comparison."""
 MAX_SAMPLES = 2**26
 """Samples of a block's first sides, and of its second: 256 MB each, and what is made of them."""
 
 
 def list_blocks(listed: ComparisonList, store: Store, methods: Iterable[Method]) -> list[list[int]]:
-    """Return the numbers of a list's comparisons in blocks of few sides."""
+    """Return the numbers of a list's comparisons in blocks of few sides.
+
+    A block has as many sides as fit in memory: whole images of those that a method prepares as
+    images, else their strips at one position.
+    """
+    every = list(methods)
     positions = max((len(grid) for grid in chunk_grids(store.index).values()), default=1)
-    samples = positions * listed.strip_size**2 * gathered_by(methods).num_planes
-    num_sides = MAX_SAMPLES // samples // 4 * 4 or max(1, MAX_SAMPLES // samples)  # quartets whole
+    strip = listed.strip_size**2 * gathered_by(every).num_planes
+    firsts, seconds = (
+        _num_sides(strip * (positions if "image" in scopes else 1))
+        for scopes in ({m.first.scope for m in every}, {m.second.scope for m in every})
+    )
     blocks: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number, pair in enumerate(listed.comparisons):
-        blocks[pair.first // num_sides, pair.second // num_sides].append(number)
+        blocks[pair.first // firsts, pair.second // seconds].append(number)
     return [blocks[block] for block in sorted(blocks)]
+
+
+def _num_sides(samples: int) -> int:
+    """Return how many sides of so many samples a block has; quartets stay whole."""
+    return MAX_SAMPLES // samples // 4 * 4 or max(1, MAX_SAMPLES // samples)
 
 
 def block_evidence(
@@ -42,11 +67,12 @@ def block_evidence(
     *,
     num_crops: Sequence[int] = (),
     taken: MutableMapping[str, float] | None = None,
+    fingerprints: Mapping[int, FingerprintFile] | None = None,
 ) -> Evidence:
     """Return what a store tells of the comparisons of these numbers.
 
-    Methods get the sides' images, as far as strips cover them; everything else is as
-    :func:`camid.comparison.by_position.position_evidence` has it.
+    Methods get the sides' images, as far as strips cover them and as far as they matter;
+    everything else is as :func:`camid.comparison.by_position.position_evidence` has it.
 
     Raises
     ------
@@ -54,25 +80,41 @@ def block_evidence(
         If the store lacks an image of the list, or has other strips than the list's.
     """
     check_strips(listed, row_groups)
-    images = _Images(listed, numbers, row_groups, methods.values())
+    block = _Block(listed, numbers, row_groups, methods.values(), fingerprints or {})
     ledger = Ledger(listed, methods, num_crops=num_crops, taken=taken)
-    firsts = sorted({listed.comparisons[number].first for number in numbers})
-    seconds = sorted({listed.comparisons[number].second for number in numbers})
+    images: dict[tuple[int, Estimator], dict[int, _Image]] = {}
     for name, method in methods.items():
         with ledger.timed(name):
-            first = {side: images.prepared(side, method.first) for side in firsts}
-            second = {side: images.prepared(side, method.second) for side in seconds}
-        for position in images.positions:
-            has = partial(images.has, position=position)
-            windows = windows_at(listed, position, numbers, has)
-            if windows:
-                cut = partial(images.cut, position=position)
-                ledger.add(name, windows, partial(cut, made=first), partial(cut, made=second))
+            for role in (FIRST, SECOND):
+                key = role, method.estimators[role]
+                if key[1].scope == "image" and key not in images:
+                    images[key] = block.images(*key)
+    for position in block.positions:
+        windows = windows_at(listed, position, numbers, partial(block.has, position=position))
+        if not windows:
+            continue
+        strips = block.strips(position, [window.comparison for window in windows])
+        for name, method in methods.items():
+            first, second = (
+                partial(block.cut, made=images[role, estimator], position=position)
+                if estimator.scope == "image"
+                else partial(strips.prepared, estimator=estimator)
+                for role, estimator in enumerate(method.estimators)
+            )
+            ledger.add(name, windows, first, second)
     return ledger.evidence()
 
 
-class _Images:
-    """The sides of a block, laid out as images."""
+class _Image(NamedTuple):
+    """What a method compares of a side's image, and where on the sensor it begins."""
+
+    plane: Array
+    """``(…, height, width)``."""
+    corner: Position
+
+
+class _Block:
+    """The sides of a block: whole those that are prepared as images, others by their strips."""
 
     def __init__(
         self,
@@ -80,43 +122,126 @@ class _Images:
         numbers: Sequence[int],
         row_groups: RowGroups,
         methods: Iterable[Method],
+        fingerprints: Mapping[int, FingerprintFile],
     ) -> None:
-        self._listed, self._uri = listed, row_groups.store.folder.uri
+        self._listed, self._row_groups, self._fingerprints = listed, row_groups, fingerprints
+        self._located = located_images(listed, row_groups.store)
+        both = list(zip(*(method.estimators for method in methods), strict=True))
+        self._of_images, self._of_strips = (
+            tuple([e for e in estimators if e.scope == scope] for estimators in both)
+            for scope in ("image", "strip")
+        )
         pairs = [listed.comparisons[number] for number in numbers]
-        firsts, seconds = {pair.first for pair in pairs}, {pair.second for pair in pairs}
-        grids = chunk_grids(row_groups.store.index)
-        self.positions = sorted({place for grid in grids.values() for place in grid})
-        self._strips: dict[Key, dict[Position, Array]] = defaultdict(dict)
-        self._where: dict[int, list[Position]] = defaultdict(list)
-        for position in self.positions:
-            found = Sides(listed, position, row_groups, methods)
-            having = {side for side in firsts | seconds if found.has(side)}
-            found.hold(firsts & having, seconds & having)
-            for key, total in found.totals.items():
-                self._strips[key][position] = total
-            for side in having:
-                self._where[side].append(position)
+        self._sides = sorted({p.first for p in pairs}), sorted({p.second for p in pairs})
+        looks = self._looks(pairs)
+        self.positions = sorted({place for places in looks.values() for place in places})
+        self._held: dict[Key, dict[Position, Array]] = defaultdict(dict)
+        self._hold_images(looks)
 
     def has(self, side: int, position: Position) -> bool:
         """Return whether all images of a side have a strip at a position."""
-        return position in self._where[side]
+        images = self._listed.sides[side].images
+        return all(position in self._located.positions(image) for image in images)
 
-    def prepared(self, side: int, estimator: Estimator) -> Array:
-        """Return what a method compares of a side's image, ``(…, height, width)``."""
-        strips, where = self._strips[side, estimator.gathered], self._where[side]
-        image = assembled(np.stack([strips[position] for position in where]), where)
-        return estimator.prepared(image, len(self._listed.sides[side].images))
+    def images(self, role: int, estimator: Estimator) -> dict[int, _Image]:
+        """Return what a method compares of each first or second side."""
+        found = {}
+        for side in self._sides[role]:
+            strips = self._held[side, estimator.gathered]
+            where = sorted(strips)
+            image = assembled(np.stack([strips[position] for position in where]), where)
+            plane = estimator.prepared(image, len(self._listed.sides[side].images))
+            found[side] = _Image(plane, _corner(where))
+        return found
 
-    def cut(self, sides: Sequence[int], *, made: Mapping[int, Array], position: Position) -> Array:
+    def cut(self, sides: Sequence[int], *, made: Mapping[int, _Image], position: Position) -> Array:
         """Return the strips at a position of the images that were made, ``(side, …, h, w)``."""
         size, found = self._listed.strip_size, []
         for side in sides:
-            if not self.has(side, position):
-                raise ValueError(
-                    f"{self._uri}: a side of {self._listed.sides[side].device} has no strip at "
-                    f"{position}, where the comparison list looks"
-                )
-            origin = [min(place[axis] for place in self._where[side]) for axis in (0, 1)]
-            y, x = position[0] - origin[0], position[1] - origin[1]
-            found.append(made[side][..., y : y + size, x : x + size])
+            plane, (top, left) = made[side]
+            y, x = position[0] - top, position[1] - left
+            found.append(plane[..., y : y + size, x : x + size])
         return np.stack(found)
+
+    def strips(self, position: Position, numbers: Sequence[int]) -> Sides:
+        """Return the sides of some comparisons at a position, for methods of strips."""
+        pairs = [self._listed.comparisons[number] for number in numbers]
+        firsts, seconds = {pair.first for pair in pairs}, {pair.second for pair in pairs}
+        sides = self._at(position, self._of_strips)
+        for key in self._held:
+            if position in self._held[key]:
+                sides.totals[key] = self._held[key][position]
+        sides.hold(firsts, seconds)
+        return sides
+
+    def _at(self, position: Position, estimators: Sequence[Sequence[Estimator]]) -> Sides:
+        firsts, seconds = (tuple(dict.fromkeys(e.gathered for e in some)) for some in estimators)
+        return Sides(
+            self._listed,
+            position,
+            self._row_groups,
+            Ways(firsts, seconds),
+            located=self._located,
+            fingerprints=self._fingerprints,
+        )
+
+    def _grid(self, side: int) -> set[Position]:
+        """Return the positions of the strips that all images of a side have."""
+        first, *_ = self._listed.sides[side].images
+        return {p for p in self._located.positions(first) if self.has(side, p)}
+
+    def _looks(self, pairs: Iterable[Comparison]) -> dict[int, set[Position]]:
+        """Return where comparisons look at each side: at crops' strips, or at all it has."""
+        looks: dict[int, set[Position]] = defaultdict(set)
+        for pair in pairs:
+            for side in (pair.first, pair.second):
+                if self._listed.crop_size:
+                    looks[side] |= {(crop.top, crop.left) for crop in pair.crops}
+                elif side not in looks:
+                    looks[side] = self._grid(side)
+        for side, places in looks.items():
+            if missing := sorted(places - self._grid(side)):
+                raise ValueError(
+                    f"{self._row_groups.store.folder.uri}: a side of "
+                    f"{self._listed.sides[side].device} has no strip at {missing[0]}, where the "
+                    "comparison list looks"
+                )
+        return looks
+
+    def _hold_images(self, looks: Mapping[int, set[Position]]) -> None:
+        """Read the strips of sides that are prepared as images, a position at a time."""
+        roles = [
+            set(sides) if estimators else set[int]()
+            for sides, estimators in zip(self._sides, self._of_images, strict=True)
+        ]
+        around = {side: self._around(side, looks[side]) for side in roles[FIRST] | roles[SECOND]}
+        for position in sorted({place for places in around.values() for place in places}):
+            sides = self._at(position, self._of_images)
+            sides.hold(*({side for side in some if position in around[side]} for some in roles))
+            for key, total in sides.totals.items():
+                self._held[key][position] = total
+
+    def _around(self, side: int, looks: set[Position]) -> set[Position]:
+        """Return the positions of the part of a side's image that strips where it looks need."""
+        grid = self._grid(side)
+        contexts = [e.context for estimators in self._of_images for e in estimators]
+        known = [context for context in contexts if context is not None]
+        if len(known) < len(contexts):
+            return grid
+        reach, phase = max(c.reach for c in known), lcm(*(c.phase for c in known))
+        corner, spans = _corner(grid), []
+        for axis in (0, 1):
+            places = [place[axis] for place in looks]
+            starts = [
+                place[axis]
+                for place in grid
+                if place[axis] <= min(places) - reach and (place[axis] - corner[axis]) % phase == 0
+            ]
+            end = max(places) + self._listed.strip_size + reach
+            spans.append(range(max(starts, default=corner[axis]), end))
+        return {(top, left) for top, left in grid if top in spans[0] and left in spans[1]}
+
+
+def _corner(places: Collection[Position]) -> Position:
+    """Return the top and left of the smallest rectangle around some strips."""
+    return min(top for top, _ in places), min(left for _, left in places)

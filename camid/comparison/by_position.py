@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import partial
 
 from camid.comparison.comparison_list import ComparisonList
+from camid.comparison.fingerprint_file import FingerprintFile
 from camid.comparison.methods.method import Method
-from camid.comparison.side_sums import Sides, check_strips, gathered_by
+from camid.comparison.side_sums import Sides, check_strips, gathered_by, located_images
 from camid.comparison.sufficient_statistics import Evidence, Ledger, Window, windows_at
 from camid.prnu.strips import Position
 from camid.store.index import chunk_grids
@@ -40,6 +41,7 @@ def position_evidence(
     *,
     num_crops: Sequence[int] = (),
     taken: MutableMapping[str, float] | None = None,
+    fingerprints: Mapping[int, FingerprintFile] | None = None,
 ) -> Evidence:
     """Return what one position of a store tells of a list's comparisons.
 
@@ -52,6 +54,8 @@ def position_evidence(
         number. Nothing where whole strips are compared.
     taken
         Each method's seconds are added here, without those of reading.
+    fingerprints
+        Files that have the mean grey residual of some first sides.
 
     Raises
     ------
@@ -59,8 +63,10 @@ def position_evidence(
         If the store lacks an image of the list, or has other strips than the list's.
     """
     check_strips(listed, row_groups)
-    sides = Sides(listed, position, row_groups, methods.values())
-    samples = listed.strip_size**2 * gathered_by(methods.values()).num_planes
+    ways = gathered_by(methods.values())
+    located = located_images(listed, row_groups.store)
+    sides = Sides(listed, position, row_groups, ways, located=located, fingerprints=fingerprints)
+    samples = listed.strip_size**2 * ways.num_planes
     num_sides = max(1, MAX_SAMPLES // samples)
     ledger = Ledger(listed, methods, num_crops=num_crops, taken=taken)
     every = windows_at(listed, position, range(len(listed.comparisons)), sides.has)

@@ -5,6 +5,7 @@ Every method is scored on the same list. It names no store, so it serves every s
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +37,7 @@ KINDS = {
 }
 """Levels of each kind of comparison that figures tell apart."""
 
-VERSION = 1
+VERSION = 2
 
 _CROP = pa.struct([(name, pa.int32()) for name in ("top", "left", "y", "x")])
 _SCHEMA = pa.schema(
@@ -98,14 +99,16 @@ class ComparisonList:
     Raises
     ------
     ValueError
-        If a comparison names no side, its label or level does not fit its sides' devices, or a
-        crop is not inside a strip.
+        If a comparison names no side, its label or level does not fit its sides' devices, a crop
+        is not inside a strip, or two first sides of a gallery are of one device.
     """
 
     seed: int
     crop_size: int
     """Pixels a side; 0 = whole strips."""
     strip_size: int
+    is_gallery: bool = False
+    """Whether first sides enrol a device each, and every second side asks which of them it is."""
     sides: tuple[ListedSide, ...]
     comparisons: tuple[Comparison, ...]
 
@@ -113,11 +116,14 @@ class ComparisonList:
         columns = _columns(self.comparisons)
         _check_sides(self, columns)
         _check_crops(self, columns)
+        if self.is_gallery:
+            _check_gallery(self, columns)
 
     @cached_property
     def digest(self) -> str:
         """Digest of everything in the list."""
         sizes = [self.seed, self.crop_size, self.strip_size, len(self.comparisons)]
+        sizes += [1] if self.is_gallery else []
         sides = [[side.device, *side.images] for side in self.sides]
         digest = hashlib.sha256(json.dumps([sizes, sides]).encode())
         for column in _columns(self.comparisons):
@@ -154,6 +160,7 @@ def write_list(folder: Folder, name: str, listed: ComparisonList) -> None:
         "seed": listed.seed,
         "crop_size": listed.crop_size,
         "strip_size": listed.strip_size,
+        "is_gallery": listed.is_gallery,
         "digest": listed.digest,
     }
     table = _table(listed).replace_schema_metadata({_FACTS: json.dumps(facts)})
@@ -243,6 +250,14 @@ def _check_sides(listed: ComparisonList, columns: _Columns) -> None:
         )
 
 
+def _check_gallery(listed: ComparisonList, columns: _Columns) -> None:
+    firsts = np.unique(columns.firsts).tolist()
+    enrolled = Counter(listed.sides[number].device for number in firsts)
+    for device, count in enrolled.most_common(1):
+        if count > 1:
+            raise ValueError(f"a gallery enrols the device {device!r} {count} times")
+
+
 def _check_crops(listed: ComparisonList, columns: _Columns) -> None:
     size, room = listed.crop_size, listed.strip_size - listed.crop_size
     unlike = np.flatnonzero((columns.num_crops > 0) != (size > 0))
@@ -287,6 +302,7 @@ def _listed(file: pa.NativeFile, facts: Mapping[str, Any]) -> ComparisonList:
         seed=facts["seed"],
         crop_size=facts["crop_size"],
         strip_size=facts["strip_size"],
+        is_gallery=facts["is_gallery"],
         sides=tuple(
             ListedSide(device=device, images=tuple(side))
             for device, side in zip(devices, images, strict=True)

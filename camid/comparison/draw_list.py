@@ -113,6 +113,7 @@ def gallery_list(
         seed=seed,
         crop_size=crop_size,
         strip_size=strips.size,
+        is_gallery=True,
         sides=(*enrolled, *(_side([query]) for query in queries)),
         comparisons=tuple(
             Comparison(

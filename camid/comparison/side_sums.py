@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +11,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from camid.comparison.comparison_list import ComparisonList
+from camid.comparison.fingerprint_file import FingerprintFile
+from camid.comparison.methods.estimators import GREY
 from camid.comparison.methods.method import Array, Estimator, Gathered, Method
 from camid.prnu.strips import Position
-from camid.store.index import chunk_grids
+from camid.store.index import Grid, chunk_grids
 from camid.store.store import Store
 from camid.store.strip_reader import Address, RowGroups, Strip, Wanted
 
@@ -41,6 +44,27 @@ class Place(NamedTuple):
 
     address: Address
     row: int
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a store has the images of a list: the chunk and row of each, and the chunks' grids."""
+
+    rows: Mapping[str, tuple[str, int, int]]
+    """Device, chunk and row of each image, by sha256."""
+    grids: Mapping[tuple[str, int], Grid]
+    """Row groups by position, of each chunk."""
+
+    def place(self, image: str, position: Position) -> Place | None:
+        """Return where an image's strip at a position is; None where it has none."""
+        device, chunk, row = self.rows[image]
+        group = self.grids[device, chunk].get(position)
+        return None if group is None else Place(Address(device, chunk, group), row)
+
+    def positions(self, image: str) -> Grid:
+        """Return the positions of an image's strips."""
+        device, chunk, _ = self.rows[image]
+        return self.grids[device, chunk]
 
 
 class Ways(NamedTuple):
@@ -80,18 +104,30 @@ class Sides:
         listed: ComparisonList,
         position: Position,
         row_groups: RowGroups,
-        methods: Iterable[Method],
+        ways: Ways,
+        *,
+        located: Located,
+        fingerprints: Mapping[int, FingerprintFile] | None = None,
     ) -> None:
+        """Hold nothing yet.
+
+        Parameters
+        ----------
+        fingerprints
+            Files that have the mean grey residual of some sides.
+        """
         self._listed, self._row_groups = listed, row_groups
-        self._places = image_places(listed, row_groups.store, position)
-        self._ways = gathered_by(methods)
+        self._position, self._located = position, located
+        self._fingerprints = fingerprints or {}
+        self._ways = ways
         self.totals: dict[Key, Array] = {}
         """Of the sides that are held."""
         self._kept: dict[tuple[Place, Gathered], NDArray[np.floating]] = {}
 
     def has(self, side: int) -> bool:
         """Return whether all images of a side have a strip here."""
-        return all(image in self._places for image in self._listed.sides[side].images)
+        images = self._listed.sides[side].images
+        return all(self._position in self._located.positions(image) for image in images)
 
     def hold(self, firsts: Collection[int], seconds: Collection[int]) -> None:
         """Hold these sides and no others, each strip that is missing read once."""
@@ -102,13 +138,18 @@ class Sides:
         users: dict[Place, list[Key]] = defaultdict(list)
         missing = wanted - self.totals.keys()
         for side, way in sorted(missing, key=lambda key: (key[0], self._ways.every.index(key[1]))):
+            if way == GREY and side in self._fingerprints:
+                count = np.float32(len(self._listed.sides[side].images))
+                self.totals[side, way] = self._fingerprints[side].read(self._position) * count
+                continue
             for image in self._listed.sides[side].images:
-                if image not in self._places:
+                place = self._located.place(image, self._position)
+                if place is None:
                     raise ValueError(
                         f"{self._row_groups.store.folder.uri}: the image with sha256 {image} has "
                         "no strip where the comparison list looks"
                     )
-                users[self._places[image]].append((side, way))
+                users[place].append((side, way))
         for place, parts in self._parts({at: [way for _, way in users[at]] for at in users}):
             for side, way in users[place]:
                 if (side, way) in self.totals:
@@ -166,26 +207,28 @@ class Sides:
         return np.stack([estimator.prepared(*of) for of in zip(totals, counts, strict=True)])
 
 
-def image_places(listed: ComparisonList, store: Store, position: Position) -> dict[str, Place]:
-    """Return where the strip at a position is of each image of a list that has one."""
+def located_images(listed: ComparisonList, store: Store) -> Located:
+    """Return where a store has the images of a list.
+
+    Raises
+    ------
+    ValueError
+        If it lacks one.
+    """
     named = {image for side in listed.sides for image in side.images}
     grids, images = chunk_grids(store.index), store.images()
     groups = images.groups("device", "chunk")
-    of, rows = groups.places()
+    of, within = groups.places()
     wanted = pa.array(sorted(named), pa.large_string())
-    named_here = np.flatnonzero(pc.is_in(images.column("sha256"), value_set=wanted))
-    found: dict[str, Place] = {}
-    present = set()
-    for place, sha256 in zip(named_here, images.taken(named_here).values("sha256"), strict=True):
-        if sha256 not in present:
-            present.add(sha256)
-            device, chunk = groups.keys[of[place]]
-            group = grids.get((device, chunk), {}).get(position)
-            if group is not None:
-                found[sha256] = Place(Address(device, chunk, group), int(rows[place]))
-    if lacking := sorted(named - present):
+    chosen = np.flatnonzero(pc.is_in(images.column("sha256"), value_set=wanted))
+    rows: dict[str, tuple[str, int, int]] = {}
+    for place, sha256 in zip(chosen, images.taken(chosen).values("sha256"), strict=True):
+        device, chunk = groups.keys[of[place]]
+        rows.setdefault(sha256, (device, chunk, int(within[place])))
+    if lacking := sorted(named - rows.keys()):
         raise ValueError(
             f"{store.folder.uri}: lacks {len(lacking)} of the {len(named)} images of the "
             f"comparison list, the one with sha256 {lacking[0]} for example"
         )
-    return found
+    chunks = {(device, chunk) for device, chunk, _ in rows.values()}
+    return Located(rows=rows, grids={chunk: grids.get(chunk, {}) for chunk in chunks})

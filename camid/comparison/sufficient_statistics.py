@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -48,10 +49,11 @@ def windows_at(
 ) -> list[Window]:
     """Return where some comparisons look at a position; whole strips where both sides have one."""
     found = []
+    is_there = cache(has)
     for number in numbers:
         pair = listed.comparisons[number]
         if not listed.crop_size:
-            if has(pair.first) and has(pair.second):
+            if is_there(pair.first) and is_there(pair.second):
                 found.append(Window(number, 0, 0, 0))
             continue
         for rank, crop in enumerate(pair.crops):

@@ -5,7 +5,7 @@ through it, and hands out columns to what looks at all images at once.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Union, overload
 
@@ -246,6 +246,15 @@ class ImageTable(Sequence[ImageRecord]):
         ordered = self.by_id()
         codes = ordered.column("sha256").dictionary_encode().indices.to_numpy()
         return ordered.taken(np.sort(np.unique(codes, return_index=True)[1]))
+
+    def of_sha256(self, digests: Collection[str]) -> dict[str, ImageRecord]:
+        """Return the first of the images of each sha256 that is asked for, if there is one."""
+        wanted = pa.array(sorted(set(digests)), pa.large_string())
+        chosen = self.where(np.asarray(pc.is_in(self.column("sha256"), value_set=wanted)))
+        found: dict[str, ImageRecord] = {}
+        for record in chosen:
+            found.setdefault(record.sha256, record)
+        return found
 
     def among(self, others: "ImageTable") -> NDArray[np.bool_]:
         """Return for each image whether its id is among those of others."""

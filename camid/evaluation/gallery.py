@@ -1,95 +1,154 @@
-"""Error rates of a gallery's score matrix: who is compared with whom, and what that is worth."""
+"""A gallery's comparisons as matrices: every query's score with every enrolled device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.comparison.baselines import Scores
-from camid.evaluation.metrics import (
-    equal_error_rate,
-    recognition_rate,
-    roc_auc,
-    single_threshold,
-    tpr_at_fpr,
-)
+from camid.comparison.comparison_list import ComparisonList
+from camid.dataset.records import ImageRecord
+from camid.evaluation.metrics import recognised
 
-NEGATIVES = ("all", "different-model", "same-model", "same-size")
+Scores = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contest:
-    """Who is compared with whom: the queries' own devices and the devices of the gallery."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GalleryScores:
+    """Scores of a gallery's queries, ``(query, device)`` a method; NaN where not compared."""
 
-    queries: NDArray[np.int64]
-    """Column of each query's own device."""
-    models: Sequence[str]
-    """Make and model of each device; empty where it is not known."""
-    sizes: Sequence[tuple[int, int]]
-    """Pixel size of each device's images."""
+    firsts: NDArray[np.int64]
+    """The first side of each column, which enrols its device."""
+    seconds: NDArray[np.int64]
+    """The second side of each row."""
+    own: NDArray[np.int64]
+    """The column of each query's own device."""
+    scores: Mapping[str, Scores]
 
-    def impostors(self, negatives: str) -> NDArray[np.bool_]:
-        """Return which devices count as negatives of which, ``(device, device)``."""
-        others = ~np.eye(len(self.models), dtype=bool)
-        known = np.array([bool(model) for model in self.models])
-        names = np.array(self.models)
-        same_model = (names[:, None] == names) & known[:, None]
-        other_model = (names[:, None] != names) & known[:, None] & known
-        sides = np.array(self.sizes)
-        same_size = (sides[:, None] == sides).all(axis=2)
-        allowed = {
-            "all": others,
-            "different-model": others & other_model,
-            "same-model": others & same_model,
-            "same-size": others & same_size,
+    def mean_scores(self) -> dict[str, Scores]:
+        """Return the mean score of each device's queries with each device, by method.
+
+        ``(device, device)``, NaN where a device has no query or no shared position with the other.
+        """
+        members = np.eye(len(self.firsts))[self.own].T
+        means = {}
+        for method, scores in self.scores.items():
+            known = np.isfinite(scores)
+            counts, sums = members @ known, members @ np.where(known, scores, 0.0)
+            blank = np.full_like(sums, np.nan)
+            means[method] = np.divide(sums, counts, out=blank, where=counts > 0)
+        return means
+
+
+def gallery_matrices(
+    listed: ComparisonList,
+    scores: Mapping[str, Scores],
+    chosen: NDArray[np.bool_] | None = None,
+) -> GalleryScores:
+    """Return the scores of a gallery as matrices, with the queries that meet their own device.
+
+    Parameters
+    ----------
+    listed
+        A gallery.
+    scores
+        By method ``(comparison,)``.
+    chosen
+        Which comparisons take part, ``(comparison,)``; all if None.
+
+    Raises
+    ------
+    ValueError
+        If the list is no gallery.
+    """
+    if not listed.is_gallery:
+        raise ValueError("expected a gallery, got a list of drawn pairs")
+    numbers = np.arange(len(listed.comparisons)) if chosen is None else np.flatnonzero(chosen)
+    pairs = [listed.comparisons[number] for number in numbers.tolist()]
+    firsts, column = np.unique([pair.first for pair in pairs], return_inverse=True)
+    seconds, row = np.unique([pair.second for pair in pairs], return_inverse=True)
+    is_own = np.array([pair.label for pair in pairs]) == 1
+    own = np.full(len(seconds), -1)
+    own[row[is_own]] = column[is_own]
+    matrices = {method: np.full((len(seconds), len(firsts)), np.nan) for method in scores}
+    for method, values in scores.items():
+        matrices[method][row, column] = values[numbers]
+    asked = own >= 0
+    return GalleryScores(
+        firsts=firsts,
+        seconds=seconds[asked],
+        own=own[asked],
+        scores={method: matrix[asked] for method, matrix in matrices.items()},
+    )
+
+
+def device_rows(
+    listed: ComparisonList,
+    gallery: GalleryScores,
+    *,
+    images: Mapping[str, ImageRecord],
+    models: Mapping[str, str],
+) -> list[dict[str, Any]]:
+    """Return a row for each enrolled device: its images, and how its queries fare by each method.
+
+    Parameters
+    ----------
+    images
+        The list's images by sha256.
+    models
+        Make and model of each device; may be empty.
+    """
+    first = {method: recognised(gallery.own, scores) for method, scores in gallery.scores.items()}
+    rows = []
+    for column, side in enumerate(gallery.firsts.tolist()):
+        device, mine = listed.sides[side].device, gallery.own == column
+        enrolled = [images[sha256] for sha256 in listed.sides[side].images]
+        row = {
+            "device": device,
+            "model": models[device],
+            "width": enrolled[0].width,
+            "height": enrolled[0].height,
+            "enrolled": len(enrolled),
+            "enrolled_background": sum(record.kind == "background" for record in enrolled),
+            "queries": int(mine.sum()),
         }
-        if negatives not in allowed:
-            raise ValueError(f"expected negatives of {', '.join(NEGATIVES)}, got {negatives!r}")
-        return np.asarray(allowed[negatives])
+        for method, scores in gallery.scores.items():
+            row[f"rank1_{method}"] = _written(first[method][mine], 4)
+            row[f"mean_score_{method}"] = _written(scores[mine, column], 5)
+        rows.append(row)
+    return rows
 
 
-def figures(
-    scores: Scores, contest: Contest, *, negatives: str, single_threshold_fpr: float
-) -> dict[str, float | int]:
-    """Return the error rates of a score matrix ``(query, device)`` against some negatives.
+def mistakes(
+    listed: ComparisonList, gallery: GalleryScores, method: str, names: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """Return the queries that a method gives to another device, those it is surest of first.
 
-    Only queries whose device has such a negative take part, also as positives, so that both kinds
-    of score are of the same devices. Comparisons without a shared position (NaN) are left out. An
-    empty dictionary where nothing can be compared.
+    Parameters
+    ----------
+    names
+        Names of the second sides' photographs, by side.
     """
-    impostor: NDArray[np.bool_] = contest.impostors(negatives)[contest.queries]
-    impostor &= np.isfinite(scores)
-    taking_part = np.asarray(impostor.any(axis=1))
-    if not taking_part.any():
-        return {}
-    own = np.zeros_like(impostor)
-    own[np.arange(len(own)), contest.queries] = True
-    compared = (own | impostor) & taking_part[:, None] & np.isfinite(scores)
-    labels, values = own[compared].astype(int), scores[compared]
-    single = single_threshold(labels, values, fpr=single_threshold_fpr)
-    gallery = np.where(own | impostor, scores, np.nan)[taking_part]
-    return {
-        "eer": equal_error_rate(labels, values),
-        "auc": roc_auc(labels, values),
-        "rank1": recognition_rate(contest.queries[taking_part], gallery),
-        "tpr_at_fpr_1e-2": tpr_at_fpr(labels, values, fpr=1e-2),
-        "tpr_at_fpr_1e-3": tpr_at_fpr(labels, values, fpr=1e-3),
-        **single.figures(),
-        "num_positives": int(labels.sum()),
-        "num_negatives": int((1 - labels).sum()),
-        "num_devices": len(np.unique(contest.queries[taking_part])),
-    }
+    scores = gallery.scores[method]
+    wrong = ~recognised(gallery.own, scores) & np.isfinite(scores).any(axis=1)
+    others = np.where(np.isfinite(scores), scores, -np.inf)
+    others[np.arange(len(others)), gallery.own] = -np.inf
+    best = others.argmax(axis=1)
+    devices: Sequence[str] = [listed.sides[side].device for side in gallery.firsts.tolist()]
+    found = [
+        {
+            "image": names[int(gallery.seconds[row])],
+            "device": devices[gallery.own[row]],
+            "claimed": devices[best[row]],
+            "own_score": float(scores[row, gallery.own[row]]),
+            "best_score": float(scores[row, best[row]]),
+        }
+        for row in np.flatnonzero(wrong).tolist()
+    ]
+    return sorted(found, key=lambda mistake: (-mistake["best_score"], mistake["image"]))
 
 
-def mean_scores(queries: NDArray[np.int64], scores: Scores) -> Scores:
-    """Return the mean score of each device's queries with each pattern, ``(device, device)``.
-
-    ``queries`` holds each query's own device, a column of ``scores`` ``(query, device)``. NaN where
-    a device has no query, or no shared position with the other.
-    """
-    known = np.isfinite(scores)
-    own = np.eye(scores.shape[1])[queries].T
-    counts = own @ known
-    sums = own @ np.where(known, scores, 0.0)
-    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+def _written(values: NDArray[Any], digits: int) -> str:
+    """Return the mean of some values to so many digits; ``nan`` where there is none."""
+    return f"{values.mean() if len(values) else np.nan:.{digits}f}"

@@ -59,16 +59,6 @@ class Compared:
         )
 
 
-def matrix_compared(queries: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Compared:
-    """Return the comparisons of a score matrix ``(query, device)`` that are chosen.
-
-    ``queries`` holds each query's own device, a column. ``scores[chosen]`` are their scores.
-    """
-    rows, columns = np.nonzero(chosen)
-    own = queries[rows]
-    return Compared(labels=(own == columns).astype(np.int64), first=own, second=columns)
-
-
 def judged(compared: Compared, scores: ArrayLike) -> NDArray[np.float64]:
     """Return the scores of some comparisons as float64 ``(comparison,)``.
 

@@ -11,6 +11,7 @@ from camid.comparison.comparison_list import LEVELS_OF, NEGATIVE, ComparisonList
 from camid.evaluation.bootstrap import Estimate, resampled, resampled_rank1
 from camid.evaluation.calibration import Fit, cllr, cllr_min, cross_fitted, logistic_calibrator
 from camid.evaluation.fusion import Fusion, logistic_fusion
+from camid.evaluation.gallery import gallery_matrices
 from camid.evaluation.labels import Compared
 from camid.evaluation.metrics import balanced_accuracy, single_threshold
 from camid.evaluation.published import study_figures
@@ -193,9 +194,10 @@ def _judged(
     labels = compared.labels
     taken = {method: values[chosen] for method, values in scores.items()}
     parts = [resampled(compared, taken, rng=np.random.default_rng(seed))]
-    matrix = _matrix(listed, taken, chosen)
-    if matrix:
-        parts.append(resampled_rank1(*matrix, rng=np.random.default_rng(seed)))
+    if listed.is_gallery:
+        gallery = gallery_matrices(listed, scores, chosen)
+        rng = np.random.default_rng(seed)
+        parts.append(resampled_rank1(gallery.own, gallery.scores, rng=rng))
     num_devices, _ = compared.numbered()
     counts = {
         "num_positives": int(labels.sum()),
@@ -249,27 +251,3 @@ def calibrated(
         return cross_fitted(compared, values, fit=fit, num_folds=num_folds, seed=seed)
     except ValueError:
         return None  # too few devices outside two folds
-
-
-def _matrix(
-    listed: ComparisonList, scores: Mapping[str, Scores], chosen: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], dict[str, Scores]] | None:
-    """Return the queries' own columns and the scores ``(query, device)`` of a gallery, or None.
-
-    A gallery compares each second side with one first side of every device, at least three.
-    """
-    pairs = np.array([(p.first, p.second) for p in listed.comparisons])[chosen]
-    labels = np.array([p.label for p in listed.comparisons])[chosen]
-    columns, column = np.unique(pairs[:, 0], return_inverse=True)
-    rows, row = np.unique(pairs[:, 1], return_inverse=True)
-    devices = {listed.sides[number].device for number in columns.tolist()}
-    if len(devices) < len(columns) or labels.sum() != len(rows) or len(pairs) <= 2 * len(rows):
-        return None
-    own = np.zeros(len(rows), np.int64)
-    own[row[labels == 1]] = column[labels == 1]
-    matrices = {}
-    for method, values in scores.items():
-        matrix = np.full((len(rows), len(columns)), np.nan)
-        matrix[row, column] = values
-        matrices[method] = matrix
-    return own, matrices

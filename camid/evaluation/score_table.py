@@ -1,7 +1,7 @@
 """What methods scored, read back from an output folder: who was compared with whom, and how alike.
 
-Baselines leave a matrix of images and devices, evaluations a comparison list; both are the same
-here, so that the report and comparisons of runs need to know of one alone.
+``scores.parquet`` has a row a comparison of the list beside it, and a column a method with a score
+for each number of crops.
 """
 
 import hashlib
@@ -19,6 +19,11 @@ from camid.comparison.comparison_list import KINDS, LEVELS_OF, read_list
 from camid.evaluation.labels import Compared
 from camid.io.folder import Folder
 from camid.io.output_layout import LIST, SCORES
+
+IMAGE = "image_id"
+"""The column with the photograph that a gallery was asked about."""
+COMPARISON_COLUMNS = ("first", "second", "label", "level", IMAGE)
+"""Columns of the scores' file that say what was compared; the others are methods."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,33 +100,6 @@ def read_scored(folder: Folder, *, models: Mapping[str, str]) -> Scored | None:
     if not folder.exists(SCORES):
         return None
     table = pq.read_table(pa.BufferReader(folder.read(SCORES)))
-    facts = table.schema.metadata or {}
-    if b"devices" in facts:
-        return _of_matrix(table, json.loads(facts[b"devices"]), models)
-    return _of_list(table, folder, models)
-
-
-def _of_matrix(table: pa.Table, devices: Sequence[str], models: Mapping[str, str]) -> Scored:
-    """Return every image's comparison with every device's pattern."""
-    images, own = table["image_id"].to_pylist(), table["device"].to_pylist()
-    methods = [name for name in table.column_names if name not in {"image_id", "device"}]
-    first = np.tile(np.array(devices, np.str_), len(images))
-    second = np.repeat(np.array(own, np.str_), len(devices))
-    both = tuple(_named(names, models) for names in (first, second))
-    scores = {m: np.concatenate(table[m].to_numpy(zero_copy_only=False)) for m in methods}
-    keys = [_digest([device, image]) for image in images for device in devices]
-    return Scored(
-        keys=np.array(keys, np.str_),
-        compared=Compared(labels=(first == second).astype(np.int64), first=first, second=second),
-        models=(both[0], both[1]),
-        levels=_levels(first == second, *both),
-        scores={method: np.asarray(found, np.float64) for method, found in scores.items()},
-        unit="image",
-    )
-
-
-def _of_list(table: pa.Table, folder: Folder, models: Mapping[str, str]) -> Scored:
-    """Return the comparisons of a list."""
     listed = read_list(folder, LIST)
     sides = [_digest([side.device, *side.images]) for side in listed.sides]
     devices = np.array([side.device for side in listed.sides], np.str_)
@@ -129,7 +107,6 @@ def _of_list(table: pa.Table, folder: Folder, models: Mapping[str, str]) -> Scor
     if table.num_rows != pairs.shape[1]:
         raise ValueError(f"{folder.address(SCORES)}: not of the comparison list beside it")
     first, second = devices[pairs]
-    methods = [n for n in table.column_names if n not in {"first", "second", "label", "level"}]
     keys = [
         _digest([sides[pair.first], sides[pair.second], str(pair.crops)])
         for pair in listed.comparisons
@@ -139,23 +116,20 @@ def _of_list(table: pa.Table, folder: Folder, models: Mapping[str, str]) -> Scor
         compared=Compared(labels=(first == second).astype(np.int64), first=first, second=second),
         models=(_named(first, models), _named(second, models)),
         levels=np.array([pair.level for pair in listed.comparisons], np.str_),
-        scores={m: np.stack(table[m].to_numpy(zero_copy_only=False))[:, -1] for m in methods},
-        unit="side",
+        scores=scores_of(table),
+        unit="image" if listed.is_gallery else "side",
     )
+
+
+def scores_of(table: pa.Table) -> dict[str, NDArray[np.float64]]:
+    """Return each method's scores at the largest number of crops, ``(comparison,)``."""
+    methods = [name for name in table.column_names if name not in COMPARISON_COLUMNS]
+    return {m: np.stack(table[m].to_numpy(zero_copy_only=False))[:, -1] for m in methods}
 
 
 def _named(devices: NDArray[np.str_], models: Mapping[str, str]) -> NDArray[np.str_]:
     names, numbers = np.unique(devices, return_inverse=True)
     return np.array([models.get(name, "") for name in names.tolist()], np.str_)[numbers]
-
-
-def _levels(
-    same: NDArray[np.bool_], first: NDArray[np.str_], second: NDArray[np.str_]
-) -> NDArray[np.str_]:
-    """Return what devices share, as far as models tell: makes are not told apart."""
-    known = (first != "") & (second != "")
-    levels = np.where(known & (first == second), "same-model", "other-make")
-    return np.where(same, "same-device", np.where(known, levels, "unknown"))
 
 
 def _digest(words: Sequence[Any]) -> str:

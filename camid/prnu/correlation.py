@@ -1,7 +1,5 @@
 """Matching: how surely two residuals, or a residual and a reference pattern, are of one sensor."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
@@ -72,48 +70,6 @@ def false_alarm_probability(energy: float, *, num_lags: int) -> float:
         raise ValueError(f"expected a search of at least one lag, got num_lags={num_lags}")
     one = ndtr(-np.sign(energy) * np.sqrt(abs(energy)))
     return float(-np.expm1(num_lags * np.log1p(-one)))
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Sums over strips that centred correlations are made of: one row a residual or pattern.
-
-    ``sums`` and ``squares`` are ``(row, position)`` float64; ``present`` ``(row, position)`` says
-    which positions the row has. Rows of unequal size are compared on the positions both have.
-    """
-
-    sums: NDArray[np.float64]
-    squares: NDArray[np.float64]
-    present: NDArray[np.bool_]
-
-
-def score_matrix(
-    dots: NDArray[np.float64], queries: Moments, patterns: Moments, *, samples: int
-) -> NDArray[np.float64]:
-    """Return the centred NCC of every query with every pattern, ``(query, pattern)``, −1…1.
-
-    Parameters
-    ----------
-    dots
-        Inner products over the shared positions, ``(query, pattern)``.
-    queries, patterns
-        Their moments over the same list of positions.
-    samples
-        Samples of one strip.
-
-    Returns
-    -------
-    NaN where a query and a pattern share no position, 0 where one of them has no variance.
-    """
-    q, p = queries.present.astype(np.float64), patterns.present.astype(np.float64)
-    count = q @ p.T * samples
-    sum_q, sum_p = (queries.sums * q) @ p.T, q @ (patterns.sums * p).T
-    square_q, square_p = (queries.squares * q) @ p.T, q @ (patterns.squares * p).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        product = dots - sum_q * sum_p / count
-        energy = (square_q - sum_q**2 / count) * (square_p - sum_p**2 / count)
-        scores = np.where(energy > 0, product / np.sqrt(energy), 0.0)
-    return np.where(count > 0, scores, np.nan)
 
 
 def _check_shapes(a: NDArray[np.floating], b: NDArray[np.floating]) -> None:

@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 
-from camid.config import Config, config_tree
-from camid.store.store import open_store
+from camid.config import Config, Residual, config_tree
+from camid.store.store import Store, open_store
 
 ADOPTED = ("images", "strips", "residual", "chunks")
 """Sections of the configuration that a store decides for whoever reads it."""
+
+
+def stored_residual(store: Store) -> Residual:
+    """Return the settings that a store's residuals were made with."""
+    return Residual(**store.description["settings"].get("residual", {}))
 
 
 def adopted(config: Config) -> Config:

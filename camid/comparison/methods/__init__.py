@@ -29,10 +29,12 @@ from camid.comparison.methods.lag_correlation import (
     searched_energy,
     searched_moments,
 )
-from camid.comparison.methods.method import Estimator, Method, Scope
+from camid.comparison.methods.method import Method
 from camid.comparison.methods.networks import network_method, network_name
 from camid.comparison.methods.pairnet import pairnet_method
-from camid.comparison.methods.wavelet_bands import band_moments, band_ncc, enhanced_details
+from camid.comparison.methods.study import study_methods
+from camid.comparison.methods.wavelet_bands import band_moments, band_ncc
+from camid.config import Enhancer, Residual
 from camid.prnu.cleaning import cleaned, without_blocks, zero_mean
 
 __all__ = ["METHODS", "Method", "chosen_methods"]
@@ -40,55 +42,51 @@ __all__ = ["METHODS", "Method", "chosen_methods"]
 ALL = "all"
 """Stands for the names of all methods."""
 
-
-def _ncc(first: Estimator, second: Estimator | None = None, *, scope: Scope = "strip") -> Method:
-    """Return the correlation of two estimates, of both sides alike if none is told for one."""
-    return Method(
-        first=first, second=second or first, evidence=moments, score=pooled_ncc, scope=scope
-    )
-
-
-def _li(model: int) -> Method:
-    return _ncc(mean(GREY), mean(GREY, partial(enhanced_details, model=model)))
-
-
-_WEIGHTED = mean(WEIGHTED, without_blocks)
+_GREY, _WEIGHTED = mean(GREY), mean(WEIGHTED, without_blocks)
+_ZERO_MEAN = mean(GREY, zero_mean, scope="image")
+_CLEANED = mean(GREY, cleaned, scope="image")
+_WHITENED = mean(GREY, partial(cleaned, whiten=True), scope="image")
+_UNBLOCKED = mean(GREY, without_blocks)
+_ncc = partial(Method, evidence=moments, score=pooled_ncc)
 _weighted = partial(Method, first=_WEIGHTED, second=_WEIGHTED)
 
 METHODS: dict[str, Method] = {
-    "lukas": _ncc(mean(GREY)),
-    "li": _li(5),
-    "li-1": _li(1),
-    "li-2": _li(2),
-    "li-3": _li(3),
-    "li-4": _li(4),
-    "lukas-mean": Method(first=mean(GREY), second=mean(GREY), evidence=window_nccs, score=mean_ncc),
-    "zero-mean": _ncc(mean(GREY, zero_mean), scope="image"),
-    "cleaned": _ncc(mean(GREY, cleaned), scope="image"),
-    "whitened": _ncc(mean(GREY, partial(cleaned, whiten=True)), scope="image"),
-    "unblocked": _ncc(mean(GREY, without_blocks)),
+    **study_methods(Enhancer(), Residual()),
+    "lukas-mean": Method(first=_GREY, second=_GREY, evidence=window_nccs, score=mean_ncc),
+    "zero-mean": _ncc(first=_ZERO_MEAN, second=_ZERO_MEAN),
+    "cleaned": _ncc(first=_CLEANED, second=_CLEANED),
+    "whitened": _ncc(first=_WHITENED, second=_WHITENED),
+    "unblocked": _ncc(first=_UNBLOCKED, second=_UNBLOCKED),
     "likelihood": Method(
         first=likelihood(without_blocks),
         second=residual_with_intensity(without_blocks),
         evidence=likelihood_moments,
         score=likelihood_ncc,
     ),
-    "weighted": _ncc(_WEIGHTED),
+    "weighted": _ncc(first=_WEIGHTED, second=_WEIGHTED),
     "wavelet": _weighted(evidence=band_moments, score=band_ncc),
     "pce": _weighted(evidence=searched_moments, score=searched_energy),
     "classical": _weighted(evidence=lag_moments, score=lag_score),
     "pairnet": pairnet_method(),
 }
-"""The study's baselines first."""
+"""The study's first, as its settings have them by default."""
 
 
-def chosen_methods(names: Sequence[str], networks: Sequence[str] = ()) -> dict[str, Method]:
+def chosen_methods(
+    names: Sequence[str],
+    networks: Sequence[str] = (),
+    *,
+    enhancer: Enhancer | None = None,
+    residual: Residual | None = None,
+) -> dict[str, Method]:
     """Return the methods of these names, or all, in the order of the registry; then networks.
 
     Parameters
     ----------
     networks
         Paths or addresses of trained networks, each a method of its file's name.
+    enhancer, residual
+        Settings of the study's methods, as :func:`study_methods` takes them; its defaults if None.
 
     Raises
     ------
@@ -98,7 +96,8 @@ def chosen_methods(names: Sequence[str], networks: Sequence[str] = ()) -> dict[s
     for name in names:
         if name not in {*METHODS, ALL}:
             raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}, or {ALL}")
-    found = {name: method for name, method in METHODS.items() if {name, ALL} & set(names)}
+    every = METHODS | study_methods(enhancer or Enhancer(), residual or Residual())
+    found = {name: method for name, method in every.items() if {name, ALL} & set(names)}
     for address in networks:
         name = network_name(address)
         if name in {*METHODS, *found}:

@@ -24,6 +24,34 @@ def pooled_ncc(sums: Sums) -> Sums:
     return ratio(sums[..., 0], np.sqrt(sums[..., 1] * sums[..., 2]))
 
 
+def raw_moments(tile: Tile) -> Sums:
+    """Return each pair's sums of products, of both sides, of their squares, and of ones.
+
+    ``(pair, 6)``: Σxy, Σx, Σy, Σx², Σy², n of first sides x and second sides y.
+    """
+    found = np.full((len(tile.pairs), 6), tile.size**2, np.float64)
+    for part in tile.parts():
+        first, second = flat(part.first), flat(part.second)
+        found[part.some, 0] = part.products(first, second)
+        found[part.some, 1] = part.of_first(first.sum(axis=1))
+        found[part.some, 2] = part.of_second(second.sum(axis=1))
+        found[part.some, 3] = part.of_first(squares(first))
+        found[part.some, 4] = part.of_second(squares(second))
+    return found
+
+
+def raw_ncc(sums: Sums) -> Sums:
+    """Return the normalised correlation of everything compared, of :func:`raw_moments`' sums.
+
+    The means that are subtracted are those of all windows together, so that whole images give the
+    correlation of whole images.
+    """
+    product, *totals = np.moveaxis(sums[..., :3], -1, 0)
+    squared, count = np.moveaxis(sums[..., 3:5], -1, 0), np.maximum(sums[..., 5], 1)
+    energies = [np.maximum(s - t**2 / count, 0) for s, t in zip(squared, totals, strict=True)]
+    return ratio(product - totals[0] * totals[1] / count, np.sqrt(energies[0] * energies[1]))
+
+
 def window_nccs(tile: Tile) -> Sums:
     """Return each pair's ``(normalised correlation, 1)``."""
     found = np.ones((len(tile.pairs), 2))
@@ -58,10 +86,7 @@ def likelihood_ncc(sums: Sums) -> Sums:
 
     Chen, Fridrich, Goljan, Lukáš 2008, doi:10.1109/TIFS.2007.916285.
     """
-    product, *totals = np.moveaxis(sums[..., :3], -1, 0)
-    squared, count = np.moveaxis(sums[..., 3:5], -1, 0), np.maximum(sums[..., 5], 1)
-    energies = [np.maximum(s - t**2 / count, 0) for s, t in zip(squared, totals, strict=True)]
-    return ratio(product - totals[0] * totals[1] / count, np.sqrt(energies[0] * energies[1]))
+    return raw_ncc(sums)
 
 
 def centred(windows: Array) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from camid.comparison.methods.method import Array, Estimator, Gathered
+from camid.comparison.methods.method import Array, Context, Estimator, Gathered, Scope
 from camid.prnu.fingerprint import intensity_weight, likelihood_pattern
 from camid.prnu.luminance import grey
 
@@ -47,16 +47,23 @@ PRODUCTS = Gathered(of=products, num_planes=2, needs_intensity=True)
 RESIDUAL_AND_INTENSITY = Gathered(of=residual_and_intensity, num_planes=2, needs_intensity=True)
 
 
-def mean(gathered: Gathered, *steps: Step) -> Estimator:
+def mean(
+    gathered: Gathered, *steps: Step, scope: Scope = "strip", context: Context | None = None
+) -> Estimator:
     """Return the mean over a side's images, and what steps make of it, one after the other.
 
     Lukas, Fridrich, Goljan 2006, doi:10.1109/TIFS.2006.873602.
+
+    Parameters
+    ----------
+    scope, context
+        What the steps get, as :class:`Estimator` has it.
     """
 
     def prepared(total: Array, count: int) -> Array:
         return _after(steps, total / np.float32(count))
 
-    return Estimator(gathered=gathered, prepared=prepared)
+    return Estimator(gathered=gathered, prepared=prepared, scope=scope, context=context)
 
 
 def likelihood(*steps: Step) -> Estimator:

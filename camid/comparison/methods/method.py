@@ -38,6 +38,15 @@ class Gathered:
     """Whether it takes the intensity ``(height / 4, width / 4)`` too: grey, uint8."""
 
 
+class Context(NamedTuple):
+    """The part of an image that gives the same as the whole image, around some strips."""
+
+    reach: int
+    """Pixels on every side of the strips."""
+    phase: int
+    """The part begins at a multiple of this many pixels."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Estimator:
     """What is compared of a side."""
@@ -45,6 +54,10 @@ class Estimator:
     gathered: Gathered
     prepared: Callable[[Array, int], Array]
     """Makes it of the sum of what the images add, and their number."""
+    scope: Scope = "strip"
+    """Whether ``prepared`` gets a strip, or all of an image that strips cover."""
+    context: Context | None = None
+    """How much of an image a strip's part of it depends on; None: on all of it."""
 
 
 class Part(NamedTuple):
@@ -124,5 +137,13 @@ class Method:
     """What each pair of a tile tells, ``(pair, number)``; sums of it are what ``score`` takes."""
     score: Callable[[Sums], Sums]
     """Scores of sums ``(…, number)``; NaN where nothing was compared or nothing varies."""
-    scope: Scope = "strip"
-    """Whether estimators get a strip, or all of an image that strips cover."""
+
+    @property
+    def estimators(self) -> tuple[Estimator, Estimator]:
+        """Both sides' estimators."""
+        return self.first, self.second
+
+    @property
+    def scope(self) -> Scope:
+        """Whether a strip of both sides is enough, or an image is needed of either."""
+        return "image" if any(side.scope == "image" for side in self.estimators) else "strip"

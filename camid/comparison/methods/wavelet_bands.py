@@ -1,11 +1,10 @@
-"""Two sides in the wavelet domain: Li's enhancers, and correlation of each band on its own."""
+"""Two sides in the wavelet domain: the correlation of each band on its own."""
 
 import numpy as np
 import pywt
 
 from camid.comparison.methods.correlation import products_and_squares, ratio
 from camid.comparison.methods.method import Array, Sums, Tile
-from camid.prnu.enhancers import enhanced_wavelet
 
 WAVELET, LEVELS = "db4", 4
 """Those of Lukas's filter; small windows have fewer levels."""
@@ -32,11 +31,6 @@ def band_ncc(sums: Sums) -> Sums:
     product, first, second, count = np.moveaxis(bands, -1, 0)
     own = np.nan_to_num(ratio(product, np.sqrt(first * second)))
     return ratio((own * count).sum(axis=-1), count.sum(axis=-1))
-
-
-def enhanced_details(plane: Array, *, model: int) -> Array:
-    """Return a plane ``(height, width)`` whose details one of Li's enhancers has changed."""
-    return enhanced_wavelet(plane, model=model, wavelet=WAVELET, levels=_levels(min(plane.shape)))
 
 
 def _levels(size: int) -> int:

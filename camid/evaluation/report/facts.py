@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from camid.evaluation.metrics import recognised
+from camid.comparison.comparison_list import read_list
+from camid.evaluation.gallery import gallery_matrices, mistakes
+from camid.evaluation.score_table import IMAGE, scores_of
 from camid.io.csv_tables import csv_rows
 from camid.io.folder import Folder
 from camid.io.output_layout import (
@@ -22,6 +24,7 @@ from camid.io.output_layout import (
     DEVICES,
     DIFFERENCES,
     LEFT_OUT,
+    LIST,
     SCORES,
     SEARCH,
     STAGES,
@@ -129,13 +132,12 @@ def _part(output: Folder, name: str) -> dict[str, Any]:
         "best": _best(judged),
         "judged": judged,
         "shown": [key for key in SHOWN if any(key in row for row in rows)],
-        "has_intervals": any(key.endswith("_low") for row in rows for key in row),
         "num_queries": sum(int(row["queries"]) for row in enrolled),
         "devices": sorted(enrolled, key=lambda row: (row["model"], row["device"])),
         "by_device": _beside(folder, BY_DEVICE, ("device", "model")),
         "by_models": _beside(folder, BY_MODELS, ("first", "second")),
         "differences": _last_differences(differences),
-        "mistakes": _mistakes(folder, methods),
+        "mistakes": _mistakes(folder),
         "left_out": left_out,
         "reasons": [list(reason) for reason in reasons],
         "search": json.loads(folder.read(SEARCH)) if folder.exists(SEARCH) else {},
@@ -195,41 +197,18 @@ def _best(judged: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return judged[0] if len(shown) > 1 and shown[0] != shown[1] else None
 
 
-def _mistakes(output: Folder, methods: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return each method's images that another device's pattern claims, the clearest first."""
-    if not output.exists(SCORES):
+def _mistakes(output: Folder) -> dict[str, list[dict[str, Any]]]:
+    """Return each method's photographs that it gives to another device of a gallery."""
+    if not (output.exists(SCORES) and output.exists(LIST)):
         return {}
     table = pq.read_table(pa.BufferReader(output.read(SCORES)))
-    if b"devices" not in (table.schema.metadata or {}):
+    if IMAGE not in table.column_names:
         return {}
-    devices = json.loads(table.schema.metadata[b"devices"])
-    own = np.array([devices.index(device) for device in table["device"].to_pylist()])
-    return {
-        method: _claimed_by_others(table, method, devices, own)
-        for method in methods
-        if method in table.column_names
-    }
-
-
-def _claimed_by_others(
-    table: pa.Table, method: str, devices: Sequence[str], own: np.ndarray[Any, Any]
-) -> list[dict[str, Any]]:
-    scores = np.stack(table[method].to_numpy(zero_copy_only=False))
-    wrong = np.flatnonzero(~recognised(own, scores) & np.isfinite(scores).any(axis=1))
-    known = np.where(np.isfinite(scores), scores, -np.inf)
-    known[np.arange(len(own)), own] = -np.inf
-    best = known.argmax(axis=1)
-    found = [
-        {
-            "image": table["image_id"][row].as_py(),
-            "device": devices[own[row]],
-            "claimed": devices[best[row]],
-            "own_score": float(scores[row, own[row]]),
-            "best_score": float(scores[row, best[row]]),
-        }
-        for row in wrong.tolist()
-    ]
-    return sorted(found, key=lambda mistake: (-mistake["best_score"], mistake["image"]))
+    listed = read_list(output, LIST)
+    gallery = gallery_matrices(listed, scores_of(table))
+    seconds = [pair.second for pair in listed.comparisons]
+    names = dict(zip(seconds, table[IMAGE].to_pylist(), strict=True))
+    return {method: mistakes(listed, gallery, method, names) for method in gallery.scores}
 
 
 def _commands(

@@ -72,10 +72,9 @@ def _write_breakdown(folder: Folder, scored: Scored, *, seed: int) -> None:
 
     labels = scored.compared.labels
     curves = {method: (labels, values) for method, values in scored.scores.items()}
-    score = "normalised correlation" if scored.unit == "image" else "score"
     folder.write(PICTURES["roc"], png(roc_figure(curves)))
     folder.write(PICTURES["det"], png(det_figure(curves)))
-    folder.write(PICTURES["histograms"], png(histogram_figure(scored.kinds(), score=score)))
+    folder.write(PICTURES["histograms"], png(histogram_figure(scored.kinds())))
     write_csv(folder, ROC_POINTS, curve_points(scored))
     llrs = evidence(scored, seed=seed)
     if llrs:

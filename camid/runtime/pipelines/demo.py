@@ -14,7 +14,7 @@ from camid.runtime.pipelines.publish import close, keep_facts
 from camid.runtime.pipelines.workflow import chosen_split, finished_before, make_cnn, make_siamese
 from camid.runtime.run_folder.output import Output, claimed
 from camid.runtime.run_folder.stage_times import Clock
-from camid.runtime.scoring.baselines import run_baselines
+from camid.runtime.scoring.evaluate import BASELINES, run_evaluation
 from camid.runtime.tracking.runs import begin
 from camid.store.store import open_store
 
@@ -62,7 +62,7 @@ def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict
         store = open_store(config.paths.store)
         split = chosen_split(config, store)
         keep_facts(output.folder, store, split, pipeline=DEMO)
-        rows = run_baselines(config, output, clock, split=split)
+        rows = run_evaluation(config, output, clock, split=split, evaluate=BASELINES)
         trained = replace(config, paths=replace(paths, data="", out=(out / SIAMESE).uri))
         with clock.stage("siamese"):
             rows += make_siamese(trained)[1]

@@ -18,8 +18,8 @@ from camid.runtime.ingest.ensure_store import make_residuals, make_store, naming
 from camid.runtime.pipelines.publish import close, keep_facts
 from camid.runtime.run_folder.output import Output, claimed
 from camid.runtime.run_folder.stage_times import Clock
-from camid.runtime.scoring.baselines import run_baselines
-from camid.runtime.scoring.evaluate import prepared_list, run_evaluation
+from camid.runtime.scoring.evaluate import BASELINES, run_evaluation
+from camid.runtime.scoring.prepare_list import prepared_list
 from camid.runtime.tracking.runs import begin
 from camid.runtime.training.train import worker_cpus
 from camid.runtime.training.train_and_evaluate import check_pairs, run_pairs
@@ -34,7 +34,8 @@ from camid.training.tasks import Task
 
 def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
     """Return the output folder of the baselines and their rows, computed unless finished there."""
-    return _results(run_baselines, config, fresh=fresh, pipeline="baselines")
+    run = partial(run_evaluation, evaluate=BASELINES)
+    return _results(run, config, fresh=fresh, pipeline="baselines")
 
 
 def make_evaluation(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:

@@ -14,18 +14,22 @@ import pyarrow as pa
 from camid.comparison.by_image import block_evidence, list_blocks
 from camid.comparison.by_position import list_positions, position_evidence
 from camid.comparison.comparison_list import ComparisonList, read_list
-from camid.comparison.methods import METHODS, Method, chosen_methods
+from camid.comparison.methods import Method, chosen_methods
+from camid.comparison.methods.method import Scope
 from camid.comparison.sufficient_statistics import Evidence
+from camid.config import Enhancer
 from camid.io.folder import Folder
-from camid.io.output_layout import EVIDENCE, LIST
+from camid.io.output_layout import EVIDENCE, LIST, PATTERNS
 from camid.runtime.cluster.map_tasks import streamed
 from camid.runtime.cluster.session import tensorflow_uses
+from camid.runtime.scoring.enrol import fingerprints
+from camid.store.settings import stored_residual
 from camid.store.store import Store, open_store
 from camid.store.strip_reader import RowGroups
 
 MEMORY = 5 * 2**29
 """Bytes that a task takes: sides, and what a method makes of them."""
-UNITS = {"strip": "positions", "image": "blocks"}
+UNITS: dict[Scope, str] = {"strip": "positions", "image": "blocks"}
 """What a part is, by the methods' scope."""
 _TAKEN = "seconds of "
 
@@ -38,17 +42,16 @@ def gather(
     *,
     networks: Sequence[str] = (),
     num_crops: Sequence[int],
+    enhancer: Enhancer | None = None,
 ) -> tuple[Evidence, dict[str, float]]:
     """Return what a store tells of a list by methods and networks, and each one's seconds.
 
-    The list lies in ``output``; parts that are there are not gathered again.
+    The list lies in ``output``; parts that are there are not gathered again. A gallery's
+    fingerprints that lie there are read instead of the images that they are made of.
     """
-    every = chosen_methods(methods, networks)
+    every = _methods(store, methods, networks, enhancer)
     total, seconds = Evidence(sums={}), dict.fromkeys(every, 0.0)
-    for scope, unit in UNITS.items():
-        some = {name: method for name, method in every.items() if method.scope == scope}
-        if not some:
-            continue
+    for scope, some in _passes(every).items():
         count = len(_places(scope, listed, store, some))
         missing = [n for n in range(count) if not output.exists(_part(scope, n))]
         work = partial(
@@ -56,13 +59,14 @@ def gather(
             scope=scope,
             store=store.folder.uri,
             output=output.uri,
-            names=[name for name in some if name in METHODS],
-            networks=networks if scope == "strip" else (),
+            names=methods,
+            networks=networks,
             num_crops=num_crops,
+            enhancer=enhancer,
         )
         tables = [pa.table({"number": [number]}) for number in missing]
-        how: dict[str, Any] = {"unit": unit, "done": count - len(missing), "memory": MEMORY}
-        for _ in streamed(tables, work, description="score", **how):
+        how: dict[str, Any] = {"done": count - len(missing), "memory": MEMORY}
+        for _ in streamed(tables, work, description="score", unit=UNITS[scope], **how):
             pass
         for number in range(count):  # in one order, whoever was first
             with np.load(io.BytesIO(output.read(_part(scope, number)))) as file:
@@ -75,24 +79,34 @@ def gather(
 def _gathered(
     table: pa.Table,
     *,
-    scope: str,
+    scope: Scope,
     store: str,
     output: str,
     names: Sequence[str],
     networks: Sequence[str],
     num_crops: Sequence[int],
+    enhancer: Enhancer | None,
 ) -> pa.Table:
     """Gather and keep the part whose number ``table`` names; runs on a worker."""
     if networks:
         tensorflow_uses(1)  # a task has one processor
     number = table["number"][0].as_py()
-    folder, opened, methods = Folder(output), open_store(store), chosen_methods(names, networks)
+    folder, opened = Folder(output), open_store(store)
+    methods = _passes(_methods(opened, names, networks, enhancer))[scope]
     listed = read_list(folder, LIST)
     place = _places(scope, listed, opened, methods)[number]
     taken: dict[str, float] = {}
     gathered: Any = position_evidence if scope == "strip" else block_evidence
-    with RowGroups(opened) as row_groups:
-        found = gathered(listed, place, row_groups, methods, num_crops=num_crops, taken=taken)
+    with RowGroups(opened) as row_groups, fingerprints(listed, folder / PATTERNS) as files:
+        found = gathered(
+            listed,
+            place,
+            row_groups,
+            methods,
+            num_crops=num_crops,
+            taken=taken,
+            fingerprints=files,
+        )
     file = io.BytesIO()
     stated = {_TAKEN + name: np.array(value) for name, value in taken.items()}
     np.savez(file, allow_pickle=False, **found.sums, **stated)
@@ -100,8 +114,30 @@ def _gathered(
     return table
 
 
+def _methods(
+    store: Store, names: Sequence[str], networks: Sequence[str], enhancer: Enhancer | None
+) -> dict[str, Method]:
+    """Return the methods of names and networks as they are of a store's residuals."""
+    return chosen_methods(names, networks, enhancer=enhancer, residual=stored_residual(store))
+
+
+def _passes(methods: Mapping[str, Method]) -> dict[Scope, dict[str, Method]]:
+    """Return the methods by what they are gathered from in one pass over the store.
+
+    Methods of strips go along with those of images where they take the same of them, so that this
+    is read once.
+    """
+    images = [method for method in methods.values() if method.scope == "image"]
+    read = {estimator.gathered for method in images for estimator in method.estimators}
+    passes: dict[Scope, dict[str, Method]] = {}
+    for name, method in methods.items():
+        scope: Scope = "image" if {e.gathered for e in method.estimators} <= read else "strip"
+        passes.setdefault(scope, {})[name] = method
+    return passes
+
+
 def _places(
-    scope: str, listed: ComparisonList, store: Store, methods: Mapping[str, Method]
+    scope: Scope, listed: ComparisonList, store: Store, methods: Mapping[str, Method]
 ) -> Sequence[Any]:
     """Return the positions, or the blocks of comparisons, that are a part each."""
     if scope == "strip":
@@ -109,5 +145,5 @@ def _places(
     return list_blocks(listed, store, methods.values())
 
 
-def _part(scope: str, number: int) -> str:
+def _part(scope: Scope, number: int) -> str:
     return f"{EVIDENCE}/{scope}-{number:05d}.npz"

@@ -1,4 +1,4 @@
-"""Evaluation: one comparison list, every method, on Ray Data; figures with intervals, tracked."""
+"""Evaluation: one comparison list, every method, on Ray Data; figures with intervals."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,27 +8,41 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from camid.comparison.comparison_list import ComparisonList, read_list, write_list
-from camid.comparison.draw_list import drawn_list, gallery_list
+from camid.comparison.comparison_list import ComparisonList
 from camid.comparison.methods import chosen_methods
-from camid.comparison.methods.networks import network_samples
+from camid.comparison.methods.estimators import GREY
 from camid.comparison.sufficient_statistics import scores
-from camid.config import Config
-from camid.dataset.splits import Split, enrolled
+from camid.config import Config, Evaluate
+from camid.dataset.splits import Split
+from camid.dataset.splits.grouping import device_models
 from camid.evaluation.fusion import FUSED
+from camid.evaluation.gallery import device_rows, gallery_matrices
 from camid.evaluation.results import Row, Scores, fused_scores, judged_rows
+from camid.evaluation.score_table import IMAGE
 from camid.io.csv_tables import write_csv
 from camid.io.folder import Folder
-from camid.io.output_layout import DIFFERENCES, EVIDENCE, LIST, SCORES, TABLE
+from camid.io.output_layout import (
+    DEVICES,
+    DIFFERENCES,
+    EVIDENCE,
+    PATTERNS,
+    PICTURES,
+    SCORES,
+    TABLE,
+)
 from camid.runtime.cluster.session import session
 from camid.runtime.console import say
 from camid.runtime.run_folder.output import Output
 from camid.runtime.run_folder.stage_times import Clock
 from camid.runtime.scoring.collect import gather
+from camid.runtime.scoring.enrol import enrol, enrolled_devices, fingerprints
+from camid.runtime.scoring.prepare_list import GALLERY, prepared_list
+from camid.store.settings import stored_residual
 from camid.store.store import Store, open_store, write_table
 
-KEPT = {"int8": "residuals", "uint8": "pixels"}
-"""What samples of a store are, by their type."""
+BASELINES = Evaluate(comparisons=GALLERY, methods=("lukas", "li"), fused=())
+"""What the study's baselines are: every query against every enrolled device, by its two methods."""
+SHOWN_FINGERPRINTS = 4
 
 
 def run_evaluation(
@@ -37,6 +51,7 @@ def run_evaluation(
     clock: Clock,
     *,
     split: Split,
+    evaluate: Evaluate | None = None,
     trained: Sequence[str] = (),
     told: Mapping[str, NDArray[np.float64]] | None = None,
     split_name: str = "",
@@ -44,11 +59,14 @@ def run_evaluation(
     """Score a comparison list of the store at ``config.paths.store``; return the result rows.
 
     The list is drawn once and kept in the output folder, or read from where the configuration
-    says. Writes list, scores, figures and differences. What is gathered of the list is kept until
-    then, so that a run that is stopped goes on.
+    says. Writes list, scores, figures and differences; of a gallery also the enrolled devices'
+    fingerprints and ``devices.csv``, where there is none. What is gathered of the list is kept
+    until then, so that a run that is stopped goes on.
 
     Parameters
     ----------
+    evaluate
+        What is compared by which methods, if not what the configuration says.
     trained
         Addresses of further networks.
     told
@@ -61,23 +79,36 @@ def run_evaluation(
     ValueError
         If there is no store of residuals, a method is not known, or there is nothing to compare.
     """
-    store = open_store(config.paths.store)
-    named, networks = config.evaluate.methods, [*config.evaluate.networks, *trained]
-    methods = chosen_methods(named, networks)
+    store, what = open_store(config.paths.store), evaluate or config.evaluate
+    networks = [*what.networks, *trained]
+    methods = chosen_methods(
+        what.methods, networks, enhancer=config.enhancer, residual=stored_residual(store)
+    )
     if FUSED in methods:
         raise ValueError(
             f"a network's file cannot be called {FUSED!r}: evaluate.fused is; rename it"
         )
-    listed = prepared_list(config, output, split=split)
-    with session(), clock.stage("score"):
-        num_crops = config.comparisons.num_crops if listed.crop_size else ()
-        evidence, seconds = gather(
-            store, listed, output.folder, named, networks=networks, num_crops=num_crops
-        )
-        gathered = scores(evidence, methods)
+    listed = prepared_list(config, output, split=split, evaluate=what)
+    num_crops = config.comparisons.num_crops if listed.crop_size else ()
+    is_enrolled = listed.is_gallery and any(m.first.gathered == GREY for m in methods.values())
+    with session():
+        if is_enrolled:
+            with clock.stage("enrol"):
+                enrol(store, listed, output.folder / PATTERNS)
+        with clock.stage("score"):
+            evidence, seconds = gather(
+                store,
+                listed,
+                output.folder,
+                what.methods,
+                networks=networks,
+                num_crops=num_crops,
+                enhancer=config.enhancer,
+            )
+            gathered = scores(evidence, methods)
     found = {name: gathered[name] for name in methods} | dict(told or {})
     with clock.stage("judge"):
-        found |= _fused(listed, found, config)
+        found |= _fused(listed, found, what.fused, seed=config.seed)
         rows, differences = judged_rows(
             listed,
             found,
@@ -92,64 +123,25 @@ def run_evaluation(
     for row in rows:
         if row["method"] in seconds:
             row["seconds"] = seconds[row["method"]] / len(listed.comparisons)
-    _write(output, listed, found, rows, differences)
+    _write(output.folder, listed, found, store)
+    write_csv(output.folder, TABLE, rows)
+    stated = json.dumps(list(differences), indent=2) + "\n"
+    output.folder.write(DIFFERENCES, stated.encode())
+    if is_enrolled and not output.folder.exists(DEVICES):
+        with clock.stage("figures"):
+            _write_gallery(output.folder, listed, found, store)
     output.folder.delete(EVIDENCE)
     return rows
 
 
-def prepared_list(config: Config, output: Output, *, split: Split) -> ComparisonList:
-    """Return the comparison list that is there, or is named, or is drawn and kept now.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be scored: as :func:`run_evaluation`, or for want of a network.
-    """
-    store, methods = open_store(config.paths.store), config.evaluate.methods
-    if methods and store.description["samples"]["dtype"] != "int8":
-        raise ValueError(
-            f"{config.paths.store}: holds pixels, and the methods {', '.join(methods)} need "
-            "residuals; set evaluate.methods=[] to judge networks alone"
-        )
-    for address in config.evaluate.networks:
-        folder, name = Folder.at(address)
-        if not folder.exists(name):
-            raise ValueError(f"{address}: no such network")
-        there, needed = store.description["samples"]["dtype"], network_samples(address)
-        if needed not in {None, there}:
-            raise ValueError(
-                f"{address}: a network of {KEPT[needed or '']}, and {config.paths.store} holds "
-                f"{KEPT[there]}"
-            )
-    if output.folder.exists(LIST):
-        return read_list(output.folder, LIST)
-    named = config.evaluate.comparisons
-    images = split.images("test", store.images())
-    how: dict[str, Any] = {"strips": config.strips, "seed": config.seed}
-    if named not in {"drawn", "gallery", "gallery-crops"}:
-        listed = read_list(*Folder.at(named))
-    elif named == "drawn":
-        listed = drawn_list(images, settings=config.comparisons, **how)
-    else:
-        if named == "gallery-crops":
-            how["crop_size"] = config.comparisons.crop_size
-            how["num_crops"] = config.comparisons.num_crops[-1]
-        gallery = enrolled(images, settings=config.enrolment, seed=config.seed)
-        listed = gallery_list(gallery, **how)
-    if not listed.comparisons:
-        raise ValueError(f"{named}: a comparison list without comparisons")
-    write_list(output.folder, LIST, listed)
-    return listed
-
-
 def _fused(
-    listed: ComparisonList, found: Mapping[str, Scores], config: Config
+    listed: ComparisonList, found: Mapping[str, Scores], methods: Sequence[str], *, seed: int
 ) -> dict[str, Scores]:
-    """Return the scores of the fusion by its name, if all that it takes are there."""
-    names = dict.fromkeys(config.evaluate.fused)
+    """Return the scores of methods' fusion by its name, if all of them are there."""
+    names = dict.fromkeys(methods)
     if not names or not names.keys() <= found.keys():
         return {}
-    llrs = fused_scores(listed, {name: found[name] for name in names}, seed=config.seed)
+    llrs = fused_scores(listed, {name: found[name] for name in names}, seed=seed)
     if llrs is None:
         say(f"{FUSED} is left out: the list has too few devices to fit it on others than it judges")
         return {}
@@ -167,21 +159,43 @@ def _same_size(listed: ComparisonList, store: Store) -> NDArray[np.bool_]:
 
 
 def _write(
-    output: Output,
-    listed: ComparisonList,
-    found: Mapping[str, Any],
-    rows: Sequence[Row],
-    differences: Sequence[Row],
+    folder: Folder, listed: ComparisonList, found: Mapping[str, Scores], store: Store
 ) -> None:
-    """Write every score, the figures as a table, and the differences."""
+    """Write every score; of a gallery with the photograph that was asked about."""
     columns: dict[str, Any] = {
         "first": [pair.first for pair in listed.comparisons],
         "second": [pair.second for pair in listed.comparisons],
         "label": [pair.label for pair in listed.comparisons],
         "level": [pair.level for pair in listed.comparisons],
     }
+    if listed.is_gallery:
+        asked = [listed.sides[pair.second].images[0] for pair in listed.comparisons]
+        images = store.images().of_sha256(asked)
+        names = [images[sha256].image_id for sha256 in asked]
+        columns[IMAGE] = pa.array(names).dictionary_encode()
     columns |= {name: pa.array(list(values)) for name, values in found.items()}
     digest = {"comparison_list": listed.digest}
-    write_table(output.folder, SCORES, pa.table(columns).replace_schema_metadata(digest))
-    write_csv(output.folder, TABLE, rows)
-    output.folder.write(DIFFERENCES, (json.dumps(list(differences), indent=2) + "\n").encode())
+    write_table(folder, SCORES, pa.table(columns).replace_schema_metadata(digest))
+
+
+def _write_gallery(
+    folder: Folder, listed: ComparisonList, found: Mapping[str, Scores], store: Store
+) -> None:
+    """Write how each device's queries fare, and pictures of that and of some fingerprints."""
+    from camid.evaluation.report.figures import matrix_figure, pattern_figure, png
+
+    gallery = gallery_matrices(listed, {name: values[:, -1] for name, values in found.items()})
+    enrolled_sides = enrolled_devices(listed)
+    wanted = {image for side in enrolled_sides for image in listed.sides[side].images}
+    models = device_models(store.images())
+    rows = device_rows(listed, gallery, images=store.images().of_sha256(wanted), models=models)
+    devices = [row["device"] for row in rows]
+    matrix = matrix_figure(gallery.mean_scores(), devices, models=[row["model"] for row in rows])
+    folder.write(PICTURES["matrix"], png(matrix))
+    with fingerprints(listed, folder / PATTERNS) as files:
+        shown = {
+            enrolled_sides[side]: files[side].read(next(iter(files[side].positions)))
+            for side in gallery.firsts[:SHOWN_FINGERPRINTS].tolist()
+        }
+    folder.write(PICTURES["patterns"], png(pattern_figure(shown)))
+    write_csv(folder, DEVICES, rows)

@@ -10,7 +10,8 @@ from camid.io.output_layout import CHECKPOINT, HISTORY, PICTURES
 from camid.runtime.cluster.session import session
 from camid.runtime.run_folder.output import Output
 from camid.runtime.run_folder.stage_times import Clock
-from camid.runtime.scoring.evaluate import prepared_list, run_evaluation
+from camid.runtime.scoring.evaluate import run_evaluation
+from camid.runtime.scoring.prepare_list import prepared_list
 from camid.runtime.tracking.runs import training_curves
 from camid.runtime.training.train import train
 from camid.training.checkpoint import checkpoint_parts

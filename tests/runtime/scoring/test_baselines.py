@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -8,11 +9,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from camid.comparison.pattern_files import PatternFile, pattern_name
+from camid.comparison.comparison_list import read_list
+from camid.comparison.fingerprint_file import FingerprintFile, fingerprint_name
 from camid.config import load_config
 from camid.dataset.simulate import phones
 from camid.io.folder import Folder
 from camid.io.images import pixels
+from camid.io.output_layout import LIST
 from camid.prnu.correlation import ncc
 from camid.prnu.enhancers import enhanced_wavelet
 from camid.prnu.luminance import grey
@@ -21,6 +24,7 @@ from camid.runtime.pipelines.workflow import make_baselines
 from camid.runtime.run_folder.output import claimed
 from camid.runtime.run_folder.stage_times import stage_seconds
 from camid.store.store import open_store
+from tests.reference.baselines import PlainBaselines, enhancer_5
 from tests.runtime.conftest import Place
 
 pytestmark = pytest.mark.usefixtures("ray_here")
@@ -37,6 +41,11 @@ def scored(made, tmp_path_factory, tracked_home):
         config = replace(config, paths=replace(config.paths, data="", out=str(root / "out")))
         _, rows = make_baselines(config)
     return config, root, rows
+
+
+def model_4(plane, *, alpha=7.0):
+    """Return max(1 − |n| / α, 0) of every sample n, with its sign; +1 at 0."""
+    return np.where(plane < 0, -1, 1) * np.maximum(1 - np.abs(plane) / alpha, 0)
 
 
 def row(rows, method, negatives="all"):
@@ -70,7 +79,7 @@ def test_patterns_show_what_was_planted(scored):
     config, _, _ = scored
     planted = {p.device: p.pattern() for p in phones(config.simulate, seed=config.seed)}
     for device in planted:
-        with PatternFile(Folder(config.paths.out) / "patterns", device) as file:
+        with FingerprintFile(Folder(config.paths.out) / "patterns", device) as file:
             assert list(file.positions) == [(0, 0), (0, 256)]
             found = file.read((0, 256))
         own = ncc(found, planted[device][:256, 256:512])
@@ -82,25 +91,52 @@ def test_patterns_show_what_was_planted(scored):
 def test_scores_are_the_correlation_of_the_photograph_s_own_residual(made, scored):
     """From the photographs again, without a store: quantisation is all that may differ."""
     config, root, _ = scored
-    table = pq.read_table(root / "out/scores.parquet")
-    devices = json.loads(table.schema.metadata[b"devices"])
-    store = open_store(config.paths.store)
-    place = {image.image_id: image.path for image in store.images()}
-    patterns = []
-    for device in devices:
-        with PatternFile(Folder(config.paths.out) / "patterns", device) as file:
-            patterns.append(np.hstack([file.read(position) for position in file.positions]))
-    for query in table.slice(0, 4).to_pylist():
-        noise = grey(residual(pixels(Path(place[query["image_id"]]).read_bytes())))
-        lukas = [ncc(noise, pattern) for pattern in patterns]
-        li = [ncc(enhanced_wavelet(noise), pattern) for pattern in patterns]
-        np.testing.assert_allclose(query["lukas"], lukas, atol=2e-3)
-        np.testing.assert_allclose(query["li"], li, atol=4e-3)
+    table = pq.read_table(root / "out/scores.parquet").slice(0, 24)
+    listed, store = read_list(Folder(config.paths.out), LIST), open_store(config.paths.store)
+    place = {image.sha256: image.path for image in store.images()}
+    devices = [side.device for side in listed.sides]
+    for row in table.to_pylist()[::6]:
+        with FingerprintFile(Folder(config.paths.out) / "patterns", devices[row["first"]]) as file:
+            pattern = np.hstack([file.read(position) for position in file.positions])
+        (sha256,) = listed.sides[row["second"]].images
+        assert row["image_id"] in place[sha256]
+        noise = grey(residual(pixels(Path(place[sha256]).read_bytes())))
+        np.testing.assert_allclose(row["lukas"], ncc(noise, pattern), atol=2e-3)
+        np.testing.assert_allclose(row["li"], ncc(enhanced_wavelet(noise), pattern), atol=4e-3)
+
+
+def test_scores_are_those_of_the_plain_reference(scored):
+    config, root, _ = scored
+    listed, store = read_list(Folder(config.paths.out), LIST), open_store(config.paths.store)
+    plain, table = PlainBaselines(listed, store), pq.read_table(root / "out/scores.parquet")
+    numbers = range(0, len(listed.comparisons), 37)
+    for method, enhance in (("lukas", lambda plane: plane), ("li", enhancer_5)):
+        found = [table[method][number].as_py()[0] for number in numbers]
+        np.testing.assert_allclose(found, plain.scores(numbers, enhance=enhance), atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "enhance"),
+    [
+        (["enhancer.domain=spatial", "enhancer.model=4"], model_4),
+        (["enhancer.alpha=2"], partial(enhancer_5, alpha=2)),
+    ],
+    ids=["spatial-model-4", "alpha-2"],
+)
+def test_the_enhancer_s_settings_reach_the_method(made, tmp_path, home, settings, enhance):
+    config = made.config(*settings)
+    config = replace(config, paths=replace(config.paths, data="", out=str(tmp_path / "out")))
+    make_baselines(config)
+    listed, store = read_list(Folder(config.paths.out), LIST), open_store(config.paths.store)
+    table, numbers = pq.read_table(tmp_path / "out/scores.parquet"), range(0, 180, 71)
+    found = [table["li"][number].as_py()[0] for number in numbers]
+    expected = PlainBaselines(listed, store).scores(numbers, enhance=enhance)
+    np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
 def test_every_score_every_device_and_every_picture_is_kept(scored):
     config, root, _ = scored
-    assert pq.read_table(root / "out/scores.parquet").num_rows == 30
+    assert pq.read_table(root / "out/scores.parquet").num_rows == 30 * 6
     lines = (root / "out/devices.csv").read_text().splitlines()
     assert len(lines) == 7
     assert lines[1].startswith("100,Aurora A1,512,256,12,12,5,1.0000")
@@ -115,6 +151,7 @@ def test_the_report_tells_of_every_method_the_data_and_the_time(scored):
     for method in ("lukas", "li"):
         assert f"{row(rows, method)['auc']:.4f}" in page
     assert page.count("data:image/png;base64,") == 6
+    assert f"{row(rows, 'lukas')['eer_high']:.2f}" in page
     assert "Simulated phones, not photographs" in page
     assert "6 simulated phones" in page
     for stage in ("Enrol", "Score", "Figures", "Tracking"):
@@ -142,8 +179,9 @@ def test_mlflow_lines_the_methods_up(scored):
         assert run.data.params["residual.sigma"] == "5.0"
         assert run.data.tags["store_digest"] == open_store(config.paths.store).digest
         assert run.data.tags["mlflow.parentRunId"] == whole.info.run_id
-        (store,) = [held.dataset for held in run.inputs.dataset_inputs]
-        assert open_store(config.paths.store).digest.startswith(store.digest)
+        data = {held.dataset.name: held.dataset.digest for held in run.inputs.dataset_inputs}
+        assert set(data) == {"store", "comparison list"}
+        assert open_store(config.paths.store).digest.startswith(data["store"])
         names = {file.path for file in client.list_artifacts(run.info.run_id)}
         assert {"figures", "roc.csv", "results.csv"} <= names
         assert json.loads((root / "out/inputs.json").read_text())["devices"] == [
@@ -171,16 +209,16 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(scored, home):
     config, root, rows = scored
     out = root / "out"
     (out / "results.json").unlink()
-    (out / "patterns" / pattern_name("101")).unlink()
-    kept = out / "patterns" / pattern_name("100")
+    (out / "patterns" / fingerprint_name("101")).unlink()
+    kept = out / "patterns" / fingerprint_name("100")
     before = kept.stat().st_mtime_ns
     data, seconds = (out / "data.json").read_bytes(), stage_seconds(Folder(str(out)))
     _, again = make_baselines(config)
-    assert again == rows
+    assert [{**row, "seconds": 0} for row in again] == [{**row, "seconds": 0} for row in rows]
     assert kept.stat().st_mtime_ns == before
     assert (out / "data.json").read_bytes() == data
     assert stage_seconds(Folder(str(out)))["score"] > seconds["score"]
-    assert (out / "patterns" / pattern_name("101")).exists()
+    assert (out / "patterns" / fingerprint_name("101")).exists()
 
 
 def test_sizes_are_compared_on_the_positions_both_have(made, tmp_path, home):
@@ -240,7 +278,7 @@ def test_a_store_of_pixels_is_refused(made, tmp_path, home):
     place = Place(tmp_path)
     config = place.config("residual.filter=none")
     config = replace(config, paths=replace(config.paths, data=made.config().paths.data))
-    with pytest.raises(ValueError, match="holds pixels; baselines need a store of residuals"):
+    with pytest.raises(ValueError, match="holds pixels, and the methods lukas, li need"):
         make_baselines(config)
 
 
@@ -249,10 +287,3 @@ def test_settings_that_the_store_was_not_made_with_are_refused(made, home):
     config = replace(config, paths=replace(config.paths, data=""))
     with pytest.raises(ValueError, match="made with residual = .*'sigma': 5.0"):
         make_baselines(config)
-
-
-def test_spatial_enhancement_runs_from_the_store(made, tmp_path, home):
-    config = made.config("enhancer.domain=spatial")
-    paths = replace(config.paths, data="", out=str(tmp_path / "out"))
-    _, rows = make_baselines(replace(config, paths=paths))
-    assert row(rows, "li")["auc"] > 0.9

@@ -139,7 +139,7 @@ def test_what_is_gathered_is_kept_and_not_gathered_again(drawn, made, tmp_path):
     listed, store = read_list(output.folder, LIST), open_store(str(made.root / "store"))
     folder = Folder(str(tmp_path))
     write_list(folder, LIST, listed)
-    how = {"methods": ["lukas", "cleaned"], "num_crops": (1, 4)}
+    how = {"methods": ["weighted", "cleaned"], "num_crops": (1, 4)}
     first, seconds = gather(store, listed, folder, **how)
     assert all(seconds.values())
     parts = sorted((tmp_path / EVIDENCE).iterdir())

@@ -11,10 +11,13 @@ from camid.comparison.by_image import block_evidence, list_blocks
 from camid.comparison.by_position import list_positions, position_evidence
 from camid.comparison.comparison_list import Comparison
 from camid.comparison.draw_list import drawn_list, gallery_list
+from camid.comparison.fingerprint_file import FingerprintFile, write_fingerprint
 from camid.comparison.methods import METHODS
+from camid.comparison.methods.study import study_methods
 from camid.comparison.sufficient_statistics import Evidence, scores
-from camid.config import Comparisons, Enrolment, Strips
+from camid.config import Comparisons, Enhancer, Enrolment, Residual, Strips
 from camid.dataset.splits import enrolled
+from camid.io.folder import Folder
 from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import ncc
 from camid.prnu.luminance import grey
@@ -49,10 +52,10 @@ def gallery(store):
     return gallery_list(found, strips=STRIPS, seed=1)
 
 
-def of_blocks(listed, store, methods, num_crops=()):
+def of_blocks(listed, store, methods, num_crops=(), **how):
     with RowGroups(store) as row_groups:
         parts = [
-            block_evidence(listed, block, row_groups, methods, num_crops=num_crops)
+            block_evidence(listed, block, row_groups, methods, num_crops=num_crops, **how)
             for block in list_blocks(listed, store, WHOLE.values())
         ]
     return scores(reduce(Evidence.__add__, parts), methods)
@@ -100,6 +103,46 @@ def test_a_method_of_whole_images_gets_the_average_of_all_strips_laid_out(store,
             y, x = crop.top + crop.y, crop.left + crop.x
             windows.append(plane[y : y + 16, x : x + 16])
         assert found[row] == pytest.approx(ncc(*windows), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["listed", "gallery"])
+def test_the_part_of_an_image_around_a_crop_is_enhanced_as_the_whole_image_is(store, name, request):
+    """Strips of 32 px, and one level of two taps, so that parts are smaller than the images."""
+    listed = request.getfixturevalue(name)
+    pairs = tuple(replace(pair, crops=pair.crops[:1]) for pair in listed.comparisons)
+    listed, num_crops = replace(listed, comparisons=pairs), (1,) if listed.crop_size else ()
+    residual = Residual(wavelet="haar", levels=1)
+    part = study_methods(Enhancer(), residual)["li"]
+    assert part.second.context == (2, 2)
+    whole = replace(part, second=replace(part.second, context=None))
+    found, expected = (of_blocks(listed, store, {"li": m}, num_crops)["li"] for m in (part, whole))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("wavelet", "levels"), [("haar", 1), ("db2", 2), ("db4", 3), ("db4", 4)])
+def test_what_an_enhanced_strip_depends_on_is_within_its_context(wavelet, levels, rng):
+    method = study_methods(Enhancer(), Residual(wavelet=wavelet, levels=levels))["li"]
+    reach, phase = method.second.context
+    start = -(-reach // phase) * phase
+    image = rng.normal(0, 3, (2 * start + 64, 2 * start + 64)).astype(np.float32)
+    inner = slice(start, start + 64)
+    whole = method.second.prepared(image, 1)[inner, inner]
+    other = image + 100
+    other[start - reach : start + 64 + reach, start - reach : start + 64 + reach] -= 100
+    np.testing.assert_allclose(method.second.prepared(other, 1)[inner, inner], whole, atol=1e-4)
+
+
+def test_a_fingerprint_s_file_tells_what_its_images_tell(store, gallery, tmp_path):
+    methods, folder = {"li": METHODS["li"], "cleaned": METHODS["cleaned"]}, Folder(str(tmp_path))
+    of = {image.sha256: image for image in store.images()}
+    expected = of_blocks(gallery, store, methods)
+    firsts = {pair.first for pair in gallery.comparisons}
+    for side in firsts:
+        write_fingerprint(folder, store, tuple(of[i] for i in gallery.sides[side].images))
+    files = {side: FingerprintFile(folder, gallery.sides[side].device) for side in firsts}
+    found = of_blocks(gallery, store, methods, fingerprints=files)
+    for name in methods:
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
 
 
 def test_a_side_without_a_strip_where_the_list_looks_is_named(store, listed):

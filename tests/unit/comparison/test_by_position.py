@@ -79,11 +79,8 @@ def plain_windows(store, listed, pair, number):
 
 
 def plain_pooled(windows):
-    sums = np.zeros(3)
-    for first, second in windows:
-        a, b = first - first.mean(), second - second.mean()
-        sums += (a * b).sum(), (a * a).sum(), (b * b).sum()
-    return sums[0] / np.sqrt(sums[1] * sums[2])
+    first, second = zip(*windows, strict=True)
+    return ncc(np.concatenate(first), np.concatenate(second))
 
 
 def test_crops_are_pooled_or_averaged_as_one_pair_at_a_time_is(store, listed):

@@ -167,7 +167,7 @@ def test_what_is_no_list_of_this_version_is_refused(tmp_path):
         "narrow": "narrow: not a comparison list, or damaged: it has the columns device, images",
         "other": "other: not a comparison list, or damaged: it states no version",
         "seed": "seed: not a comparison list, or damaged: its digest is another",
-        "version": "version: a comparison list of version 7, and this camid reads 1; draw it again",
+        "version": "version: a comparison list of version 7, and this camid reads 2; draw it again",
     }.items():
         with pytest.raises(ValueError, match=sentence):
             read_list(folder, name)

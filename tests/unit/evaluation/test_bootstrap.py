@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from camid.evaluation.bootstrap import resampled, resampled_rank1
-from camid.evaluation.labels import Compared, matrix_compared
+from camid.evaluation.labels import Compared
 from camid.evaluation.metrics import equal_error_rate, roc_auc, tpr_at_fpr
 from camid.evaluation.weighted_roc import FIGURES, weighted_figures
 
@@ -168,15 +168,6 @@ def test_devices_are_names_or_numbers_alike():
         for some in (compared, named)
     ]
     assert found[0].estimates("m") == found[1].estimates("m")
-
-
-def test_chosen_comparisons_of_a_score_matrix_are_of_each_query_s_device_and_the_column_s():
-    queries = np.array([0, 2])
-    chosen = np.array([[True, True, False], [False, True, True]])
-    found = matrix_compared(queries, chosen)
-    assert found.labels.tolist() == [1, 0, 0, 1]
-    assert found.first.tolist() == [0, 0, 2, 2]
-    assert found.second.tolist() == [0, 1, 1, 2]
 
 
 def test_rank1_s_interval_is_that_of_devices_not_of_queries(rng):

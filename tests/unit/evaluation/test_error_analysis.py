@@ -1,6 +1,5 @@
 """Scores read back from an output folder, and what is told of them."""
 
-import json
 from itertools import combinations
 
 import numpy as np
@@ -22,6 +21,7 @@ from camid.evaluation.score_table import read_scored
 from camid.io.folder import Folder
 from camid.io.output_layout import LIST, SCORES
 from camid.store.store import write_table
+from tests.unit.galleries import gallery
 
 DEVICES = ("a", "b", "c", "d", "e", "f", "g", "h")
 MODELS = dict(zip(DEVICES, ("X", "X", "X", "Y", "Y", "Z", "Z", ""), strict=True))
@@ -32,17 +32,20 @@ HARD = "f"
 @pytest.fixture
 def matrix(tmp_path, rng) -> Folder:
     """Ten images a device against all devices' patterns; those of a model resemble each other."""
-    own = np.repeat(np.arange(len(DEVICES)), 10)
-    names = np.array(list(MODELS.values()))
-    akin = (names[own][:, None] == names[None]) & (names[None] != "")
-    same = np.eye(len(DEVICES))[own]
-    lift = np.array([0.5 if device == HARD else 6.0 for device in DEVICES])[own]
-    clear = rng.normal(size=same.shape) + akin + same * lift[:, None]
-    columns = {"clear": pa.array(list(clear)), "dim": pa.array(list(clear + 9 * rng.random()))}
-    images = [f"{DEVICES[d]}/{n}.jpg" for n, d in enumerate(own)]
-    table = pa.table({"image_id": images, "device": [DEVICES[d] for d in own], **columns})
+    every = gallery(DEVICES, num_queries=10, level=lambda a, b: level(DEVICES[a], DEVICES[b]))
+    lift = {device: 0.5 if device == HARD else 6.0 for device in DEVICES}
+    values = np.array(
+        [
+            (pair.level in {"same-device", "same-model"})
+            + pair.label * lift[every.sides[pair.first].device]
+            for pair in every.comparisons
+        ]
+    )
+    clear = (values + rng.normal(size=len(values)))[:, None]
     folder = Folder(str(tmp_path))
-    write_table(folder, SCORES, table.replace_schema_metadata({"devices": json.dumps(DEVICES)}))
+    write_list(folder, LIST, every)
+    table = pa.table({"clear": pa.array(list(clear)), "dim": pa.array(list(clear + 9))})
+    write_table(folder, SCORES, table)
     return folder
 
 
@@ -82,7 +85,7 @@ def level(first, second):
     return "same-model" if len(models) == 1 else "other-make"
 
 
-def test_a_matrix_and_a_list_are_read_alike(matrix, tmp_path_factory):
+def test_every_comparison_of_a_gallery_is_read_back(matrix, tmp_path_factory):
     scored = read_scored(matrix, models=MODELS)
     assert len(scored.compared.labels) == 80 * 8
     assert scored.compared.labels.sum() == 80

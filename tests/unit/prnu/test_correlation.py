@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from camid.prnu.correlation import Moments, false_alarm_probability, ncc, pce, score_matrix
+from camid.prnu.correlation import false_alarm_probability, ncc, pce
 
 planes = hnp.arrays(np.float32, (8, 9), elements=st.floats(-50, 50, width=32))
 
@@ -64,28 +64,6 @@ def test_shapes_must_agree(rng):
         ncc(np.zeros(3), np.zeros(4))
     with pytest.raises(ValueError, match="expected planes of more than 11x11 px"):
         pce(np.zeros((11, 64)), np.zeros((11, 64)))
-
-
-def test_the_score_matrix_is_ncc_of_every_pair_on_the_positions_both_have(rng):
-    queries, patterns = rng.normal(1, 2, (5, 4, 50)), rng.normal(-1, 3, (3, 4, 50))
-    has_q = np.ones((5, 4), bool)
-    has_p = np.array([[1, 1, 1, 1], [1, 1, 0, 0], [0, 1, 1, 0]], bool)
-    dots = np.einsum("qkn,pkn,qk,pk->qp", queries, patterns, has_q, has_p)
-
-    def moments(rows, present):
-        return Moments(rows.sum(2), (rows**2).sum(2), present)
-
-    found = score_matrix(dots, moments(queries, has_q), moments(patterns, has_p), samples=50)
-    for q in range(5):
-        for p in range(3):
-            assert found[q, p] == pytest.approx(ncc(queries[q, has_p[p]], patterns[p, has_p[p]]))
-
-
-def test_nothing_in_common_is_no_score(rng):
-    one, other = np.eye(2, dtype=bool)
-    row = Moments(np.ones((1, 2)), np.ones((1, 2)), one[None])
-    column = Moments(np.ones((1, 2)), np.ones((1, 2)), other[None])
-    assert np.isnan(score_matrix(np.zeros((1, 1)), row, column, samples=4)).all()
 
 
 def test_strangers_pass_a_pce_as_often_as_its_false_alarm_probability_says(rng):

@@ -1,8 +1,8 @@
-"""Reference patterns on disk: a parquet file a device, one row group a position, grey float32."""
+"""Fingerprints of a gallery's devices: a parquet file each, a row group a position, float32."""
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
@@ -22,18 +22,18 @@ from camid.store.store import Store
 _FACTS = b"camid.pattern"
 
 
-def pattern_name(device: str) -> str:
-    """Return the name of a device's pattern below the folder of patterns."""
+def fingerprint_name(device: str) -> str:
+    """Return the name of a device's fingerprint below their folder."""
     return f"{device_name(device)}.parquet"
 
 
 def enrolment_digest(store: Store, images: Iterable[ImageRecord]) -> str:
-    """Return a digest of what a pattern is made of: a store's content and the images taken."""
+    """Return a digest of what a fingerprint is made of: a store's content and the images."""
     facts = [store.digest, sorted(record.image_id for record in images)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def write_pattern(folder: Folder, store: Store, images: tuple[ImageRecord, ...]) -> None:
+def write_fingerprint(folder: Folder, store: Store, images: tuple[ImageRecord, ...]) -> None:
     """Write the mean grey residual of a device's ``images``, streaming position by position.
 
     Only one position's strips of one chunk are in memory at a time. All images are of one device
@@ -70,19 +70,19 @@ def write_pattern(folder: Folder, store: Store, images: tuple[ImageRecord, ...])
                     row = {"top": top, "left": left, "pattern": total.pattern().tobytes()}
                     writer.write_table(pa.Table.from_pylist([row], schema=schema))
 
-        folder.write(pattern_name(device), fill)
+        folder.write(fingerprint_name(device), fill)
 
 
-class PatternFile:
-    """One device's reference pattern, open for reading."""
+class FingerprintFile:
+    """One device's fingerprint, open for reading."""
 
     def __init__(self, folder: Folder, device: str) -> None:
-        self._file = pq.ParquetFile(folder.open(pattern_name(device)))
+        self._file = pq.ParquetFile(folder.open(fingerprint_name(device)))
         self._facts = json.loads(self._file.schema_arrow.metadata[_FACTS])
 
     @property
     def digest(self) -> str:
-        """The :func:`enrolment_digest` that the pattern was made for."""
+        """The :func:`enrolment_digest` that it was made for."""
         return str(self._facts["digest"])
 
     @cached_property
@@ -93,7 +93,7 @@ class PatternFile:
         return {place: group for group, place in enumerate(places)}
 
     def read(self, position: Position) -> NDArray[np.float32]:
-        """Return the pattern at a position, ``(height, width)``, grey levels.
+        """Return the mean grey residual at a position, ``(height, width)``, grey levels.
 
         Raises
         ------
@@ -109,8 +109,39 @@ class PatternFile:
         """Close the file."""
         self._file.close(force=True)
 
-    def __enter__(self) -> "PatternFile":
+    def __enter__(self) -> "FingerprintFile":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Fingerprints(Mapping[int, FingerprintFile]):
+    """Files of sides' fingerprints, each opened when it is asked for; a context manager."""
+
+    def __init__(self, folder: Folder, devices: Mapping[int, str]) -> None:
+        """Name the sides that have one, and their devices."""
+        self._folder, self._devices = folder, devices
+        self._opened: dict[int, FingerprintFile] = {}
+        self._stack = ExitStack()
+
+    def __getitem__(self, side: int) -> FingerprintFile:
+        if side not in self._opened:
+            file = FingerprintFile(self._folder, self._devices[side])
+            self._opened[side] = self._stack.enter_context(file)
+        return self._opened[side]
+
+    def __contains__(self, side: object) -> bool:
+        return side in self._devices
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._devices)
+
+    def __len__(self) -> int:
+        return len(self._devices)
+
+    def __enter__(self) -> "Fingerprints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

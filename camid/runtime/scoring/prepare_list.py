@@ -1,0 +1,88 @@
+"""The comparison list of an evaluation: read where one is named or kept, drawn else."""
+
+from dataclasses import asdict
+from typing import Any
+
+from camid.comparison.comparison_list import ComparisonList, read_list, write_list
+from camid.comparison.draw_list import drawn_list, gallery_list
+from camid.comparison.methods.networks import network_samples
+from camid.config import Config, Evaluate
+from camid.dataset.splits import Split, enrolled
+from camid.io.csv_tables import write_csv
+from camid.io.folder import Folder
+from camid.io.output_layout import LEFT_OUT, LIST
+from camid.runtime.run_folder.output import Output
+from camid.store.store import Store, open_store
+
+DRAWN, GALLERY, GALLERY_CROPS = "drawn", "gallery", "gallery-crops"
+"""What ``evaluate.comparisons`` says where it is not a file."""
+SAMPLES = {"int8": "residuals", "uint8": "pixels"}
+"""What samples of a store are, by their type."""
+
+
+def prepared_list(
+    config: Config, output: Output, *, split: Split, evaluate: Evaluate | None = None
+) -> ComparisonList:
+    """Return the comparison list that an output folder has, or is told to read or to draw.
+
+    It is kept in the folder, and beside it the images that a gallery leaves out.
+
+    Parameters
+    ----------
+    evaluate
+        What is compared by which methods, if not what the configuration says.
+
+    Raises
+    ------
+    ValueError
+        If a method cannot score the store's samples, a network or the list is not there, or there
+        is nothing to compare.
+    """
+    store, what = open_store(config.paths.store), evaluate or config.evaluate
+    _check_samples(store, what)
+    if output.folder.exists(LIST):
+        return read_list(output.folder, LIST)
+    if what.comparisons in {DRAWN, GALLERY, GALLERY_CROPS}:
+        listed = _drawn(config, output.folder, store, split, what.comparisons)
+    else:
+        listed = read_list(*Folder.at(what.comparisons))
+    if not listed.comparisons:
+        raise ValueError(f"{what.comparisons}: a comparison list without comparisons")
+    write_list(output.folder, LIST, listed)
+    return listed
+
+
+def _check_samples(store: Store, evaluate: Evaluate) -> None:
+    """Raise where a method or a network needs other samples than a store has."""
+    dtype = store.description["samples"]["dtype"]
+    if evaluate.methods and dtype != "int8":
+        raise ValueError(
+            f"{store.folder.uri}: holds pixels, and the methods {', '.join(evaluate.methods)} need "
+            "a store of residuals; name another, or judge networks alone (evaluate.methods=[])"
+        )
+    for address in evaluate.networks:
+        folder, name = Folder.at(address)
+        if not folder.exists(name):
+            raise ValueError(f"{address}: no such network")
+        needed = network_samples(address)
+        if needed not in {None, dtype}:
+            raise ValueError(
+                f"{address}: a network of {SAMPLES[needed or '']}, and {store.folder.uri} holds "
+                f"{SAMPLES[dtype]}"
+            )
+
+
+def _drawn(config: Config, folder: Folder, store: Store, split: Split, kind: str) -> ComparisonList:
+    """Return the list of a kind of the images that a split tests."""
+    images = split.images("test", store.images())
+    how: dict[str, Any] = {"strips": config.strips, "seed": config.seed}
+    if kind == DRAWN:
+        return drawn_list(images, settings=config.comparisons, **how)
+    if kind == GALLERY_CROPS:
+        how["crop_size"] = config.comparisons.crop_size
+        how["num_crops"] = config.comparisons.num_crops[-1]
+    gallery = enrolled(images, settings=config.enrolment, seed=config.seed)
+    outside = [*split.left_out("test", store.images()), *gallery.left_out]
+    if outside:
+        write_csv(folder, LEFT_OUT, [asdict(image) for image in outside])
+    return gallery_list(gallery, **how)
