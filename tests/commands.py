@@ -39,7 +39,9 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
     return {**kept, "CAMID_HOME": str(home), "RAY_ADDRESS": "local", **variables}
 
 
-def run(*command: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, home: Path, seconds: float = 840, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run Python to its end, at home in ``home``, on a Ray of its own."""
     return subprocess.run(
         [sys.executable, *command],
@@ -48,15 +50,16 @@ def run(*command: str, home: Path, **variables: str) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         check=False,
-        timeout=840,
+        timeout=seconds,
     )
 
 
 def pipeline(
-    name: str, *options: str, home: Path, **variables: str
+    name: str, *options: str, home: Path, seconds: float = 840, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a pipeline to its end."""
-    return run(str(ROOT / "pipelines" / f"{name}.py"), *options, home=home, **variables)
+    script = str(ROOT / "pipelines" / f"{name}.py")
+    return run(script, *options, home=home, seconds=seconds, **variables)
 
 
 def camid(*options: str, home: Path) -> subprocess.CompletedProcess[str]:

@@ -181,8 +181,9 @@ def test_a_run_goes_on_by_what_its_folder_says_alone(demo):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(2700)
 def test_the_demo_is_as_hard_as_real_photographs(tmp_path):
-    done = pipeline("demo", home=tmp_path)
+    done = pipeline("demo", home=tmp_path, seconds=2400)
     assert done.returncode == 0, done.stderr
     out = tmp_path / "runs/demo"
     every = json.loads((out / "results.json").read_text())
