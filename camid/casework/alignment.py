@@ -10,9 +10,10 @@ from PIL import Image
 from scipy import fft
 
 from camid.casework.false_alarm import evidence_energy, log_false_alarm
-from camid.casework.kernels import cell_products, peak
+from camid.casework.kernels import cell_products
 from camid.casework.transforms import Hypothesis, Shape, hypotheses, transform_shape
 from camid.prnu.cleaning import cleaned
+from camid.prnu.correlation import Peak, peak
 from camid.prnu.luminance import grey
 from camid.prnu.residual import residual
 
@@ -198,9 +199,7 @@ def resampled(plane: Plane, shape: Shape) -> Plane:
     return np.array(Image.fromarray(plane).resize(shape[::-1], Image.Resampling.BICUBIC))
 
 
-def _best_place(
-    query: View, pattern: View, one: Hypothesis, num_threads: int | None
-) -> tuple[float, int, int]:
+def _best_place(query: View, pattern: View, one: Hypothesis, num_threads: int | None) -> Peak:
     """Return the highest PCE of a hypothesis, and the turned query's top and left."""
     view, laid = one.shapes(query.shape, pattern.shape)
     transform = transform_shape(view, laid)

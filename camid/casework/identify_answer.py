@@ -11,7 +11,7 @@ from camid.casework.quality import REFUSED
 from camid.casework.query import THRESHOLD, Candidate, Ranking
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference
 from camid.casework.verbal_scale import DECIDED, answer, ratio_words, support
-from camid.evaluation.calibration import Calibrator
+from camid.evaluation.calibration import Logistic
 
 Answer = tuple[dict[str, Any], Mapping[str, bytes]]
 """As JSON has it, and pictures by title, PNG."""
@@ -60,7 +60,7 @@ def bounds(reference: Reference) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _calibrator(reference: Reference) -> Calibrator:
+def _calibrator(reference: Reference) -> Logistic:
     if reference.calibrator is None:
         raise ValueError("the reference devices have no calibrator")
     return reference.calibrator

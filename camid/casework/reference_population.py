@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from camid.evaluation.calibration import Calibrator, calibrator
+from camid.evaluation.calibration import Logistic, calibrator
 
 VERIFICATION_FILE, IDENTIFICATION_FILE = "verification.json", "identification.json"
 NUM_QUANTILES = 101
@@ -34,7 +34,7 @@ class Reference:
     same_model: tuple[float, ...] = ()
     """Of two devices of one model, which are among the negatives; empty if these are not known."""
     num_same_model: int = 0
-    calibrator: Calibrator | None = None
+    calibrator: Logistic | None = None
     """From scores to log-likelihood ratios, where the scores are none."""
     grades: Mapping[str, Mapping[str, int]] | None = None
     """By grade of a photograph: of a ``count`` whose own device is enrolled, how many were

@@ -18,8 +18,8 @@ from scipy.special import logsumexp
 
 from camid.comparison.methods import chosen_methods
 from camid.comparison.methods.method import Array, Method, Sums, Tile
-from camid.comparison.networks.pairnet_numpy import BLOCK
 from camid.evaluation.fusion import Fusion, shipped_fusion
+from camid.prnu.cleaning import JPEG_BLOCK
 from camid.prnu.luminance import LUMA
 from camid.prnu.residual import quantised, residual, restored
 from camid.prnu.strips import Position, cut, intensity, positions
@@ -135,7 +135,7 @@ def compared_strips(height: int, width: int) -> tuple[int, list[Position]]:
     size = STRIP if min(height, width) >= STRIP else LEAST_SIDE
     rows, columns = (min(side, AREA) // size for side in (height, width))
     top, left = (
-        (side - count * size) // 2 // BLOCK * BLOCK
+        (side - count * size) // 2 // JPEG_BLOCK * JPEG_BLOCK
         for side, count in ((height, rows), (width, columns))
     )
     grid = positions(rows * size, columns * size, size=size)

@@ -1,13 +1,12 @@
 """Scores → natural log-likelihood ratios: same device over different devices, fitted and judged.
 
-Both fits weigh the two labels alike, so an LLR does not depend on how many comparisons of each a
+The fit weighs the two labels alike, so an LLR does not depend on how many comparisons of each a
 calibration set holds: no prior is in it. It is bounded by what the set supports (:func:`support`).
 An LLR divided by ln 10 is the decimal one of forensic scales.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -51,35 +50,6 @@ class Logistic:
         return {"form": self.form, **asdict(self)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Isotonic:
-    """An LLR that never falls with the score: straight lines through knots, level outside."""
-
-    form: ClassVar[str] = "isotonic"
-
-    scores: tuple[float, ...]
-    """Of the knots, rising."""
-    llrs: tuple[float, ...]
-    """Of the knots, nats, within the bounds."""
-
-    def __post_init__(self) -> None:
-        rising = all(low < high for low, high in pairwise(self.scores))
-        if not rising or not len(self.scores) == len(self.llrs) > 0:
-            raise ValueError("expected knots of rising scores, and an LLR for each")
-
-    def llr(self, scores: ArrayLike) -> Array:
-        """Return the LLR of each score, nats, in the scores' shape."""
-        found = np.asarray(scores, np.float64)
-        return np.asarray(np.interp(found, self.scores, self.llrs))
-
-    def facts(self) -> dict[str, Any]:
-        """Return what JSON keeps and :func:`calibrator` takes."""
-        return {"form": self.form, "scores": list(self.scores), "llrs": list(self.llrs)}
-
-
-Calibrator = Logistic | Isotonic
-
-
 class Fitted(Protocol):
     """What has learned from comparisons to tell LLRs from scores."""
 
@@ -91,7 +61,7 @@ class Fitted(Protocol):
 Fit = Callable[[Compared, ArrayLike], Fitted]
 
 
-def calibrator(facts: Mapping[str, Any]) -> Calibrator:
+def calibrator(facts: Mapping[str, Any]) -> Logistic:
     """Return the calibrator whose facts these are.
 
     Raises
@@ -103,11 +73,9 @@ def calibrator(facts: Mapping[str, Any]) -> Calibrator:
     try:
         if facts["form"] == Logistic.form:
             return Logistic(**{name: float(value) for name, value in fields.items()})
-        if facts["form"] == Isotonic.form:
-            return Isotonic(**{name: tuple(map(float, value)) for name, value in fields.items()})
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not the facts of a calibrator: {error}") from None
-    raise ValueError(f"expected a logistic or isotonic calibrator, got {facts['form']!r}")
+    raise ValueError(f"expected a logistic calibrator, got {facts['form']!r}")
 
 
 def support(compared: Compared) -> tuple[float, float]:
@@ -142,25 +110,6 @@ def logistic_calibrator(compared: Compared, scores: ArrayLike) -> Logistic:
     if slope <= 0:
         return Logistic(slope=0.0, intercept=0.0, low=low, high=high)
     return Logistic(slope=float(slope), intercept=intercept, low=low, high=high)
-
-
-def isotonic_calibrator(compared: Compared, scores: ArrayLike) -> Isotonic:
-    """Return the never-falling map of scores to LLRs that has the least Cllr (PAV), bounded.
-
-    It follows any shape of scores and needs many comparisons for it; between two levels it is
-    interpolated.
-
-    Raises
-    ------
-    ValueError
-        As :func:`logistic_calibrator`.
-    """
-    found = judged(compared, scores)
-    distinct, llrs = _pooled(compared.labels, found)
-    bounded = np.clip(llrs, *support(compared))
-    level = bounded[1:] == bounded[:-1]
-    inside = np.concatenate([[False], level]) & np.concatenate([level, [False]])
-    return Isotonic(scores=tuple(distinct[~inside].tolist()), llrs=tuple(bounded[~inside].tolist()))
 
 
 def cross_fitted(

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Roc:
@@ -45,7 +47,7 @@ def equal_error_rate(labels: ArrayLike, scores: ArrayLike) -> float:
         As :func:`roc`.
     """
     curve = roc(labels, scores)
-    return _crossing(curve.fpr, curve.tpr)
+    return float(crossing(curve.fpr, curve.tpr))
 
 
 def balanced_accuracy(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -133,15 +135,24 @@ def single_threshold(labels: ArrayLike, scores: ArrayLike, *, fpr: float = 1e-3)
     knee_fpr, knee_tpr = float(curve.fpr[knee]), float(curve.tpr[knee])
     auc = (1 + knee_tpr - knee_fpr) / 2
     lines = np.array([0, knee_fpr, 1]), np.array([0, knee_tpr, 1])
-    return SingleThreshold(auc=auc, eer=1 - auc, crossing=_crossing(*lines))
+    return SingleThreshold(auc=auc, eer=1 - auc, crossing=float(crossing(*lines)))
 
 
-def _crossing(fpr: NDArray[np.float64], tpr: NDArray[np.float64]) -> float:
-    excess = fpr - (1 - tpr)  # rises from −1 to 1
-    after = int(np.argmax(excess >= 0))
+def crossing(fpr: Floats, tpr: Floats) -> Floats:
+    """Return the rate at which false accepts equal false rejects, 0…1, along the first axis.
+
+    Parameters
+    ----------
+    fpr, tpr
+        Accepted shares at falling thresholds, ``(threshold, …)``, from 0 to 1; between two
+        thresholds they are taken as straight lines.
+    """
+    excess = fpr - (1 - tpr)
+    after = np.count_nonzero(excess < 0, axis=0)[None]  # it never falls, from −1 to 1
     before = after - 1
-    part = -excess[before] / (excess[after] - excess[before])
-    return float(fpr[before] + part * (fpr[after] - fpr[before]))
+    low, high = (np.take_along_axis(excess, at, axis=0) for at in (before, after))
+    start, end = (np.take_along_axis(fpr, at, axis=0) for at in (before, after))
+    return np.asarray((start - low / (high - low) * (end - start))[0])
 
 
 def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 from camid.evaluation.labels import Compared, judged
+from camid.evaluation.metrics import crossing
 
 Array = NDArray[np.float64]
 Counts: TypeAlias = "csr_array[np.float64, tuple[int, int]]"
@@ -85,7 +86,7 @@ class Curve:
         tpr = _rates(np.asarray(self.positives @ times))
         fpr = _rates(np.asarray(self.negatives @ meetings))
         auc = np.einsum("rw,rw->w", np.diff(fpr, axis=0), tpr[1:] + tpr[:-1]) / 2
-        return np.stack([_crossings(fpr, tpr), auc, *(_accepted(fpr, tpr, most) for most in _FPRS)])
+        return np.stack([crossing(fpr, tpr), auc, *(_accepted(fpr, tpr, most) for most in _FPRS)])
 
 
 def curve(compared: Compared, devices: Parties, scores: ArrayLike) -> Curve:
@@ -110,34 +111,6 @@ def curve(compared: Compared, devices: Parties, scores: ArrayLike) -> Curve:
     )
 
 
-def weighted_figures(compared: Compared, scores: ArrayLike, times: ArrayLike) -> dict[str, Array]:
-    """Return the figures ``(weighting,)`` of comparisons whose devices count some times each.
-
-    A positive counts as often as its device, a negative as often as the product of its two.
-
-    Parameters
-    ----------
-    times
-        How often each device counts ``(device, weighting)``, devices in the sorted order of their
-        names or numbers.
-
-    Raises
-    ------
-    ValueError
-        As :func:`camid.evaluation.labels.judged`, or if there is not a row of times for every
-        device, or a weighting leaves no positive or no negative.
-    """
-    devices, counted = parties(compared), np.asarray(times, np.float64)
-    if counted.ndim != 2 or len(counted) != devices.num_devices:
-        raise ValueError(
-            f"expected times of {devices.num_devices} devices, got an array of {counted.shape}"
-        )
-    ranked, meetings = curve(compared, devices, scores), devices.meetings(counted)
-    if not devices.usable(counted, meetings).all():
-        raise ValueError("expected times that leave both positives and negatives")
-    return dict(zip(FIGURES, ranked.figures(counted, meetings), strict=True))
-
-
 def _counts(
     rows: NDArray[np.int64], columns: NDArray[np.int64], num_rows: int, num_columns: int
 ) -> Counts:
@@ -149,15 +122,6 @@ def _rates(weights: Array) -> Array:
     accepted = np.zeros((len(weights) + 1, weights.shape[1]))
     np.cumsum(weights, axis=0, out=accepted[1:])
     return np.asarray(accepted / accepted[-1])
-
-
-def _crossings(fpr: Array, tpr: Array) -> Array:
-    excess = fpr - (1 - tpr)
-    after = np.count_nonzero(excess < 0, axis=0)[None]  # it never falls, from −1 to 1
-    before = after - 1
-    low, high = (np.take_along_axis(excess, at, axis=0) for at in (before, after))
-    start, end = (np.take_along_axis(fpr, at, axis=0) for at in (before, after))
-    return np.asarray((start - low / (high - low) * (end - start))[0])
 
 
 def _accepted(fpr: Array, tpr: Array, most: float) -> Array:

@@ -13,6 +13,9 @@ from camid.prnu.filters.lukas import WINDOWS
 
 Plane = NDArray[np.float32]
 
+JPEG_BLOCK = 8
+"""Pixels a side of the blocks that JPEG compresses on their own."""
+
 
 def zero_mean(plane: Plane) -> Plane:
     """Return a plane ``(height, width)`` whose chessboard phases' rows and columns have mean 0.
@@ -46,17 +49,17 @@ def without_peaks(plane: Plane) -> Plane:
     return np.asarray(fft.ifft2(spectrum * kept).real, np.float32)
 
 
-def without_blocks(plane: Plane, *, size: int = 8) -> Plane:
-    """Return a plane ``(height, width)`` without what repeats every ``size`` pixels both ways.
+def without_blocks(planes: Plane, *, size: int = JPEG_BLOCK) -> Plane:
+    """Return planes ``(…, height, width)`` without what repeats every ``size`` pixels both ways.
 
     JPEG's blocks, and colour filter arrays with their demosaicking, leave the same trace in all
     devices of a kind; each of the ``size`` × ``size`` phases gets the mean 0.
     """
-    result = np.array(plane, np.float32)
+    result = np.array(planes, np.float32)
     for top in range(size):
         for left in range(size):
-            phase = result[top::size, left::size]
-            phase -= phase.mean()
+            phase = result[..., top::size, left::size]
+            phase -= phase.mean(axis=(-2, -1), keepdims=True)
     return result
 
 

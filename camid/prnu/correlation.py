@@ -1,12 +1,19 @@
 """Matching: how surely two residuals, or a residual and a reference pattern, are of one sensor."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 from scipy.special import ndtr
 
+from camid.jit import compiled
+from camid.prnu.cleaning import JPEG_BLOCK
+
 PEAK_RADIUS = 5
 """Pixels around the peak that PCE leaves out of the noise: 11×11."""
+SURE = 4.0
+"""Deviations of an estimate by which a class's mean square is surely greater than all lags'."""
 
 
 def ncc(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
@@ -27,31 +34,99 @@ def ncc(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return float(x @ y) / scale if scale > 0 else 0.0
 
 
-def pce(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Return the signed peak-to-correlation energy of two planes ``(height, width)``.
+def cross_correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the correlation of two centred planes at all circular lags, ``(height, width)``.
 
-    The circular cross-correlation of the centred planes is searched over all height × width lags;
-    the peak's square over the mean square outside the 11×11 lags around it, with the peak's sign.
-    Goljan, Fridrich, Filler 2009, doi:10.1117/12.805701.
+    The value at ``(y, x)`` is the inner product of ``a`` with ``b`` moved down by y and right by x.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or are empty.
+    """
+    _check_shapes(a, b)
+    x = np.asarray(a, np.float64) - np.mean(a)
+    y = np.asarray(b, np.float64) - np.mean(b)
+    return np.asarray(fft.irfft2(fft.rfft2(x) * np.conj(fft.rfft2(y)), s=x.shape))
+
+
+class Peak(NamedTuple):
+    """The highest of some lags of a correlation, and where it lies."""
+
+    pce: float
+    """Peak-to-correlation energy, with the sign of the peak."""
+    row: int
+    column: int
+
+
+def pce(a: NDArray[np.floating], b: NDArray[np.floating]) -> Peak:
+    """Return the peak-to-correlation energy of two planes ``(height, width)``, and its lag.
+
+    All height × width circular lags of :func:`cross_correlation` are searched, as :func:`peak`
+    does.
 
     Raises
     ------
     ValueError
         If the shapes differ, or are not planes with more lags than the peak's surroundings.
     """
-    _check_shapes(a, b)
     side = 2 * PEAK_RADIUS + 1
+    _check_shapes(a, b)
     if a.ndim != 2 or min(a.shape) <= side:
         raise ValueError(f"expected planes of more than {side}x{side} px, got shape {a.shape}")
-    x = np.asarray(a, np.float64) - np.mean(a)
-    y = np.asarray(b, np.float64) - np.mean(b)
-    lags = fft.irfft2(fft.rfft2(x) * np.conj(fft.rfft2(y)), s=x.shape)
-    row, column = np.unravel_index(int(np.argmax(lags)), lags.shape)
-    peak = float(lags[row, column])
-    around = np.roll(lags, (PEAK_RADIUS - int(row), PEAK_RADIUS - int(column)), axis=(0, 1))
-    outside = np.sum(lags**2) - np.sum(around[:side, :side] ** 2)
-    energy = float(outside) / (lags.size - side * side)
-    return float(np.sign(peak) * peak**2 / energy) if energy > 0 else 0.0
+    return peak(cross_correlation(a, b).astype(np.float32))
+
+
+def peak(
+    lags: NDArray[np.float32],
+    *,
+    top: int = 0,
+    num_rows: int | None = None,
+    left: int = 0,
+    num_columns: int | None = None,
+    num_lags: int | None = None,
+) -> Peak:
+    """Return the highest peak-to-correlation energy of some circular lags, its row and column.
+
+    Its noise is the mean square of all lags but the 11×11 around it: Goljan, Fridrich, Filler 2009,
+    doi:10.1117/12.805701. Strangers that JPEG wrote in blocks correlate more where their blocks
+    meet, so that noise is the mean square of the lags that are a multiple of 8 pixels from it, both
+    ways, where that is surely greater.
+
+    Parameters
+    ----------
+    lags
+        A correlation at all circular lags, ``(height, width)``.
+    top, left
+        The first row and column that are looked at; negative ones count from the end.
+    num_rows, num_columns
+        How many are; all if None.
+    num_lags
+        How many lags the squares of all are shared by: fewer than there are where zeros pad.
+
+    Returns
+    -------
+    The row and column are negative as given; without any noise the energy is 0.
+    """
+    num_rows, num_columns = num_rows or lags.shape[0], num_columns or lags.shape[1]
+    num_lags = num_lags or lags.size
+    totals = _lattice_totals(lags)
+    whole, per_class = totals.sum(), num_lags / totals.size
+    mean, least = whole / num_lags, 1 + SURE * np.sqrt(2 / per_class)
+    classes = totals / per_class
+    noise = np.where(classes > mean * least, classes, mean)
+    if not noise.all():
+        return Peak(0.0, top, left)
+    found, row, column = _peak(lags, 1 / np.sqrt(noise), (top, num_rows), (left, num_columns))
+    around = np.arange(-PEAK_RADIUS, PEAK_RADIUS + 1)
+    rows, columns = (row + around) % lags.shape[0], (column + around) % lags.shape[1]
+    near = np.square(lags[np.ix_(rows, columns)], dtype=np.float64).sum()
+    far = (whole - near) / (num_lags - around.size**2)
+    like = totals[row % JPEG_BLOCK, column % JPEG_BLOCK] - np.float64(found) ** 2
+    alike = like / max(per_class - 1, 1)
+    noise_here = alike if alike > far * least else far
+    energy = found * abs(found) / noise_here if noise_here > 0 else 0.0
+    return Peak(float(energy), int(row), int(column))
 
 
 def false_alarm_probability(energy: float, *, num_lags: int) -> float:
@@ -75,3 +150,39 @@ def false_alarm_probability(energy: float, *, num_lags: int) -> float:
 def _check_shapes(a: NDArray[np.floating], b: NDArray[np.floating]) -> None:
     if a.shape != b.shape or not a.size:
         raise ValueError(f"expected two arrays of one shape, got {a.shape} and {b.shape}")
+
+
+@compiled
+def _lattice_totals(lags: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the squares' sums of lags by their row and column modulo 8, as ``(8, 8)``.
+
+    A circular lag beyond the middle is the negative one.
+    """
+    height, width = lags.shape
+    totals = np.zeros((JPEG_BLOCK, JPEG_BLOCK))
+    for y in range(height):
+        line = lags[y]
+        row = (y if 2 * y <= height else y - height) % JPEG_BLOCK
+        for x in range(width):
+            column = (x if 2 * x <= width else x - width) % JPEG_BLOCK
+            totals[row, column] += np.float64(line[x]) * np.float64(line[x])
+    return totals
+
+
+@compiled
+def _peak(
+    lags: NDArray[np.float32],
+    scales: NDArray[np.float64],
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+) -> tuple[float, int, int]:
+    """Return the lag that is the highest over its class's deviation, its row and column."""
+    (top, num_rows), (left, num_columns) = rows, columns
+    best, row, column = lags[top, left] * scales[top % JPEG_BLOCK, left % JPEG_BLOCK], top, left
+    for y in range(top, top + num_rows):
+        line, some = lags[y], scales[y % JPEG_BLOCK]
+        for x in range(left, left + num_columns):
+            value = line[x] * some[x % JPEG_BLOCK]
+            if value > best:
+                best, row, column = value, y, x
+    return lags[row, column], row, column

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.comparison.networks.pairnet_numpy import BLOCK, CHANNELS, MIDDLE
+from camid.comparison.networks.pairnet_numpy import CHANNELS, MIDDLE
 from camid.config import Config
 from camid.io.output_layout import PAIRNET
+from camid.prnu.cleaning import JPEG_BLOCK
 from camid.prnu.strips import INTENSITY_STEP
 from camid.store.strip_reader import RowGroups
 from camid.training.batches import Reading
@@ -71,7 +72,7 @@ def side_stacks(pairs: Sequence[Pair], row_groups: RowGroups, *, crop_size: int)
     return Stacks(samples=samples, labels=labels, step=row_groups.step)
 
 
-STACKS = Reading(shares=side_stacks, grid=BLOCK, takes_any_size=True)
+STACKS = Reading(shares=side_stacks, grid=JPEG_BLOCK, takes_any_size=True)
 """Images one by one."""
 
 
@@ -94,10 +95,10 @@ class StackTask(PairTask):
         ValueError
             If they do not, or there will be none.
         """
-        if config.pairs.crop_size % BLOCK:
+        if config.pairs.crop_size % JPEG_BLOCK:
             raise ValueError(
-                f"pairs.crop_size = {config.pairs.crop_size}: expected a multiple of {BLOCK} px "
-                "for the pair network"
+                f"pairs.crop_size = {config.pairs.crop_size}: expected a multiple of {JPEG_BLOCK} "
+                "px for the pair network"
             )
         if config.residual.filter == "none":
             raise ValueError(f"{config.paths.store}: {PIXELS}")

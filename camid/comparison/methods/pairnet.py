@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from camid.comparison.methods.method import Array, Estimator, Gathered, Method, Sums, Tile
 from camid.comparison.networks.pairnet_numpy import (
-    BLOCK,
     LAGS,
     NUM_SUMS,
     Weights,
@@ -19,6 +18,7 @@ from camid.comparison.networks.pairnet_numpy import (
 )
 from camid.io.folder import Folder
 from camid.jit import compiled
+from camid.prnu.cleaning import without_blocks
 
 SHIPPED = ""
 """Stands for the address of the network that camid comes with."""
@@ -88,10 +88,8 @@ class _Likelihood:
 
 
 def _unblocked(total: Array, count: int) -> Array:  # noqa: ARG001
-    """Return planes less the mean of each place in JPEG's blocks."""
-    planes, height, width = total.shape
-    blocks = total.reshape(planes, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
-    return np.asarray((blocks - blocks.mean(axis=(1, 3), keepdims=True)).reshape(total.shape))
+    """Return summed planes ``(plane, height, width)`` less the mean of each place in a block."""
+    return without_blocks(total)
 
 
 def _weights(address: str) -> Weights:

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from camid.prnu.cleaning import JPEG_BLOCK
+
 EPSILON = 1e-6
-BLOCK = 8
-"""Pixels a side of JPEG's blocks."""
 
 
 @keras.saving.register_keras_serializable(package="camid")
@@ -45,11 +45,13 @@ class Unblocked(keras.layers.Layer):  # type: ignore[misc]
         """Return the images less their mean block, computed in float32."""
         wide = ops.cast(images, "float32")
         height, width, channels = ops.shape(wide)[1:]
-        down, across = height // BLOCK, width // BLOCK
-        rows = ops.reshape(wide, (-1, down, BLOCK * width * channels))
-        block = ops.reshape(ops.mean(rows, axis=1), (-1, BLOCK, across, BLOCK * channels))
+        down, across = height // JPEG_BLOCK, width // JPEG_BLOCK
+        rows = ops.reshape(wide, (-1, down, JPEG_BLOCK * width * channels))
+        block = ops.reshape(ops.mean(rows, axis=1), (-1, JPEG_BLOCK, across, JPEG_BLOCK * channels))
         block = ops.mean(block, axis=2, keepdims=True)
-        repeated = ops.reshape(ops.repeat(block, across, axis=2), (-1, 1, BLOCK * width * channels))
+        repeated = ops.reshape(
+            ops.repeat(block, across, axis=2), (-1, 1, JPEG_BLOCK * width * channels)
+        )
         found = ops.reshape(rows - repeated, (-1, height, width, channels))
         return ops.cast(found, self.compute_dtype)
 

@@ -21,8 +21,6 @@ Array = NDArray[np.float32]
 
 CHANNELS = 4
 """Of an image: three of the residual, and the intensity less :data:`MIDDLE`."""
-BLOCK = 8
-"""Pixels a side of JPEG's blocks."""
 CELL = 4
 """Pixels a side of what has one reliability."""
 MIDDLE = np.float32(128)

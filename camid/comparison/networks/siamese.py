@@ -30,7 +30,6 @@ import keras
 from keras import layers
 
 from camid.comparison.networks.layers import (
-    BLOCK,
     Distance,
     Normalised,
     Sides,
@@ -38,6 +37,7 @@ from camid.comparison.networks.layers import (
     Unblocked,
 )
 from camid.config import Siamese
+from camid.prnu.cleaning import JPEG_BLOCK
 
 CHANNELS = 3
 
@@ -108,9 +108,10 @@ def _small(maps: Any, settings: Siamese) -> Any:
 
 def _cleaned(maps: Any) -> Any:
     """Return colour planes without JPEG's blocks, standardised."""
-    if maps.shape[1] % BLOCK:
+    if maps.shape[1] % JPEG_BLOCK:
         raise ValueError(
-            f"pairs.crop_size = {maps.shape[1]}: expected a multiple of {BLOCK} px for this network"
+            f"pairs.crop_size = {maps.shape[1]}: expected a multiple of {JPEG_BLOCK} px for this "
+            "network"
         )
     return Standardised(name="standardised")(Unblocked(name="unblocked")(maps))
 

@@ -28,7 +28,7 @@ def test_a_whole_image_has_the_pce_and_the_correlation_of_matching(pattern):
     query = noisy(pattern, 10)
     match = search(query, pattern, tried=[Hypothesis(0, 1.0)])
     assert match.num_lags == 1
-    assert match.pce == pytest.approx(pce(pattern, query), rel=1e-4)
+    assert match.pce == pytest.approx(pce(pattern, query).pce, rel=1e-4)
     assert match.ncc == pytest.approx(ncc(pattern, query), abs=1e-3)
 
 

@@ -12,15 +12,12 @@ from camid.evaluation.calibration import (
     cllr_min,
     cross_fitted,
     device_folds,
-    isotonic_calibrator,
     logistic_calibrator,
     support,
 )
 from camid.evaluation.labels import Compared
 
-FITS = [logistic_calibrator, isotonic_calibrator]
 scored = st.lists(st.tuples(st.integers(0, 1), st.integers(-6, 6)), min_size=2, max_size=40)
-either_fit = pytest.mark.parametrize("fit", FITS)
 
 
 def compared(labels):
@@ -50,12 +47,11 @@ def of_devices(rng, *, num_devices=20, shift=3.0):
     return Compared(labels=labels, first=first, second=second), scores
 
 
-@pytest.mark.parametrize(("fit", "error"), [(logistic_calibrator, 0.1), (isotonic_calibrator, 0.4)])
-def test_gaussian_scores_get_the_theory_s_log_likelihood_ratios(fit, error):
+def test_gaussian_scores_get_the_theory_s_log_likelihood_ratios():
     labels, scores = gaussian(20000)
     asked = np.linspace(-0.5, 2.5, 7)
-    found = fit(compared(labels), scores).llr(asked)
-    np.testing.assert_allclose(found, 2 * asked - 2, atol=error)
+    found = logistic_calibrator(compared(labels), scores).llr(asked)
+    np.testing.assert_allclose(found, 2 * asked - 2, atol=0.1)
 
 
 def test_gaussian_llrs_cost_what_theory_says_and_calibration_neither_adds_nor_hides_a_loss():
@@ -65,9 +61,8 @@ def test_gaussian_llrs_cost_what_theory_says_and_calibration_neither_adds_nor_hi
     assert cllr(labels, 2 * scores - 2) == pytest.approx(theory, rel=0.03)
     assert cllr_min(labels, scores) == pytest.approx(theory, rel=0.03)
     fresh, asked = gaussian(20000, seed=1)
-    for fit in FITS:
-        llr = fit(compared(labels), scores).llr(asked)
-        assert cllr(fresh, llr) == pytest.approx(theory, rel=0.03)
+    llr = logistic_calibrator(compared(labels), scores).llr(asked)
+    assert cllr(fresh, llr) == pytest.approx(theory, rel=0.03)
 
 
 def test_known_costs():
@@ -84,8 +79,8 @@ def test_no_calibration_costs_less_than_the_least_cost(pairs):
     labels, scores = split(pairs)
     least = cllr_min(labels, scores)
     assert 0 <= least <= 1 + 1e-12
-    for fit in FITS:
-        assert cllr(labels, fit(compared(labels), scores).llr(scores)) >= least - 1e-12
+    llr = logistic_calibrator(compared(labels), scores).llr(scores)
+    assert cllr(labels, llr) >= least - 1e-12
     assert cllr(labels, 3 * scores + 1) >= least - 1e-12
 
 
@@ -117,17 +112,17 @@ def test_a_rising_transform_of_the_scores_changes_no_least_cost(pairs):
 @given(scored, st.floats(1e-3, 1e3), st.integers(-5, 5))
 def test_the_scores_unit_and_origin_change_no_log_likelihood_ratio(pairs, unit, origin):
     labels, scores = split(pairs)
-    for fit in FITS:
-        found = fit(compared(labels), unit * (scores + origin)).llr(unit * (scores + origin))
-        np.testing.assert_allclose(found, fit(compared(labels), scores).llr(scores), atol=1e-4)
+    moved = unit * (scores + origin)
+    found = logistic_calibrator(compared(labels), moved).llr(moved)
+    expected = logistic_calibrator(compared(labels), scores).llr(scores)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@either_fit
-def test_log_likelihood_ratios_rise_with_the_score_and_stay_within_what_the_set_supports(fit):
+def test_log_likelihood_ratios_rise_with_the_score_and_stay_within_what_the_set_supports():
     labels, scores = gaussian(400, shift=3)
     some = compared(labels)
     low, high = support(some)
-    found = fit(some, scores).llr(np.linspace(-50, 50, 1001))
+    found = logistic_calibrator(some, scores).llr(np.linspace(-50, 50, 1001))
     assert (np.diff(found) >= 0).all()
     assert found[0] == pytest.approx(low)
     assert found[-1] == pytest.approx(high)
@@ -142,46 +137,40 @@ def test_support_counts_devices_and_pairs_of_devices_not_comparisons():
     assert support(some) == pytest.approx((-np.log(2 + 1), np.log(2 + 1)))
 
 
-@either_fit
-def test_more_negatives_of_the_same_kind_change_no_log_likelihood_ratio(fit, rng):
+def test_more_negatives_of_the_same_kind_change_no_log_likelihood_ratio(rng):
     """No prior: a set with ten times the negatives says the same."""
     some, scores = of_devices(rng)
     more = np.concatenate([np.arange(scores.size), np.tile(np.flatnonzero(some.labels == 0), 9)])
     asked = np.linspace(-3, 6, 19)
-    found = fit(some.where(more), scores[more]).llr(asked)
-    np.testing.assert_allclose(found, fit(some, scores).llr(asked), atol=1e-6)
+    found = logistic_calibrator(some.where(more), scores[more]).llr(asked)
+    np.testing.assert_allclose(found, logistic_calibrator(some, scores).llr(asked), atol=1e-6)
 
 
-@either_fit
-def test_scores_that_classes_part_give_finite_and_bounded_ratios(fit):
+def test_scores_that_classes_part_give_finite_and_bounded_ratios():
     labels = np.repeat([0, 1], 50)
-    found = fit(compared(labels), labels * 10.0).llr([-1, 0, 10, 11])
+    found = logistic_calibrator(compared(labels), labels * 10.0).llr([-1, 0, 10, 11])
     np.testing.assert_allclose(found, np.log(51) * np.array([-1, -1, 1, 1]), rtol=1e-9)
 
 
-@either_fit
 @pytest.mark.parametrize("scores", [[1, 1, 1, 1], [3, 4, 1, 2], [2, 1, 1, 2]])
-def test_scores_that_do_not_rise_with_the_label_carry_no_evidence(fit, scores):
-    found = fit(compared([0, 0, 1, 1]), scores).llr([0, 1, 2, 3, 4])
+def test_scores_that_do_not_rise_with_the_label_carry_no_evidence(scores):
+    found = logistic_calibrator(compared([0, 0, 1, 1]), scores).llr([0, 1, 2, 3, 4])
     np.testing.assert_allclose(found, 0, atol=1e-9)
 
 
-@either_fit
-def test_a_calibrator_comes_back_from_json_as_it_was(fit):
+def test_a_calibrator_comes_back_from_json_as_it_was():
     labels, scores = gaussian(300)
-    made = fit(compared(labels), scores)
+    made = logistic_calibrator(compared(labels), scores)
     assert calibrator(json.loads(json.dumps(made.facts()))) == made
 
 
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        ({"form": "spline"}, "logistic or isotonic calibrator, got 'spline'"),
+        ({"form": "spline"}, "a logistic calibrator, got 'spline'"),
         ({}, "not the facts of a calibrator: 'form'"),
+        ({"form": "logistic", "knots": 1}, "not the facts of a calibrator: .*knots"),
         ({"form": "logistic", "slope": "steep"}, "not the facts of a calibrator: could not"),
-        ({"form": "isotonic", "knots": [1]}, "not the facts of a calibrator: .*knots"),
-        ({"form": "isotonic", "scores": [1, 1], "llrs": [0, 1]}, "knots of rising scores"),
-        ({"form": "isotonic", "scores": [], "llrs": []}, "knots of rising scores, and an LLR for"),
         ({"form": "logistic", "slope": -1, "intercept": 0, "low": 0, "high": 1}, "at least 0"),
     ],
 )
@@ -190,10 +179,9 @@ def test_facts_of_no_calibrator_are_refused(facts, sentence):
         calibrator(facts)
 
 
-@either_fit
-def test_cross_fitted_ratios_are_calibrated(fit, rng):
+def test_cross_fitted_ratios_are_calibrated(rng):
     some, scores = of_devices(rng, num_devices=60, shift=2)
-    llr = cross_fitted(some, scores, fit=fit, seed=1)
+    llr = cross_fitted(some, scores, seed=1)
     assert cllr(some.labels, llr) == pytest.approx(cllr(some.labels, 2 * scores - 2), rel=0.1)
 
 

@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from camid.prnu.correlation import false_alarm_probability, ncc, pce
+from camid.prnu.correlation import cross_correlation, false_alarm_probability, ncc, pce
 
 planes = hnp.arrays(np.float32, (8, 9), elements=st.floats(-50, 50, width=32))
 
@@ -36,9 +36,11 @@ def test_pce_finds_a_planted_pattern_wherever_it_lies(rng):
     pattern, noise = rng.normal(size=(2, 128, 160))
     for lag in [(0, 0), (17, 100), (127, 3)]:
         taken = np.roll(pattern, lag, axis=(0, 1)) + 3 * noise
-        assert pce(taken, pattern) > 500
-    assert pce(noise, pattern) < 40
-    assert pce(np.zeros((32, 32)), pattern[:32, :32]) == 0
+        found = pce(taken, pattern)
+        assert found.pce > 500
+        assert (found.row, found.column) == lag
+    assert pce(noise, pattern).pce < 40
+    assert pce(np.zeros((32, 32)), pattern[:32, :32]).pce == 0
 
 
 def test_pce_is_the_formula(rng):
@@ -54,7 +56,8 @@ def test_pce_is_the_formula(rng):
         for x in range(20)
         if min((y - row) % 16, (row - y) % 16) > 5 or min((x - column) % 20, (column - x) % 20) > 5
     ]
-    assert pce(a, b) == pytest.approx(lags.max() ** 2 / np.mean(away))
+    np.testing.assert_allclose(cross_correlation(a, b), lags)
+    assert pce(a, b) == pytest.approx((lags.max() ** 2 / np.mean(away), row, column))
 
 
 def test_shapes_must_agree(rng):
@@ -67,7 +70,7 @@ def test_shapes_must_agree(rng):
 
 
 def test_strangers_pass_a_pce_as_often_as_its_false_alarm_probability_says(rng):
-    highest = [pce(*rng.standard_normal((2, 32, 32))) for _ in range(400)]
+    highest = [pce(*rng.standard_normal((2, 32, 32))).pce for _ in range(400)]
     for limit in (9.0, 12.0, 15.0):
         expected = false_alarm_probability(limit, num_lags=32 * 32)
         assert np.mean(np.array(highest) >= limit) == pytest.approx(expected, abs=0.08)

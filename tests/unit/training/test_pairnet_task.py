@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from camid.config import Comparisons, Config, Pairs, Residual, Splits, Training
 from camid.dataset.splits import named_split
+from camid.prnu.cleaning import JPEG_BLOCK
 from camid.store.strip_reader import RowGroups
 from camid.training.batches import ListedPairs, PairBatches, joined, share_of
 from camid.training.pair_sampling import candidates
-from camid.training.pairnet_task import BLOCK, MIDDLE, STACKS, Stacks, StackTask, side_stacks
+from camid.training.pairnet_task import MIDDLE, STACKS, Stacks, StackTask, side_stacks
 from camid.training.pairs import drawn, side_sums
 from tests.unit.stores import SIZE, Chunk, grey_of, small_store, strip
 
@@ -46,7 +47,7 @@ def pairs_of(batches, step, *, part=PART, **settings):
         size=SIZE,
         settings=replace(CONFIG.pairs, **settings),
         seed=1,
-        grid=BLOCK,
+        grid=JPEG_BLOCK,
     )
 
 
@@ -107,7 +108,7 @@ def test_a_side_of_fewer_images_is_filled_up_with_zeros(batches, numbers):
 def test_crops_lie_on_blocks_inside_the_strip_and_reach_its_edges(batches, step):
     for size in (CROP, 24, SIZE):
         crops = np.array([p.crop for p in pairs_of(batches, step, crop_size=size)])
-        assert not (crops % BLOCK).any()
+        assert not (crops % JPEG_BLOCK).any()
         assert 0 <= crops.min() <= crops.max() <= SIZE - size
 
 
