@@ -25,7 +25,13 @@ from camid.dataset.splits import enrolled, named_split
 from camid.io.folder import Folder
 from camid.prnu.strips import positions
 from camid.store.build import finish
-from camid.store.chunk_file import SCHEMA_VERSION, ImageFate, SampleFormat, StripBatch, write_chunk
+from camid.store.chunk_file import (
+    SCHEMA_VERSION,
+    ImageStatus,
+    SampleFormat,
+    StripBatch,
+    write_chunk,
+)
 from camid.store.chunk_plan import chunks_of, plan_digest, planned
 from camid.store.index import Indexed, index_table, num_row_groups
 from camid.store.store import (
@@ -114,8 +120,12 @@ def open_chunks(folder: Folder) -> None:
             StripBatch(image_ids=ids, position=p, samples=samples, intensity=greys, step=0.125)
             for p in where
         )
-        fates = [ImageFate(image_id=i.image_id, sha256=i.sha256, status="ok") for i in chunk.images]
-        write_chunk(folder, name, batches=batches, form=form, digest=chunk.digest, fates=fates)
+        statuses = [
+            ImageStatus(image_id=i.image_id, sha256=i.sha256, status="ok") for i in chunk.images
+        ]
+        write_chunk(
+            folder, name, batches=batches, form=form, digest=chunk.digest, statuses=statuses
+        )
     description = {"settings": {}, "samples": form.facts, "plan_digest": ""}
     started = time.perf_counter()
     finish(folder, plan.records, plan.names, description)

@@ -1,26 +1,25 @@
-"""A store in the making: whose it is, which chunks are there, and how it is finished."""
+"""A store brought up to date with a plan: what is there, what is missing, and its finish."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, replace
+from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
-from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
-from camid.config import differences
+from camid.config import Strips
 from camid.dataset.manifest import ImageTable
-from camid.dataset.records import ImageRecord, chunk_name, rejected
+from camid.dataset.records import OK, ImageRecord, chunk_name, rejected
 from camid.io.folder import Folder, in_threads
-from camid.prnu.strips import Position
-from camid.store.chunk_file import ChunkFile, ImageFate
-from camid.store.chunk_plan import Plan
+from camid.prnu.strips import Position, positions
+from camid.store.chunk_file import ChunkFile, ImageStatus
+from camid.store.chunk_plan import Plan, plan_digest
 from camid.store.index import Indexed, index_table, num_row_groups
 from camid.store.make_chunk import UNREADABLE
 from camid.store.store import (
     DESCRIPTION,
-    FILES,
     INDEX,
     MANIFEST,
     Store,
@@ -32,151 +31,204 @@ from camid.store.store import (
     write_tables,
 )
 
-LOCK = ".lock"
+_UNKNOWN = b""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FoundChunk:
-    """A chunk's file that an earlier run has written."""
-
-    fates: list[ImageFate]
-    content: str
-    """The digest of what it holds."""
-    modified: int
-    """When it was written, nanoseconds since 1970."""
-    is_current: bool
-    """Whether it is of this plan and these settings, and no image of it needs another try."""
-
-
-class Written(NamedTuple):
+class ChunkContent(NamedTuple):
     """What a chunk's file holds."""
 
-    content: str
-    """A digest of it all."""
+    digest: str
+    """Of all of it."""
     num_images: int
     positions: Sequence[Position]
 
 
-@contextmanager
-def only_run(store: Folder) -> Iterator[None]:
-    """Make the store's folder and hold its lock, where the file system has locks.
+class StoreBuild:
+    """The chunks of a plan, those that are there and those to make, and what their images are.
 
-    A dead run holds none.
-
-    Raises
-    ------
-    ValueError
-        If another run holds it.
-    OSError
-        If the folder cannot be made.
+    Digests and statuses take 65 bytes an image. An image counts as known once the chunk that
+    holds it is written.
     """
-    store.make()
-    if not store.is_local:
-        yield
-        return
-    try:
-        with FileLock(Path(store.local_path) / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise ValueError(f"{store.uri}: another run is writing this store; wait for it") from None
 
+    def __init__(
+        self,
+        folder: Folder,
+        plan: Plan,
+        *,
+        settings: Mapping[str, Any],
+        samples: Mapping[str, Any],
+        strips: Strips,
+        simulated: Mapping[str, Any] | None = None,
+        damaged: Collection[str] = (),
+    ) -> None:
+        """Read which of the plan's chunks are there.
 
-def check_place(store: Folder, *, data: str) -> None:
-    """See that a store does not lie where photographs are looked for.
+        Parameters
+        ----------
+        settings
+            With which the store is made, as ``store.json`` has them.
+        samples
+            What the samples of its files are.
+        strips
+            Where strips lie.
+        simulated
+            The simulation that made the photographs.
+        damaged
+            Files that are made again in any case, besides those that a stopped repair left.
+        """
+        self.folder, self.plan = folder, plan
+        self._samples, self._strips = samples, strips
+        self._description = {
+            "settings": settings,
+            "samples": samples,
+            "plan_digest": plan_digest(plan),
+            "simulated": simulated,
+        }
+        self._damaged = {*damaged, *_left_damaged(folder)}
+        self._sha256: NDArray[np.bytes_] = np.full(len(plan.records), _UNKNOWN, "S64")
+        self._is_known = np.zeros(len(plan.records), np.bool_)
+        self._rejected: dict[int, str] = {}
+        self._earlier: dict[str, str] = {}
+        self._contents: NDArray[np.bytes_] = np.full(len(plan), _UNKNOWN, "S64")
+        self._modified = np.zeros(len(plan), np.int64)
+        self._read_chunks()
 
-    Raises
-    ------
-    ValueError
-        If it does.
-    """
-    if f"{_without_query(store.uri)}/".startswith(f"{_without_query(data)}/"):
-        raise ValueError(
-            f"{store.uri}: lies among the photographs of {data}; name a store elsewhere with "
-            "--store or CAMID_HOME"
-        )
+    @property
+    def missing(self) -> list[int]:
+        """Numbers of the chunks that are to make."""
+        numbers: list[int] = np.flatnonzero(self._contents == _UNKNOWN).tolist()
+        return numbers
 
+    @property
+    def num_known(self) -> int:
+        """Images in chunks that are there."""
+        return int(self._is_known.sum())
 
-def check_settings(store: Folder, settings: Mapping[str, Any]) -> None:
-    """See that a store is of these settings, or that there is nothing yet.
+    @property
+    def present(self) -> list[tuple[int, int]]:
+        """Chunks that an earlier run wrote: their numbers, and when, nanoseconds since 1970."""
+        numbers = np.flatnonzero(self._modified).tolist()
+        return [(number, int(self._modified[number])) for number in numbers]
 
-    Raises
-    ------
-    ValueError
-        If it is of other settings, or the folder holds something else.
-    """
-    if store.exists(DESCRIPTION):
-        changed = differences(read_description(store)["settings"], settings)
-        if changed:
-            raise ValueError(
-                f"{store.uri}: a store made otherwise ({'; '.join(changed)}); "
-                "name another with --store, or replace it with --fresh"
-            )
-        return
-    own = {LOCK, *FILES, *stray_files(store, chunks=())}
-    if foreign := sorted({*store.files()} - own):
-        raise ValueError(
-            f"{store.uri}: holds files that are no store's, {foreign[0]} for example; "
-            "name another folder with --store"
-        )
+    def add(self, number: int, statuses: Sequence[ImageStatus], *, content: str) -> None:
+        """Note that a chunk is there.
 
+        Parameters
+        ----------
+        statuses
+            What became of its images, in the order of their ids.
+        content
+            The digest of what the file holds.
+        """
+        self._contents[number] = content.encode()
+        for row, image in zip(self.plan.rows(number).tolist(), statuses, strict=True):
+            self._sha256[row] = image.sha256.encode()
+            self._is_known[row] = True
+            if image.status != OK:
+                self._rejected[row] = image.status
 
-def clear(store: Folder) -> None:
-    """Delete everything that is a store's, the description first."""
-    for name in [DESCRIPTION, *stray_files(store, chunks=()), MANIFEST, INDEX]:
-        store.delete(name)
+    def discard(self, number: int) -> None:
+        """Take what is known of a chunk for what it was: it is made again."""
+        self._contents[number], self._modified[number] = _UNKNOWN, 0
+        for row, image in zip(self.plan.rows(number).tolist(), self.images(number), strict=True):
+            self._earlier[image.image_id] = image.sha256
+            self._sha256[row], self._is_known[row] = _UNKNOWN, False
+            self._rejected.pop(row, None)
 
+    def images(self, number: int) -> list[ImageRecord]:
+        """Return the records of a chunk's images with the digests that are known."""
+        digests = self._sha256[self.plan.rows(number)].tolist()
+        images = self.plan[number].images
+        return [replace(r, sha256=d.decode()) for r, d in zip(images, digests, strict=True)]
 
-def damaged_chunks(store: Folder) -> set[str]:
-    """Return the chunks that a repair set out to make anew, and was stopped."""
-    if not store.exists(DESCRIPTION):
-        return set()
-    return set(read_description(store).get("damaged", []))
+    def records(self) -> ImageTable:
+        """Return the plan's records with all that is known."""
+        records, changed = self.plan.records, {}
+        if self._rejected:
+            codes, names = records.texts("status")
+            statuses = [names[code] for code in codes.tolist()]
+            for row, status in self._rejected.items():
+                statuses[row] = status
+            changed["status"] = statuses
+        digests = [digest.decode() for digest in self._sha256.tolist()]
+        return records.replaced(sha256=digests, **changed)
 
+    def changed(self) -> list[str]:
+        """Return the images whose bytes are not what they were when an earlier run read them."""
+        changed = []
+        for number in range(len(self.plan)) if self._earlier else ():
+            for image in self.images(number):
+                old, new = self._earlier.get(image.image_id), image.sha256
+                if old and new and old != new:
+                    changed.append(image.image_id)
+        return sorted(changed)
 
-def found_chunks(
-    store: Folder, plan: Plan, *, facts: Mapping[str, Any]
-) -> Iterator[tuple[int, FoundChunk]]:
-    """Yield what is there of planned chunks, files that open whole, with their numbers."""
+    def begin(self) -> list[str]:
+        """Mark the store as unfinished if anything is to do; delete what is damaged or stray.
 
-    def found(number: int) -> FoundChunk | None:
-        name = plan.names[number]
+        Returns the names of what was stray.
+        """
+        stray = stray_files(self.folder, chunks=self.plan.names)
+        if self.missing or self._damaged or stray or not is_finished(self.folder):
+            noted = {"damaged": sorted(self._damaged)} if self._damaged else {}
+            unfinished = {**self._description, **noted, "content_digest": None}
+            write_description(self.folder, unfinished)
+        for name in {*stray, *self._damaged}:
+            self.folder.delete(name)
+        return stray
+
+    def finish(self) -> str:
+        """Write manifest, index and description, as :func:`finish`; return the content digest."""
+        records, names = self.records(), self.plan.names
+        return finish(self.folder, records, names, self._description, contents=self._all())
+
+    def _all(self) -> Iterator[ChunkContent]:
+        """Yield what each chunk's file holds."""
+        grid = cache(lambda height, width: positions(height, width, **asdict(self._strips)))
+        is_rejected = np.zeros(len(self.plan.records), np.bool_)
+        is_rejected[list(self._rejected)] = True
+        for number, (size, height, width) in enumerate(self.plan.shapes.tolist()):
+            kept = size - int(is_rejected[self.plan.rows(number)].sum())
+            where = grid(height, width) if kept else ()
+            yield ChunkContent(self._contents[number].decode(), kept, where)
+
+    def _read_chunks(self) -> None:
+        """Note the planned chunks whose files are whole, of these settings and not damaged."""
+        present = set(self.folder.files())
+        digests = list(self.plan.digests()) if present else []
+        numbers = [number for number, name in enumerate(self.plan.names) if name in present]
+        for number, file in zip(numbers, in_threads(self._read, numbers), strict=True):
+            if file is None:
+                continue
+            is_planned = file.digest == digests[number] and file.samples == self._samples
+            is_damaged = self.plan.names[number] in self._damaged
+            if is_planned and not is_damaged and not _needs_retry(file.statuses):
+                self.add(number, file.statuses, content=file.content)
+                self._modified[number] = file.modified
+            else:
+                self._earlier |= {image.image_id: image.sha256 for image in file.statuses}
+
+    def _read(self, number: int) -> "_Written | None":
+        """Return what a chunk's file says of itself; None if it is half a file."""
+        name = self.plan.names[number]
         try:
-            with ChunkFile(store, name) as file:
-                fates, content = file.fates, file.content
-                is_planned = file.digest == digests[number] and file.format == facts
+            with ChunkFile(self.folder, name) as file:
+                facts = file.digest, file.format, file.content, file.statuses
         except ValueError:
-            return None  # half a file is made again
-        modified = store.modified(name)
-        current = is_planned and not _needs_retry(fates)
-        return FoundChunk(fates=fates, content=content, modified=modified, is_current=current)
-
-    present = set(store.files())
-    digests = list(plan.digests()) if present else []
-    numbers = [number for number, name in enumerate(plan.names) if name in present]
-    for number, one in zip(numbers, in_threads(found, numbers), strict=True):
-        if one:
-            yield number, one
+            return None
+        return _Written(*facts, self.folder.modified(name))
 
 
-def begin(
-    store: Folder,
-    names: Collection[str],
-    description: Mapping[str, Any],
-    *,
-    damaged: Collection[str],
-    is_due: bool,
-) -> list[str]:
-    """Mark the store as unfinished if anything is to do, and delete what is damaged or stray.
+class _Written(NamedTuple):
+    """What a chunk's file says of itself."""
 
-    Returns the names of what was stray.
-    """
-    stray = stray_files(store, chunks=list(names))
-    if is_due or damaged or stray or not is_finished(store):
-        noted = {"damaged": sorted(damaged)} if damaged else {}
-        write_description(store, {**description, **noted, "content_digest": None})
-    for name in {*stray, *damaged}:
-        store.delete(name)
-    return stray
+    digest: str
+    """Of the plan's chunk that it was written for."""
+    samples: Mapping[str, Any]
+    content: str
+    statuses: Sequence[ImageStatus]
+    modified: int
+    """Nanoseconds since 1970."""
 
 
 def finish(
@@ -185,7 +237,7 @@ def finish(
     names: Sequence[str],
     description: Mapping[str, Any],
     *,
-    written: Iterable[Written] = (),
+    contents: Iterable[ChunkContent] = (),
 ) -> str:
     """Write manifest, index and description; return the content digest.
 
@@ -194,7 +246,7 @@ def finish(
 
     Parameters
     ----------
-    written
+    contents
         What each chunk's file holds, in the order of ``names``; files are opened if it is not
         given.
     """
@@ -203,20 +255,19 @@ def finish(
     manifest = ImageTable.of(records).by_id()
     chunks = manifest.counted("device", "chunk")
     members = {chunk_name(device, number): (device, number) for device, number in chunks}
+    digests: dict[str, str] = {}
 
-    contents: dict[str, str] = {}
-
-    def read(name: str) -> Written:
+    def read(name: str) -> ChunkContent:
         with ChunkFile(store, name) as file:
-            return Written(file.content, file.num_images, file.positions)
+            return ChunkContent(file.content, file.num_images, file.positions)
 
     def indexed() -> Iterator[Indexed]:
-        for name, chunk in zip(names, written or in_threads(read, names), strict=True):
-            contents[name] = chunk.content
+        for name, chunk in zip(names, contents or in_threads(read, names), strict=True):
+            digests[name] = chunk.digest
             yield Indexed(*members[name], chunk.num_images, chunk.positions)
 
     index = index_table(indexed())
-    digest = content_digest(contents)
+    digest = content_digest(digests)
     if _has(store, digest, manifest, index):
         return digest
     files = {MANIFEST: write_tables(store, MANIFEST, manifest.plain())}
@@ -238,10 +289,13 @@ def _has(store: Folder, digest: str, manifest: ImageTable, index: pa.Table) -> b
     return same and old.digest == digest
 
 
-def _needs_retry(fates: Sequence[ImageFate]) -> bool:
-    """Return whether a file could not be read, which a better day may mend."""
-    return any(fate.status.startswith(rejected(UNREADABLE)) for fate in fates)
+def _left_damaged(store: Folder) -> set[str]:
+    """Return the chunks that a repair set out to make again before it was stopped."""
+    if not store.exists(DESCRIPTION):
+        return set()
+    return set(read_description(store).get("damaged", []))
 
 
-def _without_query(address: str) -> str:
-    return address.partition("?")[0] if "://" in address else address
+def _needs_retry(statuses: Sequence[ImageStatus]) -> bool:
+    """Return whether a file could not be read, which may pass."""
+    return any(image.status.startswith(rejected(UNREADABLE)) for image in statuses)

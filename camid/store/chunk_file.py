@@ -101,12 +101,14 @@ class StripBatch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFate:
+class ImageStatus:
     """What became of one image of a chunk when its file was read."""
 
     image_id: str
     sha256: str
+    """Of the file; empty where it could not be read."""
     status: str
+    """``ok``, or ``rejected: <reason>``."""
 
 
 def write_chunk(
@@ -116,12 +118,18 @@ def write_chunk(
     batches: Iterator[StripBatch],
     form: SampleFormat,
     digest: str,
-    fates: Sequence[ImageFate],
-) -> None:
-    """Write one chunk's file, seen whole or not at all, with equal bytes for equal content.
+    statuses: Sequence[ImageStatus],
+) -> str:
+    """Write one chunk's file, seen whole or not at all; return the digest of its content.
 
-    ``digest`` is the chunk's in the plan; ``fates`` are kept in the file, so that a run that
-    finds it complete knows what became of each image.
+    Equal content gives equal bytes.
+
+    Parameters
+    ----------
+    digest
+        The chunk's in the plan.
+    statuses
+        What became of its images; kept in the file for the run that finds it complete.
     """
     schema = form.schema
     content = hashlib.sha256()
@@ -149,7 +157,7 @@ def write_chunk(
                 "digest": digest,
                 "content": content.hexdigest(),
                 "positions": places,
-                "images": [vars(fate) for fate in fates],
+                "images": [vars(image) for image in statuses],
                 "seal": _UNSEALED.decode(),
             }
             writer.add_key_value_metadata({_CHUNK: json.dumps(facts)})
@@ -159,6 +167,7 @@ def write_chunk(
         sink.write(seal)
 
     store.write(name, fill)
+    return content.hexdigest()
 
 
 class ChunkFile:
@@ -205,9 +214,9 @@ class ChunkFile:
         return dict(self._format)
 
     @property
-    def fates(self) -> list[ImageFate]:
+    def statuses(self) -> list[ImageStatus]:
         """What became of each image of the chunk."""
-        return [ImageFate(**fate) for fate in self._facts["images"]]
+        return [ImageStatus(**image) for image in self._facts["images"]]
 
     @property
     def positions(self) -> list[Position]:
@@ -260,7 +269,7 @@ class ChunkFile:
     @property
     def num_images(self) -> int:
         """Images whose strips the chunk holds."""
-        return sum(fate.status == OK for fate in self.fates)
+        return sum(image.status == OK for image in self.statuses)
 
     def is_intact(self) -> bool:
         """Return whether every byte of the file is as it was written, reading all of it.

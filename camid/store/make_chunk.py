@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import asdict
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from camid.prnu.filters.lukas import checked_wavelet
 from camid.prnu.luminance import LUMA
 from camid.prnu.residual import quantised, residual
 from camid.prnu.strips import INTENSITY_STEP, Position, cut, intensity, origin, positions
-from camid.store.chunk_file import CHANNELS, ImageFate, SampleFormat, StripBatch, write_chunk
+from camid.store.chunk_file import CHANNELS, ImageStatus, SampleFormat, StripBatch, write_chunk
 from camid.store.chunk_plan import Chunk
 
 UNREADABLE = "cannot be read"
@@ -49,8 +50,15 @@ def smallest_side(config: Config) -> int:
     return size
 
 
-def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> list[ImageFate]:
-    """Read a chunk's photographs, write its file, and return what became of each of them.
+class MadeChunk(NamedTuple):
+    """A chunk's file that was written: the digest of its content, and what its images are."""
+
+    content: str
+    statuses: list[ImageStatus]
+
+
+def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> MadeChunk:
+    """Read a chunk's photographs and write its file.
 
     A photograph that cannot be read or decoded whole is left out of the strips and rejected with
     the reason. All images of a chunk have one size, so one list of positions serves all.
@@ -64,7 +72,7 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> list[ImageFate
     reduced = size // INTENSITY_STEP
     samples = np.empty((len(where), len(chunk.images), size, size, CHANNELS), form.dtype)
     greys = np.empty((len(where), len(chunk.images), reduced, reduced), np.uint8)
-    fates: list[ImageFate] = []
+    statuses: list[ImageStatus] = []
     kept: list[str] = []
     for record in chunk.images:
         sha256 = ""
@@ -82,7 +90,7 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> list[ImageFate
             status = OK
         except ValueError as error:
             status = rejected(str(error))
-        fates.append(ImageFate(image_id=record.image_id, sha256=sha256, status=status))
+        statuses.append(ImageStatus(image_id=record.image_id, sha256=sha256, status=status))
     batches = (
         StripBatch(
             image_ids=tuple(kept),
@@ -95,8 +103,10 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> list[ImageFate
         if kept
     )
     name = chunk_name(chunk.device, chunk.number)
-    write_chunk(store, name, batches=batches, form=form, digest=chunk.digest, fates=fates)
-    return fates
+    content = write_chunk(
+        store, name, batches=batches, form=form, digest=chunk.digest, statuses=statuses
+    )
+    return MadeChunk(content, statuses)
 
 
 def _bytes(record: ImageRecord) -> bytes:

@@ -1,12 +1,34 @@
-"""What a configuration takes over from the store that it reads."""
+"""Settings that a store is made with, and that a configuration takes over from it."""
 
 from dataclasses import replace
+from typing import Any
 
 from camid.config import Config, Residual, config_tree
 from camid.store.store import Store, open_store
 
 ADOPTED = ("images", "strips", "residual", "chunks")
 """Sections of the configuration that a store decides for whoever reads it."""
+SETTINGS = ("seed", *ADOPTED)
+"""Sections that a store's bytes depend on."""
+
+
+def store_settings(config: Config) -> dict[str, Any]:
+    """Return the settings that a store made with a configuration has in ``store.json``."""
+    tree = config_tree(config)
+    return {"data": config.paths.data} | {section: tree[section] for section in SETTINGS}
+
+
+def stored_config(store: Store) -> Config:
+    """Return the configuration that a store was made with, its photographs and its place."""
+    settings = store.description["settings"]
+    config = Config()
+    for section in SETTINGS:
+        stated = settings[section]
+        kind = type(getattr(config, section))
+        value = kind(**stated) if isinstance(stated, dict) else stated
+        config = replace(config, **{section: value})
+    paths = replace(config.paths, data=settings["data"], store=store.folder.uri)
+    return replace(config, paths=paths)
 
 
 def stored_residual(store: Store) -> Residual:
@@ -26,12 +48,12 @@ def adopted(config: Config) -> Config:
     config = replace(config, paths=replace(config.paths, data=""))  # the store is what is read
     mine, defaults = config_tree(config), config_tree(Config())
     for section in ADOPTED:
-        of = type(getattr(config, section))
-        stored = config_tree(of(**settings[section]))  # an older store lacks newer fields
+        kind = type(getattr(config, section))
+        stored = config_tree(kind(**settings[section]))  # an older store lacks newer fields
         if mine[section] not in (stored, defaults[section]):
             raise ValueError(
                 f"{config.paths.store}: made with {section} = {stored}, "
                 f"and the configuration says {mine[section]}; preprocess into another store"
             )
-        config = replace(config, **{section: of(**stored)})
+        config = replace(config, **{section: kind(**stored)})
     return config

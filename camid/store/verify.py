@@ -110,7 +110,8 @@ class _Listing:
         if self._plan is not None:
             images = self._plan[self._numbers[chunk.name]].images
             expected = {r.image_id: (r.sha256, r.status) for r in images}
-            if {fate.image_id: (fate.sha256, fate.status) for fate in chunk.fates} != expected:
+            written = {image.image_id: (image.sha256, image.status) for image in chunk.statuses}
+            if written != expected:
                 raise ValueError(f"{name}: its images are not those that the manifest lists for it")
         if self._places is not None and chunk.positions != [*self._places.get(chunk.name, ())]:
             raise ValueError(f"{name}: its positions are not those that the index lists")

@@ -10,7 +10,7 @@ from camid.dataset.records import OK, ImageRecord, chunk_name
 from camid.io.folder import Folder
 from camid.prnu.strips import positions
 from camid.store.build import finish
-from camid.store.chunk_file import ImageFate, SampleFormat, StripBatch, write_chunk
+from camid.store.chunk_file import ImageStatus, SampleFormat, StripBatch, write_chunk
 from camid.store.store import Store, open_store
 
 SIZE = 32
@@ -61,12 +61,14 @@ def small_store(
                 folder,
                 name,
                 batches=(
-                    _batch(members, position, filter, dtype)
+                    batch(members, position, filter, dtype)
                     for position in positions(height, width, size=SIZE)
                 ),
                 form=form,
                 digest=name,
-                fates=[ImageFate(image_id=r.image_id, sha256=r.sha256, status=OK) for r in members],
+                statuses=[
+                    ImageStatus(image_id=r.image_id, sha256=r.sha256, status=OK) for r in members
+                ],
             )
             records += members
             names.append(name)
@@ -74,9 +76,13 @@ def small_store(
     return open_store(uri)
 
 
-def _batch(
-    members: Sequence[ImageRecord], position: tuple[int, int], name: str, dtype: str
+def batch(
+    members: Sequence[ImageRecord],
+    position: tuple[int, int],
+    name: str = "lukas",
+    dtype: str = "int8",
 ) -> StripBatch:
+    """Return the strips of some images at a position."""
     samples = [strip(record, position, name) for record in members]
     return StripBatch(
         image_ids=tuple(record.image_id for record in members),

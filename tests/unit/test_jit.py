@@ -43,8 +43,8 @@ with TemporaryDirectory() as place:
                 image_id=kind, path=photographs.address(f"{kind}.jpg"), width=336, height=288
             )
             chunk = Chunk(device="a", number=0, images=(image,))
-            (fate,) = make_chunk(chunk, store=photographs, config=Config())
-            assert fate.status == "ok", fate
+            (image,) = make_chunk(chunk, store=photographs, config=Config()).statuses
+            assert image.status == "ok", image
 """
 
 

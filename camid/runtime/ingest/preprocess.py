@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from camid.config import Config, config_tree
+from camid.config import Config
 from camid.dataset.manifest import ImageTable
 from camid.dataset.records import OK, ImageRecord, chunk_name, manifest_table
 from camid.dataset.sources import find_files, read_headers
@@ -21,28 +19,18 @@ from camid.runtime.cluster.resources import num_cpus
 from camid.runtime.cluster.session import session
 from camid.runtime.console import tracked
 from camid.runtime.ingest.simulate import simulated_with
-from camid.store.build import (
-    begin,
-    check_place,
-    check_settings,
-    clear,
-    damaged_chunks,
-    finish,
-    found_chunks,
-    only_run,
-)
-from camid.store.chunk_file import ChunkFile, ImageFate
-from camid.store.chunk_plan import Plan, chunks_of, plan_digest, planned
-from camid.store.image_status import Fates
+from camid.store.build import StoreBuild
+from camid.store.chunk_file import ImageStatus
+from camid.store.chunk_plan import Plan, chunks_of, planned
+from camid.store.claim import check_place, check_settings, clear, locked
 from camid.store.make_chunk import make_chunk, sample_format, smallest_side
+from camid.store.settings import store_settings
 from camid.store.source_changes import changes
 
-FATE_SCHEMA = pa.schema(
+STATUS_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("name", "content", "image_id", "sha256", "status")]
 )
 """What a task tells of each image, and of its chunk: the name, and the digest of the content."""
-SETTINGS = ("seed", "images", "strips", "residual", "chunks")
-"""Sections of the configuration that a store's bytes depend on."""
 
 PIXELS_PER_TASK = 64e6
 """Pixels that are enough for a task of Ray: seconds of work."""
@@ -110,12 +98,9 @@ def preprocess(
         If the data hold nothing usable, or a store of another configuration is in the way, or an
         image of ``only`` is gone or cannot be read any more.
     """
-    store = Folder(config.paths.store)
-    facts = sample_format(config).facts
-    settings = {"data": config.paths.data}
-    settings |= {section: config_tree(config)[section] for section in SETTINGS}
+    store, settings = Folder(config.paths.store), store_settings(config)
     check_place(store, data=config.paths.data)
-    with only_run(store):
+    with locked(store):
         if not fresh:
             check_settings(store, settings)
         records = catalogued(config, only=only)
@@ -124,45 +109,37 @@ def preprocess(
             raise _nothing_usable(config, records)
         if fresh:
             clear(store)
-        damaged = {*damaged, *damaged_chunks(store)}
-        fates, ready = Fates(plan), np.zeros(len(plan), np.int64)
-        for number, found in found_chunks(store, plan, facts=facts):
-            if found.is_current and plan.names[number] not in damaged:
-                fates.note(number, found.fates, content=found.content)
-                ready[number] = found.modified
-            else:
-                fates.note_earlier(found.fates)
-        for number in _outdated(fates, ready):
-            fates.forget(number)
-            ready[number] = 0
-        missing = np.flatnonzero(ready == 0).tolist()
-        description = {
-            "settings": settings,
-            "samples": facts,
-            "plan_digest": plan_digest(plan),
-            "simulated": simulated_with(config.paths.data),
-        }
-        stray = begin(store, plan.names, description, damaged=damaged, is_due=bool(missing))
+        build = StoreBuild(
+            store,
+            plan,
+            settings=settings,
+            samples=sample_format(config).facts,
+            strips=config.strips,
+            simulated=simulated_with(config.paths.data),
+            damaged=damaged,
+        )
+        for number in _outdated(build):
+            build.discard(number)
+        missing = build.missing
+        stray = build.begin()
         started = time.monotonic()
-        _make_missing(missing, fates, config=config)
+        _make_missing(build, config=config)
         seconds = time.monotonic() - started
-        final = fates.records()
-        kept = final.ok
-        if not len(kept):
-            raise _nothing_usable(config, final)
-        written = fates.written(config.strips)
-        digest = finish(store, final, plan.names, description, written=written)
+        records = build.records()
+        if not len(records.ok):
+            raise _nothing_usable(config, records)
+        digest = build.finish()
+    statuses = records.counted("status").most_common()
     num_read = int(plan.shapes[missing, 0].sum())
-    statuses = final.counted("status").most_common()
     return Ingested(
-        num_files=len(final),
-        num_images=len(kept),
-        num_devices=len(kept.counted("device")),
+        num_files=len(records),
+        num_images=len(records.ok),
+        num_devices=len(records.ok.counted("device")),
         num_chunks=len(plan),
         num_chunks_made=len(missing),
         num_stray=len(stray),
         rejected={status: count for (status,), count in statuses if status != OK},
-        changed=fates.changed(),
+        changed=build.changed(),
         images_per_second=num_read / seconds if num_read else 0.0,
         content_digest=digest,
     )
@@ -195,17 +172,19 @@ def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> 
     return planned(records, strips=config.strips, chunks=config.chunks, seed=config.seed)
 
 
-def _outdated(fates: Fates, ready: NDArray[np.int64]) -> list[int]:
-    """Return the numbers of ready chunks that hold images whose photographs have changed since."""
-    numbers = np.flatnonzero(ready).tolist()
-    of = np.repeat(numbers, fates.plan.shapes[numbers, 0]).tolist()
+def _outdated(build: StoreBuild) -> list[int]:
+    """Return the numbers of the chunks with images whose photographs have changed since."""
+    numbers: list[int] = []
+    written: list[int] = []
+    for number, modified in build.present:
+        size = int(build.plan.shapes[number, 0])
+        numbers += [number] * size
+        written += [modified] * size
+    images = chain.from_iterable(build.images(number) for number, _ in build.present)
     checked = tracked(
-        changes(chain.from_iterable(map(fates.images, numbers)), made=ready[of].tolist()),
-        description="changes",
-        unit="files",
-        total=len(of),
+        changes(images, made=written), description="changes", unit="files", total=len(numbers)
     )
-    return sorted({number for number, change in zip(of, checked, strict=True) if change})
+    return sorted({number for number, change in zip(numbers, checked, strict=True) if change})
 
 
 def _nothing_usable(config: Config, records: ImageTable) -> ValueError:
@@ -216,11 +195,11 @@ def _nothing_usable(config: Config, records: ImageTable) -> ValueError:
     )
 
 
-def _make_missing(missing: Sequence[int], fates: Fates, *, config: Config) -> None:
-    """Make chunks on Ray, and note what became of their images."""
+def _make_missing(build: StoreBuild, *, config: Config) -> None:
+    """Make the chunks that are missing, on Ray."""
+    plan, missing = build.plan, build.missing
     if not missing:
         return
-    plan = fates.plan
     numbers = {plan.names[number]: number for number in missing}
     with session():
         results = streamed(
@@ -228,16 +207,16 @@ def _make_missing(missing: Sequence[int], fates: Fates, *, config: Config) -> No
             partial(_make, config=config),
             description="preprocess",
             unit="images",
-            done=fates.num_known,
-            total=fates.num_known + int(plan.shapes[missing, 0].sum()),
+            done=build.num_known,
+            total=build.num_known + int(plan.shapes[missing, 0].sum()),
             memory=plan.memory(config.strips),
         )
         for result in results:
-            made: dict[tuple[str, str], list[ImageFate]] = defaultdict(list)
+            made: dict[tuple[str, str], list[ImageStatus]] = defaultdict(list)
             for row in result.to_pylist():
-                made[row.pop("name"), row.pop("content")].append(ImageFate(**row))
-            for (name, content), found in made.items():
-                fates.note(numbers[name], found, content=content)
+                made[row.pop("name"), row.pop("content")].append(ImageStatus(**row))
+            for (name, content), statuses in made.items():
+                build.add(numbers[name], statuses, content=content)
 
 
 def _tasks(plan: Plan, missing: Sequence[int], *, num_cpus: int) -> Iterator[pa.Table]:
@@ -261,11 +240,9 @@ def _tasks(plan: Plan, missing: Sequence[int], *, num_cpus: int) -> Iterator[pa.
 
 def _make(table: pa.Table, *, config: Config) -> pa.Table:
     """Make the chunks whose images ``table`` lists; runs on a worker."""
-    fates: list[dict[str, str]] = []
+    rows: list[dict[str, str]] = []
     for chunk in chunks_of([ImageRecord(**row) for row in table.to_pylist()]):
-        store, name = Folder(config.paths.store), chunk_name(chunk.device, chunk.number)
-        made = make_chunk(chunk, store=store, config=config)
-        with ChunkFile(store, name) as file:
-            of = {"name": name, "content": file.content}
-        fates += [of | vars(fate) for fate in made]
-    return pa.Table.from_pylist(fates, schema=FATE_SCHEMA)
+        made = make_chunk(chunk, store=Folder(config.paths.store), config=config)
+        facts = {"name": chunk_name(chunk.device, chunk.number), "content": made.content}
+        rows += [facts | vars(image) for image in made.statuses]
+    return pa.Table.from_pylist(rows, schema=STATUS_SCHEMA)

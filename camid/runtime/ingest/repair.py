@@ -1,11 +1,10 @@
 """Repair of a store: what verify found damaged is made again from the photographs."""
 
 from collections.abc import Collection
-from dataclasses import replace
 
-from camid.config import Config
 from camid.io.folder import Folder
-from camid.runtime.ingest.preprocess import SETTINGS, preprocess
+from camid.runtime.ingest.preprocess import preprocess
+from camid.store.settings import stored_config
 from camid.store.store import FILES, MANIFEST, Store
 from camid.store.verify import Problem
 
@@ -39,16 +38,3 @@ def repair(store: Store, damaged: Collection[Problem]) -> list[str]:
         f"{store.folder.uri}: {', '.join(made)}; the digest is now {done.content_digest[:12]}, was "
         f"{store.digest[:12]}{f', as {done.changes}' if done.changed else ''}"
     ]
-
-
-def stored_config(store: Store) -> Config:
-    """Return the configuration that a store was made with, its photographs and its place."""
-    settings = store.description["settings"]
-    config = Config()
-    for section in SETTINGS:
-        stated = settings[section]
-        kind = type(getattr(config, section))
-        value = kind(**stated) if isinstance(stated, dict) else stated
-        config = replace(config, **{section: value})
-    paths = replace(config.paths, data=settings["data"], store=store.folder.uri)
-    return replace(config, paths=paths)

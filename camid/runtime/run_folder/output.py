@@ -73,7 +73,7 @@ def claimed(
         ]
         if changed and not fresh:
             raise ValueError(
-                f"{folder.uri}: made otherwise ({'; '.join(changed)}); "
+                f"{folder.uri}: made with different settings ({'; '.join(changed)}); "
                 "name another with --out, or replace it with --fresh"
             )
     if fresh:

@@ -159,8 +159,8 @@ def test_a_file_that_could_not_be_read_is_tried_again(made, tmp_path):
     chunk = chunks_of(plan)[3]
     victim = Path(chunk.images[0].path)
     victim.rename(tmp_path / "away.jpg")
-    fates = make_chunk(chunk, store=place.folder("store"), config=config)
-    assert fates[0].status.startswith("rejected: cannot be read")
+    written = make_chunk(chunk, store=place.folder("store"), config=config)
+    assert written.statuses[0].status.startswith("rejected: cannot be read")
     (tmp_path / "away.jpg").rename(victim)
     done = preprocess(config)
     assert (done.num_chunks_made, done.rejected) == (12, {})

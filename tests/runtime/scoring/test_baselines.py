@@ -268,7 +268,9 @@ def test_new_photographs_make_finished_results_old(made, tmp_path, home):
     make_baselines(config)
     for path in (tmp_path / "photographs").glob("Eurecom_105_*"):
         path.unlink()
-    with pytest.raises(ValueError, match="out: made otherwise .store_digest was .* --fresh"):
+    with pytest.raises(
+        ValueError, match="out: made with different settings .store_digest was .* --fresh"
+    ):
         make_baselines(config)
     _, rows = make_baselines(config, fresh=True)
     assert row(rows, "lukas")["num_devices"] == 5

@@ -37,8 +37,8 @@ def chunk(write_image, tmp_path, rng):
 
 def made(chunk, folder, config=None):
     config = config or Config()
-    fates = make_chunk(chunk, store=folder, config=config)
-    return ChunkFile(folder, chunk_name(chunk.device, chunk.number)), fates
+    made = make_chunk(chunk, store=folder, config=config)
+    return ChunkFile(folder, chunk_name(chunk.device, chunk.number)), made.statuses
 
 
 def test_a_row_group_holds_one_position_of_all_images(chunk, tmp_path):
@@ -85,21 +85,21 @@ def test_filter_none_keeps_the_pixels(chunk, tmp_path):
 
 
 def test_a_file_that_cannot_be_decoded_is_rejected_with_the_reason(chunk, tmp_path):
-    file, fates = made(chunk, Folder(str(tmp_path / "store")))
+    file, statuses = made(chunk, Folder(str(tmp_path / "store")))
     with file:
-        assert file.fates == fates
-    assert [fate.status == "ok" for fate in fates] == [True, False, True]
-    assert fates[1].status.startswith("rejected: cannot be decoded")
-    assert all(len(fate.sha256) == 64 for fate in fates)
+        assert file.statuses == statuses
+    assert [image.status == "ok" for image in statuses] == [True, False, True]
+    assert statuses[1].status.startswith("rejected: cannot be decoded")
+    assert all(len(image.sha256) == 64 for image in statuses)
 
 
 def test_a_chunk_without_any_good_image_is_still_written(chunk, tmp_path):
     for image in chunk.images:
         Folder(str(tmp_path)).delete(image.path.removeprefix(f"{tmp_path}/"))
-    file, fates = made(chunk, Folder(str(tmp_path / "store")))
+    file, statuses = made(chunk, Folder(str(tmp_path / "store")))
     with file:
         assert file.num_row_groups == 0
-    assert {fate.status[:25] for fate in fates} == {"rejected: cannot be read:"}
+    assert {image.status[:25] for image in statuses} == {"rejected: cannot be read:"}
 
 
 def test_equal_chunks_have_equal_bytes(chunk, tmp_path):

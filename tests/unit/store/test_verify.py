@@ -9,7 +9,7 @@ from camid.config import Config
 from camid.dataset.records import chunk_name
 from camid.dataset.sources import find_files, read_headers
 from camid.io.folder import Folder
-from camid.store.build import begin, finish
+from camid.store.build import finish
 from camid.store.chunk_plan import chunks_of, planned
 from camid.store.make_chunk import make_chunk, sample_format
 from camid.store.store import Store, open_store, read_description
@@ -35,9 +35,9 @@ def whole(tmp_path_factory) -> Path:
     folder, chunks = Folder(str(root / "store")), chunks_of(records)
     names = [chunk_name(chunk.device, chunk.number) for chunk in chunks]
     description = {"settings": {}, "samples": sample_format(config).facts}
-    begin(folder, names, description, damaged=[], is_due=True)
-    fates = {f.image_id: f for c in chunks for f in make_chunk(c, store=folder, config=config)}
-    read = [replace(record, **vars(fates[record.image_id])) for record in records]
+    made = [make_chunk(chunk, store=folder, config=config) for chunk in chunks]
+    statuses = {image.image_id: image for chunk in made for image in chunk.statuses}
+    read = [replace(record, **vars(statuses[record.image_id])) for record in records]
     finish(folder, read, names, description)
     return root / "store"
 

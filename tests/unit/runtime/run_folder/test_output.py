@@ -40,7 +40,9 @@ def test_what_a_run_is_made_with_may_change_until_it_is_finished(tmp_path):
     output = claimed(more, fresh=False)
     assert output.folder.read("training/checkpoint.npz") == b"mine"
     assert "num_workers: 2" in output.folder.read("config.yaml").decode()
-    with pytest.raises(ValueError, match=r"made otherwise \(training.num_steps was 2000, now 3\)"):
+    with pytest.raises(
+        ValueError, match=r"made with different settings \(training.num_steps was 2000, now 3\)"
+    ):
         claimed(config(tmp_path / "out", "training.num_steps=3"), fresh=False)
     output.finish([])
     assert claimed(config(tmp_path / "out"), fresh=False).is_finished

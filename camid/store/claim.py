@@ -1,0 +1,87 @@
+"""Who may write into a store's folder: one run at a time, and only over a store of its settings."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from camid.config import differences
+from camid.io.folder import Folder
+from camid.store.store import DESCRIPTION, FILES, INDEX, MANIFEST, read_description, stray_files
+
+LOCK = ".lock"
+
+
+@contextmanager
+def locked(store: Folder) -> Iterator[None]:
+    """Make the store's folder and hold its lock, where the file system has locks.
+
+    A dead run holds none.
+
+    Raises
+    ------
+    ValueError
+        If another run holds it.
+    OSError
+        If the folder cannot be made.
+    """
+    store.make()
+    if not store.is_local:
+        yield
+        return
+    try:
+        with FileLock(Path(store.local_path) / LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(f"{store.uri}: another run is writing this store; wait for it") from None
+
+
+def check_place(store: Folder, *, data: str) -> None:
+    """Raise if a store lies where photographs are looked for.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    if f"{_without_query(store.uri)}/".startswith(f"{_without_query(data)}/"):
+        raise ValueError(
+            f"{store.uri}: lies among the photographs of {data}; name a store elsewhere with "
+            "--store or CAMID_HOME"
+        )
+
+
+def check_settings(store: Folder, settings: Mapping[str, Any]) -> None:
+    """Raise if a folder holds a store of other settings, or files that are no store's.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    if store.exists(DESCRIPTION):
+        changed = differences(read_description(store)["settings"], settings)
+        if changed:
+            raise ValueError(
+                f"{store.uri}: a store made with different settings ({'; '.join(changed)}); "
+                "name another with --store, or replace it with --fresh"
+            )
+        return
+    own = {LOCK, *FILES, *stray_files(store, chunks=())}
+    if foreign := sorted({*store.files()} - own):
+        raise ValueError(
+            f"{store.uri}: holds files that are no store's, {foreign[0]} for example; "
+            "name another folder with --store"
+        )
+
+
+def clear(store: Folder) -> None:
+    """Delete everything that is a store's, the description first."""
+    for name in [DESCRIPTION, *stray_files(store, chunks=()), MANIFEST, INDEX]:
+        store.delete(name)
+
+
+def _without_query(address: str) -> str:
+    return address.partition("?")[0] if "://" in address else address
