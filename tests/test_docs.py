@@ -14,6 +14,7 @@ from camid.evaluation.published import STUDY
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+DOCS = ROOT / "docs"
 
 
 def targets() -> set[str]:
@@ -72,6 +73,14 @@ def test_the_map_has_a_row_for_every_package_in_the_contract_s_order():
     runtime = [p for p in (ROOT / "camid/runtime").iterdir() if not p.name.startswith("_")]
     row = next(line for line in packages if "`camid/runtime/`" in line)
     assert {path.stem for path in runtime} <= set(re.findall(r"`(\w+)`", row))
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in DOCS.glob("*.md"))])
+def test_every_link_inside_the_repository_leads_somewhere(page):
+    links = re.findall(r"\]\(([^)#:]+)[^):]*\)", (ROOT / page).read_text())
+    missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    assert links
+    assert missing == []
 
 
 def test_the_results_table_has_a_figure_in_every_row():
