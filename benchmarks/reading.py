@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from camid.comparison.by_position import list_positions, position_evidence
+from camid.comparison.by_position import position_evidence
 from camid.comparison.comparison_list import read_list, write_list
 from camid.comparison.draw_list import drawn_list
+from camid.comparison.located_list import located
 from camid.comparison.methods import METHODS
 from camid.comparison.sufficient_statistics import Evidence, scores
 from camid.config import load_config
@@ -187,8 +188,9 @@ def comparison_list(store: Store, folder: Folder) -> None:
         before, lean = bytes_read(), megabytes_at_most()
         started = time.perf_counter()
         total = Evidence(sums={})
-        for position in list_positions(listed, store):
-            total += position_evidence(listed, position, row_groups, methods, num_crops=(40,))
+        whole = located(listed, store)
+        for position in whole.positions:
+            total += position_evidence(whole, position, row_groups, methods, num_crops=(40,))
         taken, read = time.perf_counter() - started, bytes_read() - before
         reads, counted = row_groups.num_reads, row_groups.num_bytes
     labels = np.array([pair.label for pair in listed.comparisons])

@@ -12,21 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from camid.comparison.comparison_list import Comparison, ComparisonList
+from camid.comparison.comparison_list import Comparison
 from camid.comparison.fingerprint_file import FingerprintFile
+from camid.comparison.located_list import LocatedList
 from camid.comparison.methods.method import Array, Estimator, Method
 from camid.comparison.side_sums import (
     Key,
     Sides,
     Ways,
-    check_strips,
     gathered_by,
-    located_images,
 )
-from camid.comparison.sufficient_statistics import Evidence, Ledger, windows_at
+from camid.comparison.sufficient_statistics import Evidence, Ledger
 from camid.prnu.strips import Position, assembled
-from camid.store.index import chunk_grids
-from camid.store.store import Store
 from camid.store.strip_reader import RowGroups
 
 FIRST, SECOND = 0, 1
@@ -35,14 +32,14 @@ MAX_SAMPLES = 2**26
 """Samples of a block's first sides, and of its second: 256 MB each, and what is made of them."""
 
 
-def list_blocks(listed: ComparisonList, store: Store, methods: Iterable[Method]) -> list[list[int]]:
+def list_blocks(located: LocatedList, methods: Iterable[Method]) -> list[list[int]]:
     """Return the numbers of a list's comparisons in blocks of few sides.
 
     A block has as many sides as fit in memory: whole images of those that a method prepares as
     images, else their strips at one position.
     """
-    every = list(methods)
-    positions = max((len(grid) for grid in chunk_grids(store.index).values()), default=1)
+    every, listed = list(methods), located.listed
+    positions = max((len(grid) for grid in located.grids.values()), default=1)
     strip = listed.strip_size**2 * gathered_by(every).num_planes
     firsts, seconds = (
         _num_sides(strip * (positions if "image" in scopes else 1))
@@ -60,7 +57,7 @@ def _num_sides(samples: int) -> int:
 
 
 def block_evidence(
-    listed: ComparisonList,
+    located: LocatedList,
     numbers: Sequence[int],
     row_groups: RowGroups,
     methods: Mapping[str, Method],
@@ -77,11 +74,10 @@ def block_evidence(
     Raises
     ------
     ValueError
-        If the store lacks an image of the list, or has other strips than the list's.
+        If a side has no strip where it is compared.
     """
-    check_strips(listed, row_groups)
-    block = _Block(listed, numbers, row_groups, methods.values(), fingerprints or {})
-    ledger = Ledger(listed, methods, num_crops=num_crops, taken=taken)
+    block = _Block(located, numbers, row_groups, methods.values(), fingerprints or {})
+    ledger = Ledger(located.listed, methods, num_crops=num_crops, taken=taken)
     images: dict[tuple[int, Estimator], dict[int, _Image]] = {}
     for name, method in methods.items():
         with ledger.timed(name):
@@ -89,10 +85,7 @@ def block_evidence(
                 key = role, method.estimators[role]
                 if key[1].scope == "image" and key not in images:
                     images[key] = block.images(*key)
-    for position in block.positions:
-        windows = windows_at(listed, position, numbers, partial(block.has, position=position))
-        if not windows:
-            continue
+    for position, windows in sorted(located.windows_of(numbers).items()):
         strips = block.strips(position, [window.comparison for window in windows])
         for name, method in methods.items():
             first, second = (
@@ -118,30 +111,23 @@ class _Block:
 
     def __init__(
         self,
-        listed: ComparisonList,
+        located: LocatedList,
         numbers: Sequence[int],
         row_groups: RowGroups,
         methods: Iterable[Method],
         fingerprints: Mapping[int, FingerprintFile],
     ) -> None:
-        self._listed, self._row_groups, self._fingerprints = listed, row_groups, fingerprints
-        self._located = located_images(listed, row_groups.store)
+        self._located, self._listed = located, located.listed
+        self._row_groups, self._fingerprints = row_groups, fingerprints
         both = list(zip(*(method.estimators for method in methods), strict=True))
         self._of_images, self._of_strips = (
             tuple([e for e in estimators if e.scope == scope] for estimators in both)
             for scope in ("image", "strip")
         )
-        pairs = [listed.comparisons[number] for number in numbers]
+        pairs = [self._listed.comparisons[number] for number in numbers]
         self._sides = sorted({p.first for p in pairs}), sorted({p.second for p in pairs})
-        looks = self._looks(pairs)
-        self.positions = sorted({place for places in looks.values() for place in places})
         self._held: dict[Key, dict[Position, Array]] = defaultdict(dict)
-        self._hold_images(looks)
-
-    def has(self, side: int, position: Position) -> bool:
-        """Return whether all images of a side have a strip at a position."""
-        images = self._listed.sides[side].images
-        return all(position in self._located.positions(image) for image in images)
+        self._hold_images(self._looks(pairs))
 
     def images(self, role: int, estimator: Estimator) -> dict[int, _Image]:
         """Return what a method compares of each first or second side."""
@@ -177,18 +163,12 @@ class _Block:
     def _at(self, position: Position, estimators: Sequence[Sequence[Estimator]]) -> Sides:
         firsts, seconds = (tuple(dict.fromkeys(e.gathered for e in some)) for some in estimators)
         return Sides(
-            self._listed,
+            self._located,
             position,
             self._row_groups,
             Ways(firsts, seconds),
-            located=self._located,
             fingerprints=self._fingerprints,
         )
-
-    def _grid(self, side: int) -> set[Position]:
-        """Return the positions of the strips that all images of a side have."""
-        first, *_ = self._listed.sides[side].images
-        return {p for p in self._located.positions(first) if self.has(side, p)}
 
     def _looks(self, pairs: Iterable[Comparison]) -> dict[int, set[Position]]:
         """Return where comparisons look at each side: at crops' strips, or at all it has."""
@@ -197,10 +177,10 @@ class _Block:
             for side in (pair.first, pair.second):
                 if self._listed.crop_size:
                     looks[side] |= {(crop.top, crop.left) for crop in pair.crops}
-                elif side not in looks:
-                    looks[side] = self._grid(side)
+                else:
+                    looks[side] |= self._located.grid(side)
         for side, places in looks.items():
-            if missing := sorted(places - self._grid(side)):
+            if missing := sorted(places - self._located.grid(side)):
                 raise ValueError(
                     f"{self._row_groups.store.folder.uri}: a side of "
                     f"{self._listed.sides[side].device} has no strip at {missing[0]}, where the "
@@ -221,9 +201,9 @@ class _Block:
             for key, total in sides.totals.items():
                 self._held[key][position] = total
 
-    def _around(self, side: int, looks: set[Position]) -> set[Position]:
+    def _around(self, side: int, looks: set[Position]) -> Collection[Position]:
         """Return the positions of the part of a side's image that strips where it looks need."""
-        grid = self._grid(side)
+        grid = self._located.grid(side)
         contexts = [e.context for estimators in self._of_images for e in estimators]
         known = [context for context in contexts if context is not None]
         if len(known) < len(contexts):

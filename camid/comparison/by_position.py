@@ -11,12 +11,11 @@ from functools import partial
 
 from camid.comparison.comparison_list import ComparisonList
 from camid.comparison.fingerprint_file import FingerprintFile
+from camid.comparison.located_list import LocatedList, Window
 from camid.comparison.methods.method import Method
-from camid.comparison.side_sums import Sides, check_strips, gathered_by, located_images
-from camid.comparison.sufficient_statistics import Evidence, Ledger, Window, windows_at
+from camid.comparison.side_sums import Sides, gathered_by
+from camid.comparison.sufficient_statistics import Evidence, Ledger
 from camid.prnu.strips import Position
-from camid.store.index import chunk_grids
-from camid.store.store import Store
 from camid.store.strip_reader import RowGroups
 
 MAX_SAMPLES = 2**26
@@ -25,16 +24,8 @@ MAX_WINDOWS = 2**18
 """Comparisons of a tile that are held at once."""
 
 
-def list_positions(listed: ComparisonList, store: Store) -> list[Position]:
-    """Return the positions at which a list's comparisons look into a store, in order."""
-    if listed.crop_size:
-        found = {(crop.top, crop.left) for pair in listed.comparisons for crop in pair.crops}
-        return sorted(found)
-    return sorted({place for grid in chunk_grids(store.index).values() for place in grid})
-
-
 def position_evidence(
-    listed: ComparisonList,
+    located: LocatedList,
     position: Position,
     row_groups: RowGroups,
     methods: Mapping[str, Method],
@@ -60,17 +51,13 @@ def position_evidence(
     Raises
     ------
     ValueError
-        If the store lacks an image of the list, or has other strips than the list's.
+        If an image of a side that is compared here has no strip here.
     """
-    check_strips(listed, row_groups)
-    ways = gathered_by(methods.values())
-    located = located_images(listed, row_groups.store)
-    sides = Sides(listed, position, row_groups, ways, located=located, fingerprints=fingerprints)
-    samples = listed.strip_size**2 * ways.num_planes
-    num_sides = max(1, MAX_SAMPLES // samples)
+    listed, ways = located.listed, gathered_by(methods.values())
+    sides = Sides(located, position, row_groups, ways, fingerprints=fingerprints)
+    num_sides = max(1, MAX_SAMPLES // (listed.strip_size**2 * ways.num_planes))
     ledger = Ledger(listed, methods, num_crops=num_crops, taken=taken)
-    every = windows_at(listed, position, range(len(listed.comparisons)), sides.has)
-    for windows in _tiles(listed, every, num_sides):
+    for windows in _tiles(listed, located.windows(position), num_sides):
         pairs = [listed.comparisons[window.comparison] for window in windows]
         sides.hold({pair.first for pair in pairs}, {pair.second for pair in pairs})
         for name, method in methods.items():

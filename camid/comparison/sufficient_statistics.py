@@ -1,18 +1,16 @@
 """What is known of a list's comparisons, as it grows: sums by method, merged from any parts."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camid.comparison.comparison_list import Comparison, ComparisonList
+from camid.comparison.located_list import Window
 from camid.comparison.methods.method import Array, Method, Sums, Tile
-from camid.prnu.strips import Position
 
 Planes = Callable[[Sequence[int]], Array]
 """Prepared strips ``(side, height, width)`` of some sides."""
@@ -30,36 +28,6 @@ class Evidence:
         for name, sums in other.sums.items():
             total[name] = total[name] + sums if name in total else sums
         return Evidence(sums=total)
-
-
-class Window(NamedTuple):
-    """Where a comparison looks at one position: the crop's rank among its crops, and its place."""
-
-    comparison: int
-    rank: int
-    y: int
-    x: int
-
-
-def windows_at(
-    listed: ComparisonList,
-    position: Position,
-    numbers: Collection[int],
-    has: Callable[[int], bool],
-) -> list[Window]:
-    """Return where some comparisons look at a position; whole strips where both sides have one."""
-    found = []
-    is_there = cache(has)
-    for number in numbers:
-        pair = listed.comparisons[number]
-        if not listed.crop_size:
-            if is_there(pair.first) and is_there(pair.second):
-                found.append(Window(number, 0, 0, 0))
-            continue
-        for rank, crop in enumerate(pair.crops):
-            if (crop.top, crop.left) == position:
-                found.append(Window(number, rank, crop.y, crop.x))
-    return found
 
 
 class Ledger:

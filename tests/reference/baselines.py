@@ -3,7 +3,7 @@
 import numpy as np
 import pywt
 
-from camid.comparison.side_sums import located_images
+from camid.comparison.located_list import located
 from camid.prnu.luminance import grey
 from camid.prnu.strips import assembled
 from camid.store.strip_reader import RowGroups
@@ -14,13 +14,14 @@ class PlainBaselines:
 
     def __init__(self, listed, store):
         self.listed, self.store = listed, store
-        self.located = located_images(listed, store)
+        self.located = located(listed, store)
 
     def residual(self, image):
         """Return an image's positions and its grey residual at each, grey levels."""
         strips = {}
         with RowGroups(self.store) as row_groups:
-            for position in self.located.positions(image):
+            device, chunk, _ = self.located.rows[image]
+            for position in self.located.grids[device, chunk]:
                 address, row = self.located.place(image, position)
                 (strip,) = row_groups.strips([(address, [row])])
                 strips[position] = grey(strip.samples * np.float32(row_groups.step))

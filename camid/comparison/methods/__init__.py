@@ -8,6 +8,7 @@ the others are steps one by one. A method that is added here is judged beside th
 from collections.abc import Sequence
 from functools import partial
 
+from camid.comparison.methods.baselines import study_methods
 from camid.comparison.methods.correlation import (
     likelihood_moments,
     likelihood_ncc,
@@ -32,7 +33,6 @@ from camid.comparison.methods.lag_correlation import (
 from camid.comparison.methods.method import Method
 from camid.comparison.methods.networks import network_method, network_name
 from camid.comparison.methods.pairnet import pairnet_method
-from camid.comparison.methods.study import study_methods
 from camid.comparison.methods.wavelet_bands import band_moments, band_ncc
 from camid.config import Enhancer, Residual
 from camid.prnu.cleaning import cleaned, without_blocks, zero_mean

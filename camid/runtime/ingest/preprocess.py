@@ -22,7 +22,7 @@ from camid.runtime.ingest.simulate import simulated_with
 from camid.store.build import StoreBuild
 from camid.store.chunk_file import ImageStatus
 from camid.store.chunk_plan import Plan, chunks_of, planned
-from camid.store.claim import check_place, check_settings, clear, locked
+from camid.store.lock import check_place, check_settings, clear, locked
 from camid.store.make_chunk import make_chunk, sample_format, smallest_side
 from camid.store.settings import store_settings
 from camid.store.source_changes import changes

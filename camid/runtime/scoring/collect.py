@@ -5,15 +5,16 @@ Each part is kept in the output folder, so that a run that is stopped goes on wh
 
 import io
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from camid.comparison.by_image import block_evidence, list_blocks
-from camid.comparison.by_position import list_positions, position_evidence
+from camid.comparison.by_position import position_evidence
 from camid.comparison.comparison_list import ComparisonList, read_list
+from camid.comparison.located_list import LocatedList, located
 from camid.comparison.methods import Method, chosen_methods
 from camid.comparison.methods.method import Scope
 from camid.comparison.sufficient_statistics import Evidence
@@ -51,13 +52,15 @@ def gather(
     """
     every = _methods(store, methods, networks, enhancer)
     total, seconds = Evidence(sums={}), dict.fromkeys(every, 0.0)
+    whole = located(listed, store)
     for scope, some in _passes(every).items():
-        count = len(_places(scope, listed, store, some))
+        count = len(_places(scope, whole, some))
         missing = [n for n in range(count) if not output.exists(_part(scope, n))]
         work = partial(
             _gathered,
             scope=scope,
             store=store.folder.uri,
+            digests=(store.digest, listed.digest),
             output=output.uri,
             names=methods,
             networks=networks,
@@ -81,6 +84,7 @@ def _gathered(
     *,
     scope: Scope,
     store: str,
+    digests: tuple[str, str],
     output: str,
     names: Sequence[str],
     networks: Sequence[str],
@@ -91,15 +95,15 @@ def _gathered(
     if networks:
         tensorflow_uses(1)  # a task has one processor
     number = table["number"][0].as_py()
-    folder, opened = Folder(output), open_store(store)
-    methods = _passes(_methods(opened, names, networks, enhancer))[scope]
-    listed = read_list(folder, LIST)
-    place = _places(scope, listed, opened, methods)[number]
+    folder, whole = Folder(output), _located(output, store, digests)
+    methods = _passes(_methods(whole.store, names, networks, enhancer))[scope]
+    place = _places(scope, whole, methods)[number]
     taken: dict[str, float] = {}
     gathered: Any = position_evidence if scope == "strip" else block_evidence
-    with RowGroups(opened) as row_groups, fingerprints(listed, folder / PATTERNS) as files:
+    files = fingerprints(whole.listed, folder / PATTERNS)
+    with RowGroups(whole.store) as row_groups, files:
         found = gathered(
-            listed,
+            whole,
             place,
             row_groups,
             methods,
@@ -112,6 +116,15 @@ def _gathered(
     np.savez(file, allow_pickle=False, **found.sums, **stated)
     folder.write(_part(scope, number), file.getvalue())
     return table
+
+
+@lru_cache(maxsize=1)
+def _located(output: str, store: str, digests: tuple[str, str]) -> LocatedList:  # noqa: ARG001
+    """Return the list in an output folder with its places, once for all tasks of a process.
+
+    The digests are those of the store and of the list: a folder may have another one later.
+    """
+    return located(read_list(Folder(output), LIST), open_store(store))
 
 
 def _methods(
@@ -136,13 +149,9 @@ def _passes(methods: Mapping[str, Method]) -> dict[Scope, dict[str, Method]]:
     return passes
 
 
-def _places(
-    scope: Scope, listed: ComparisonList, store: Store, methods: Mapping[str, Method]
-) -> Sequence[Any]:
+def _places(scope: Scope, whole: LocatedList, methods: Mapping[str, Method]) -> Sequence[Any]:
     """Return the positions, or the blocks of comparisons, that are a part each."""
-    if scope == "strip":
-        return list_positions(listed, store)
-    return list_blocks(listed, store, methods.values())
+    return whole.positions if scope == "strip" else list_blocks(whole, methods.values())
 
 
 def _part(scope: Scope, number: int) -> str:

@@ -8,12 +8,13 @@ import pytest
 
 from camid.comparison import by_image
 from camid.comparison.by_image import block_evidence, list_blocks
-from camid.comparison.by_position import list_positions, position_evidence
+from camid.comparison.by_position import position_evidence
 from camid.comparison.comparison_list import Comparison
 from camid.comparison.draw_list import drawn_list, gallery_list
 from camid.comparison.fingerprint_file import FingerprintFile, write_fingerprint
+from camid.comparison.located_list import located
 from camid.comparison.methods import METHODS
-from camid.comparison.methods.study import study_methods
+from camid.comparison.methods.baselines import study_methods
 from camid.comparison.sufficient_statistics import Evidence, scores
 from camid.config import Comparisons, Enhancer, Enrolment, Residual, Strips
 from camid.dataset.splits import enrolled
@@ -53,10 +54,11 @@ def gallery(store):
 
 
 def of_blocks(listed, store, methods, num_crops=(), **how):
+    whole = located(listed, store)
     with RowGroups(store) as row_groups:
         parts = [
-            block_evidence(listed, block, row_groups, methods, num_crops=num_crops, **how)
-            for block in list_blocks(listed, store, WHOLE.values())
+            block_evidence(whole, block, row_groups, methods, num_crops=num_crops, **how)
+            for block in list_blocks(whole, WHOLE.values())
         ]
     return scores(reduce(Evidence.__add__, parts), methods)
 
@@ -69,12 +71,13 @@ def test_what_strips_tell_alone_blocks_of_any_size_tell_too(
     listed = request.getfixturevalue(name)
     num_crops = SETTINGS.num_crops if listed.crop_size else ()
     monkeypatch.setattr(by_image, "MAX_SAMPLES", samples)
-    assert (len(list_blocks(listed, store, WHOLE.values())) == 1) == (samples > 1)
+    assert (len(list_blocks(located(listed, store), WHOLE.values())) == 1) == (samples > 1)
     found = of_blocks(listed, store, LOCAL, num_crops)
+    whole = located(listed, store)
     with RowGroups(store) as row_groups:
         parts = [
-            position_evidence(listed, position, row_groups, LOCAL, num_crops=num_crops)
-            for position in list_positions(listed, store)
+            position_evidence(whole, position, row_groups, LOCAL, num_crops=num_crops)
+            for position in whole.positions
         ]
     expected = scores(reduce(Evidence.__add__, parts), LOCAL)
     for method in LOCAL:
@@ -83,7 +86,9 @@ def test_what_strips_tell_alone_blocks_of_any_size_tell_too(
 
 def test_blocks_hold_every_comparison_once(store, listed, monkeypatch):
     monkeypatch.setattr(by_image, "MAX_SAMPLES", 1)
-    numbers = [number for block in list_blocks(listed, store, WHOLE.values()) for number in block]
+    numbers = [
+        number for block in list_blocks(located(listed, store), WHOLE.values()) for number in block
+    ]
     assert sorted(numbers) == list(range(len(listed.comparisons)))
 
 
@@ -154,4 +159,4 @@ def test_a_side_without_a_strip_where_the_list_looks_is_named(store, listed):
         RowGroups(store) as row_groups,
         pytest.raises(ValueError, match=r"a side of c has no strip at \(0, 64\)"),
     ):
-        block_evidence(other, [0], row_groups, WHOLE, num_crops=(1,))
+        block_evidence(located(other, store), [0], row_groups, WHOLE, num_crops=(1,))

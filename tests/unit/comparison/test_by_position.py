@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from camid.comparison import by_position, side_sums
-from camid.comparison.by_position import list_positions, position_evidence
+from camid.comparison.by_position import position_evidence
 from camid.comparison.comparison_list import Comparison, ComparisonList
 from camid.comparison.draw_list import drawn_list, gallery_list
+from camid.comparison.located_list import located
 from camid.comparison.methods import METHODS
 from camid.comparison.methods.estimators import GREY, mean
 from camid.comparison.sufficient_statistics import Evidence, scores
@@ -51,10 +52,11 @@ def gallery(store):
 
 
 def gathered(listed, store, methods=SOME, *, num_crops=(), order=1):
+    whole = located(listed, store)
     with RowGroups(store) as row_groups:
         parts = [
-            position_evidence(listed, position, row_groups, methods, num_crops=num_crops)
-            for position in list_positions(listed, store)[::order]
+            position_evidence(whole, position, row_groups, methods, num_crops=num_crops)
+            for position in whole.positions[::order]
         ]
     return scores(reduce(Evidence.__add__, parts), methods)
 
@@ -116,16 +118,19 @@ def test_flat_sides_have_nothing_in_common_and_absent_ones_no_score(store, galle
     assert (found["lukas"] != 0).all()
     position = (0, 64)  # which the devices of smaller images have not
     with RowGroups(store) as row_groups:
-        part = scores(position_evidence(gallery, position, row_groups, SOME), SOME)["lukas"]
+        part = scores(position_evidence(located(gallery, store), position, row_groups, SOME), SOME)[
+            "lukas"
+        ]
     small = [gallery.sides[pair.first].device == "c" for pair in gallery.comparisons]
     assert np.isnan(part[small]).all()
 
 
 def test_each_row_group_is_read_once(store, listed):
     with RowGroups(store) as row_groups:
-        for position in list_positions(listed, store):
+        whole = located(listed, store)
+        for position in whole.positions:
             before = row_groups.num_reads
-            position_evidence(listed, position, row_groups, SOME, num_crops=(9,))
+            position_evidence(whole, position, row_groups, SOME, num_crops=(9,))
             having = sum(position in grid for grid in chunk_grids(store.index).values())
             assert 0 < row_groups.num_reads - before <= having
 
@@ -150,7 +155,7 @@ def test_a_likelihood_pattern_meets_residual_times_intensity(store, gallery):
 
     with RowGroups(store) as row_groups:
         some = {"likelihood": METHODS["likelihood"]}
-        told = scores(position_evidence(gallery, position, row_groups, some), some)
+        told = scores(position_evidence(located(gallery, store), position, row_groups, some), some)
     for number, pair in list(enumerate(gallery.comparisons))[::9]:
         residuals, weights = seen(gallery.sides[pair.first])
         sums = (residuals * weights).sum(axis=0), (weights**2).sum(axis=0)
@@ -163,14 +168,14 @@ def test_a_likelihood_pattern_meets_residual_times_intensity(store, gallery):
 def test_an_image_that_is_not_there_is_named(store, listed):
     sides = (replace(listed.sides[0], images=("0" * 64,)), *listed.sides[1:])
     other = replace(listed, sides=sides)
-    with RowGroups(store) as row_groups, pytest.raises(ValueError, match="lacks 1 of the"):
-        position_evidence(other, (0, 0), row_groups, SOME)
+    with pytest.raises(ValueError, match="lacks 1 of the"):
+        located(other, store)
 
 
 def test_strips_of_another_size_are_refused(store, listed):
     other = ComparisonList(seed=1, crop_size=0, strip_size=64, sides=listed.sides, comparisons=())
-    with RowGroups(store) as row_groups, pytest.raises(ValueError, match="of strips of 64 px"):
-        position_evidence(other, (0, 0), row_groups, SOME)
+    with pytest.raises(ValueError, match="of strips of 64 px"):
+        located(other, store)
 
 
 def test_an_image_without_a_strip_where_the_list_looks_is_named(store, listed):
@@ -179,7 +184,7 @@ def test_an_image_without_a_strip_where_the_list_looks_is_named(store, listed):
     pair = Comparison(first=small, second=small, label=1, level="same-device", crops=(crop,))
     other = replace(listed, comparisons=(pair,))
     with RowGroups(store) as row_groups, pytest.raises(ValueError, match="has no strip where"):
-        position_evidence(other, (0, 64), row_groups, SOME, num_crops=(1,))
+        position_evidence(located(other, store), (0, 64), row_groups, SOME, num_crops=(1,))
 
 
 @pytest.mark.parametrize("most", [0, 2**20])

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from camid.comparison.by_position import list_positions, position_evidence
+from camid.comparison.by_position import position_evidence
 from camid.comparison.comparison_list import Crop
 from camid.comparison.draw_list import drawn_list
+from camid.comparison.located_list import located
 from camid.comparison.methods import METHODS, chosen_methods, networks
 from camid.comparison.methods.networks import network_method, network_name, network_samples
 from camid.comparison.networks.classifier import classifier
@@ -60,10 +61,11 @@ def written(tmp_path):
 
 def gathered(listed, store, address, *, num_crops=SETTINGS.num_crops):
     methods = {"network": network_method(address)}
+    whole = located(listed, store)
     with RowGroups(store) as row_groups:
         parts = [
-            position_evidence(listed, position, row_groups, methods, num_crops=num_crops)
-            for position in list_positions(listed, store)
+            position_evidence(whole, position, row_groups, methods, num_crops=num_crops)
+            for position in whole.positions
         ]
     return scores(reduce(Evidence.__add__, parts), methods)["network"]
 
@@ -114,10 +116,11 @@ def test_two_networks_are_two_methods_beside_the_named_ones(store, listed, writt
     addresses = [written(one, "one.keras"), written(other, "other.keras")]
     methods = chosen_methods(["lukas"], addresses)
     assert list(methods) == ["lukas", "one", "other"]
+    whole = located(listed, store)
     with RowGroups(store) as row_groups:
         parts = [
-            position_evidence(listed, position, row_groups, methods, num_crops=(9,))
-            for position in list_positions(listed, store)
+            position_evidence(whole, position, row_groups, methods, num_crops=(9,))
+            for position in whole.positions
         ]
     found = scores(reduce(Evidence.__add__, parts), methods)
     for name, network in (("one", one), ("other", other)):

@@ -1,0 +1,140 @@
+"""A comparison list and a store: where each image lies, and which comparisons look where."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from camid.comparison.comparison_list import ComparisonList
+from camid.prnu.strips import Position
+from camid.store.index import Grid, chunk_grids
+from camid.store.store import Store
+from camid.store.strip_reader import Address
+
+
+class Place(NamedTuple):
+    """Where an image's strip is."""
+
+    address: Address
+    row: int
+
+
+class Window(NamedTuple):
+    """Where a comparison looks at one position: the crop's rank among its crops, and its place."""
+
+    comparison: int
+    rank: int
+    y: int
+    x: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LocatedList:
+    """A list whose images a store has: made once, and asked for every position."""
+
+    listed: ComparisonList
+    store: Store
+    rows: Mapping[str, tuple[str, int, int]]
+    """Device, chunk and row of each image, by sha256."""
+    grids: Mapping[tuple[str, int], Grid]
+    """Row groups by position, of each chunk."""
+
+    def place(self, image: str, position: Position) -> Place | None:
+        """Return where an image's strip at a position is; None where it has none."""
+        device, chunk, row = self.rows[image]
+        group = self.grids[device, chunk].get(position)
+        return None if group is None else Place(Address(device, chunk, group), row)
+
+    def grid(self, side: int) -> frozenset[Position]:
+        """Return the positions of the strips that all images of a side have."""
+        return self._grids[side]
+
+    @cached_property
+    def positions(self) -> list[Position]:
+        """The positions at which comparisons look, in order."""
+        if self.listed.crop_size:
+            return sorted(self._windows)
+        return sorted({position for grid in self._grids for position in grid})
+
+    def windows(self, position: Position) -> list[Window]:
+        """Return where comparisons look at a position; whole strips where both sides have one."""
+        if self.listed.crop_size:
+            return self._windows.get(position, [])
+        return self._whole(position, range(len(self.listed.comparisons)))
+
+    def windows_of(self, numbers: Collection[int]) -> dict[Position, list[Window]]:
+        """Return where some comparisons look, by position."""
+        if self.listed.crop_size:
+            return self._crops(numbers)
+        firsts = {self.listed.comparisons[number].first for number in numbers}
+        positions = sorted({position for side in firsts for position in self._grids[side]})
+        found = {position: self._whole(position, numbers) for position in positions}
+        return {position: windows for position, windows in found.items() if windows}
+
+    @cached_property
+    def _grids(self) -> list[frozenset[Position]]:
+        """The positions of each side."""
+        shared: dict[frozenset[tuple[str, int]], frozenset[Position]] = {}
+        grids = []
+        for side in self.listed.sides:
+            chunks = frozenset(self.rows[image][:2] for image in side.images)
+            if chunks not in shared:
+                first, *others = (frozenset(self.grids[chunk]) for chunk in chunks)
+                shared[chunks] = first.intersection(*others)
+            grids.append(shared[chunks])
+        return grids
+
+    @cached_property
+    def _windows(self) -> dict[Position, list[Window]]:
+        return self._crops(range(len(self.listed.comparisons)))
+
+    def _crops(self, numbers: Iterable[int]) -> dict[Position, list[Window]]:
+        found: dict[Position, list[Window]] = defaultdict(list)
+        for number in numbers:
+            for rank, crop in enumerate(self.listed.comparisons[number].crops):
+                found[crop.top, crop.left].append(Window(number, rank, crop.y, crop.x))
+        return dict(found)
+
+    def _whole(self, position: Position, numbers: Iterable[int]) -> list[Window]:
+        has = [position in grid for grid in self._grids]
+        pairs = ((number, self.listed.comparisons[number]) for number in numbers)
+        return [Window(n, 0, 0, 0) for n, pair in pairs if has[pair.first] and has[pair.second]]
+
+
+def located(listed: ComparisonList, store: Store) -> LocatedList:
+    """Return a list with the places of its images in a store.
+
+    Raises
+    ------
+    ValueError
+        If the store has strips of another size than the list's, or lacks an image.
+    """
+    size = store.description["samples"]["shape"][0]
+    if listed.strip_size != size:
+        raise ValueError(
+            f"{store.folder.uri}: has strips of {size} px, and the comparison list is of strips of "
+            f"{listed.strip_size} px"
+        )
+    named = {image for side in listed.sides for image in side.images}
+    grids, images = chunk_grids(store.index), store.images()
+    groups = images.groups("device", "chunk")
+    of, within = groups.places()
+    wanted = pa.array(sorted(named), pa.large_string())
+    chosen = np.flatnonzero(pc.is_in(images.column("sha256"), value_set=wanted))
+    rows: dict[str, tuple[str, int, int]] = {}
+    for place, sha256 in zip(chosen, images.taken(chosen).values("sha256"), strict=True):
+        device, chunk = groups.keys[of[place]]
+        rows.setdefault(sha256, (device, chunk, int(within[place])))
+    if lacking := sorted(named - rows.keys()):
+        raise ValueError(
+            f"{store.folder.uri}: lacks {len(lacking)} of the {len(named)} images of the "
+            f"comparison list, the one with sha256 {lacking[0]} for example"
+        )
+    chunks = {(device, chunk) for device, chunk, _ in rows.values()}
+    grids = {chunk: grids.get(chunk, {}) for chunk in chunks}
+    return LocatedList(listed=listed, store=store, rows=rows, grids=grids)
