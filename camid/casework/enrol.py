@@ -99,10 +99,7 @@ def enrol(
         If the device has no name, nothing is at a path, an entry's file is damaged, or another
         enrolment of the device is at work.
     """
-    if not device.strip() or not device.isprintable() or device == NONE:
-        raise ValueError(
-            f"a device needs a name of printable characters, other than {NONE!r}, got {device!r}"
-        )
+    _check_name(device)
     groups, rejected = _grouped(named(paths))
     skipped: list[tuple[str, str]] = []
     total, number = sum(map(len, groups.values())), 0
@@ -133,6 +130,13 @@ def enrol(
         rejected=tuple(rejected),
         shared=_shared(fingerprints, device, entries),
     )
+
+
+def _check_name(device: str) -> None:
+    if not device.strip() or not device.isprintable() or device == NONE:
+        raise ValueError(
+            f"a device needs a name of printable characters, other than {NONE!r}, got {device!r}"
+        )
 
 
 def _shared(fingerprints: Fingerprints, device: str, entries: Sequence[Entry]) -> dict[str, int]:

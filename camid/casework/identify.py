@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from camid.casework.alignment import CELL, Plane, heat, query_plane
 from camid.casework.database import Fingerprints
@@ -114,16 +113,10 @@ def answers(
     ValueError
         If a scale is out of range.
     """
-    for scale in scales or ():
-        if not LEAST_SCALE <= scale <= GREATEST_SCALE:
-            raise ValueError(
-                f"expected scales from {LEAST_SCALE:g} to {GREATEST_SCALE:g}, got {scale:g}"
-            )
-    told = shipped_reference(IDENTIFICATION_FILE)
-    gallery = Snapshot(fingerprints)
+    _check_scales(scales or ())
+    told, gallery = shipped_reference(IDENTIFICATION_FILE), Snapshot(fingerprints)
     slow = refresh(gallery, fingerprints.folder)
-    todo = map(gallery.asked, photographs(files))
-    number = 0
+    todo, number = map(gallery.asked, photographs(files)), 0
     while group := list(islice(todo, TOGETHER)):
         number += len(group)
         where = f"{number} of {len(files)} photographs"
@@ -153,22 +146,32 @@ def answers(
                 num_candidates=num_candidates,
                 warnings=[*gallery.warnings(), *([slow] if slow else [])],
             )
-            pictures = {}
-            if has_pictures and ranking.candidates:
-                best = ranking.candidates[0]
-                pattern = gallery.pattern(gallery.by_name[best.entry])
-                pictures = _pictures(heat(plane, pattern, best), ranking, told)
-            yield answer, pictures
+            yield answer, _pictures(plane, ranking, gallery, told) if has_pictures else {}
+
+
+def _check_scales(scales: Sequence[float]) -> None:
+    for scale in scales:
+        if not LEAST_SCALE <= scale <= GREATEST_SCALE:
+            raise ValueError(
+                f"expected scales from {LEAST_SCALE:g} to {GREATEST_SCALE:g}, got {scale:g}"
+            )
 
 
 def _tell(tell: Callable[[str], None], where: str, words: str) -> None:
     tell(f"{where}: {words}")
 
 
-def _pictures(cells: Any, ranking: Ranking, told: Reference) -> dict[str, bytes]:
+def _pictures(
+    plane: Plane, ranking: Ranking, gallery: Snapshot, told: Reference
+) -> dict[str, bytes]:
+    """Return pictures of a photograph and its best candidate by their titles, if there is one."""
     from camid.casework.figures import MAP_WORDS, heat_figure, reference_figure
     from camid.evaluation.report.figures import png
 
+    if not ranking.candidates:
+        return {}
+    best = ranking.candidates[0]
+    cells = heat(plane, gallery.pattern(gallery.by_name[best.entry]), best)
     scores = {one.device: score_of(one.energy) for one in ranking.candidates[:1]}
     low, high = bounds(told)
     title = f"The photograph and the best candidate's fingerprint: {MAP_WORDS}"

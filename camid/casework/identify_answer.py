@@ -118,14 +118,18 @@ def identified(
             *_left(ranking),
         ],
         "candidates": candidates[:num_candidates],
-        "searched": {
-            "entries": num_entries,
-            "whole": ranking.num_aligned,
-            "parts": ranking.num_searched,
-            "places": ranking.num_lags,
-            "left_out": ranking.num_left,
-            "is_ended": _is_ended(ranking),
-        },
+        "searched": {"entries": num_entries, **_searched(ranking)},
+    }
+
+
+def _searched(ranking: Ranking) -> dict[str, Any]:
+    """Return how much of the database was searched."""
+    return {
+        "whole": ranking.num_aligned,
+        "parts": ranking.num_searched,
+        "places": ranking.num_lags,
+        "left_out": ranking.num_left,
+        "is_ended": _is_ended(ranking),
     }
 
 

@@ -1,6 +1,6 @@
 """Comparison lists drawn from images by seed, and those of all queries and all enrolled devices."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 
@@ -86,17 +86,10 @@ def gallery_list(
     ValueError
         If no device has a position, or a crop is larger than a strip.
     """
-    windows = _Windows.of(strips, crop_size)
-    devices = gallery.devices
+    windows, devices = _Windows.of(strips, crop_size), gallery.devices
     queries = [query for device in devices for query in gallery.queries[device]]
-    kin = kinship([*(record for d in devices for record in gallery.enrolled[d]), *queries])
     grids = {device: _grid(gallery.enrolled[device][0], strips) for device in devices}
-    levels = {
-        (one, other): kin.level(one, other)
-        for one in devices
-        for other in devices
-        if grids[one] & grids[other]
-    }
+    levels = _levels(gallery, grids)
     if not levels:
         raise ValueError(
             f"no image of the {len(devices)} enrolled devices holds a strip of {strips.size} px; "
@@ -128,6 +121,20 @@ def gallery_list(
             if (device, query.device) in levels
         ),
     )
+
+
+def _levels(
+    gallery: Gallery, grids: Mapping[str, frozenset[Position]]
+) -> dict[tuple[str, str], str]:
+    """Return what every two devices share that have a position in common."""
+    parts = (gallery.enrolled[d] + gallery.queries[d] for d in gallery.devices)
+    kin = kinship([record for part in parts for record in part])
+    return {
+        (one, other): kin.level(one, other)
+        for one in gallery.devices
+        for other in gallery.devices
+        if grids[one] & grids[other]
+    }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

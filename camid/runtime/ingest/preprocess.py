@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import pyarrow as pa
 
@@ -120,29 +121,34 @@ def preprocess(
         )
         for number in _outdated(build):
             build.discard(number)
-        missing = build.missing
-        stray = build.begin()
-        started = time.monotonic()
+        missing, stray, started = build.missing, build.begin(), time.monotonic()
         _make_missing(build, config=config)
         seconds = time.monotonic() - started
         records = build.records()
         if not len(records.ok):
             raise _nothing_usable(config, records)
         digest = build.finish()
-    statuses = records.counted("status").most_common()
     num_read = int(plan.shapes[missing, 0].sum())
     return Ingested(
-        num_files=len(records),
-        num_images=len(records.ok),
-        num_devices=len(records.ok.counted("device")),
+        **_counts(records),
         num_chunks=len(plan),
         num_chunks_made=len(missing),
         num_stray=len(stray),
-        rejected={status: count for (status,), count in statuses if status != OK},
         changed=build.changed(),
         images_per_second=num_read / seconds if num_read else 0.0,
         content_digest=digest,
     )
+
+
+def _counts(records: ImageTable) -> dict[str, Any]:
+    """Return how many files there are, and how many were rejected for each reason."""
+    kept, statuses = records.ok, records.counted("status").most_common()
+    return {
+        "num_files": len(records),
+        "num_images": len(kept),
+        "num_devices": len(kept.counted("device")),
+        "rejected": {status: count for (status,), count in statuses if status != OK},
+    }
 
 
 def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> ImageTable:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from camid.comparison.comparison_list import ComparisonList
+from camid.comparison.fingerprint_file import fingerprint_name
 from camid.comparison.methods import chosen_methods
 from camid.comparison.methods.estimators import GREY
 from camid.comparison.sufficient_statistics import scores
-from camid.config import Config, Evaluate
+from camid.config import Config, Enhancer, Evaluate
 from camid.dataset.splits import Split
 from camid.dataset.splits.grouping import device_models
 from camid.evaluation.fusion import FUSED
@@ -58,8 +60,7 @@ def run_evaluation(
 ) -> list[Row]:
     """Score a comparison list of the store at ``config.paths.store``; return the result rows.
 
-    The list is drawn once and kept in the output folder, or read from where the configuration
-    says. Writes list, scores, figures and differences; of a gallery also the enrolled devices'
+    Writes list, scores, figures and differences; of a gallery also the enrolled devices'
     fingerprints and ``devices.csv``, where there is none. What is gathered of the list is kept
     until then, so that a run that is stopped goes on.
 
@@ -80,33 +81,13 @@ def run_evaluation(
         If there is no store of residuals, a method is not known, or there is nothing to compare.
     """
     store, what = open_store(config.paths.store), evaluate or config.evaluate
-    networks = [*what.networks, *trained]
-    methods = chosen_methods(
-        what.methods, networks, enhancer=config.enhancer, residual=stored_residual(store)
-    )
-    if FUSED in methods:
-        raise ValueError(
-            f"a network's file cannot be called {FUSED!r}: evaluate.fused is; rename it"
-        )
+    what = replace(what, networks=(*what.networks, *trained))
     listed = prepared_list(config, output, split=split, evaluate=what)
     num_crops = config.comparisons.num_crops if listed.crop_size else ()
-    is_enrolled = listed.is_gallery and any(m.first.gathered == GREY for m in methods.values())
-    with session():
-        if is_enrolled:
-            with clock.stage("enrol"):
-                enrol(store, listed, output.folder / PATTERNS)
-        with clock.stage("score"):
-            evidence, seconds = gather(
-                store,
-                listed,
-                output.folder,
-                what.methods,
-                networks=networks,
-                num_crops=num_crops,
-                enhancer=config.enhancer,
-            )
-            gathered = scores(evidence, methods)
-    found = {name: gathered[name] for name in methods} | dict(told or {})
+    found, seconds = _scored(
+        store, listed, output.folder, clock, what, num_crops=num_crops, enhancer=config.enhancer
+    )
+    found |= told or {}
     with clock.stage("judge"):
         found |= _fused(listed, found, what.fused, seed=config.seed)
         rows, differences = judged_rows(
@@ -123,15 +104,46 @@ def run_evaluation(
     for row in rows:
         if row["method"] in seconds:
             row["seconds"] = seconds[row["method"]] / len(listed.comparisons)
-    _write(output.folder, listed, found, store)
-    write_csv(output.folder, TABLE, rows)
-    stated = json.dumps(list(differences), indent=2) + "\n"
-    output.folder.write(DIFFERENCES, stated.encode())
-    if is_enrolled and not output.folder.exists(DEVICES):
-        with clock.stage("figures"):
-            _write_gallery(output.folder, listed, found, store)
+    with clock.stage("figures"):
+        _write(output.folder, listed, found, store, rows=rows, differences=differences)
     output.folder.delete(EVIDENCE)
     return rows
+
+
+def _scored(
+    store: Store,
+    listed: ComparisonList,
+    folder: Folder,
+    clock: Clock,
+    evaluate: Evaluate,
+    *,
+    num_crops: Sequence[int],
+    enhancer: Enhancer,
+) -> tuple[dict[str, Scores], dict[str, float]]:
+    """Return each method's scores of a list, and its seconds; enrol a gallery's devices first."""
+    methods = chosen_methods(
+        evaluate.methods, evaluate.networks, enhancer=enhancer, residual=stored_residual(store)
+    )
+    if FUSED in methods:
+        raise ValueError(
+            f"a network's file cannot be called {FUSED!r}: evaluate.fused is; rename it"
+        )
+    with session():
+        if listed.is_gallery and any(m.first.gathered == GREY for m in methods.values()):
+            with clock.stage("enrol"):
+                enrol(store, listed, folder / PATTERNS)
+        with clock.stage("score"):
+            evidence, seconds = gather(
+                store,
+                listed,
+                folder,
+                evaluate.methods,
+                networks=evaluate.networks,
+                num_crops=num_crops,
+                enhancer=enhancer,
+            )
+            found = scores(evidence, methods)
+    return {name: found[name] for name in methods}, seconds
 
 
 def _fused(
@@ -159,6 +171,23 @@ def _same_size(listed: ComparisonList, store: Store) -> NDArray[np.bool_]:
 
 
 def _write(
+    folder: Folder,
+    listed: ComparisonList,
+    found: Mapping[str, Scores],
+    store: Store,
+    *,
+    rows: Sequence[Row],
+    differences: Sequence[Row],
+) -> None:
+    """Write scores, rows and differences, and what a gallery has besides."""
+    _write_scores(folder, listed, found, store)
+    write_csv(folder, TABLE, rows)
+    folder.write(DIFFERENCES, (json.dumps(list(differences), indent=2) + "\n").encode())
+    if listed.is_gallery and not folder.exists(DEVICES):  # a classifier has its own
+        _write_gallery(folder, listed, found, store)
+
+
+def _write_scores(
     folder: Folder, listed: ComparisonList, found: Mapping[str, Scores], store: Store
 ) -> None:
     """Write every score; of a gallery with the photograph that was asked about."""
@@ -196,6 +225,8 @@ def _write_gallery(
         shown = {
             enrolled_sides[side]: files[side].read(next(iter(files[side].positions)))
             for side in gallery.firsts[:SHOWN_FINGERPRINTS].tolist()
+            if (folder / PATTERNS).exists(fingerprint_name(enrolled_sides[side]))
         }
-    folder.write(PICTURES["patterns"], png(pattern_figure(shown)))
+    if shown:
+        folder.write(PICTURES["patterns"], png(pattern_figure(shown)))
     write_csv(folder, DEVICES, rows)

@@ -72,11 +72,7 @@ def train(
     if done.is_finished(training):
         return
     cpus = worker_cpus(training, node_resources())
-    task.check_object_stores(
-        node["object_store_memory"]
-        for node in node_resources()
-        if node.get("CPU") and "object_store_memory" in node
-    )
+    task.check_object_stores(_object_stores())
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     lasting = {"max_restarts": -1, "max_task_retries": -1}  # a node that joins may still take it
@@ -94,6 +90,12 @@ def train(
     finally:
         with suppress(OSError):
             output.delete(RAY)
+
+
+def _object_stores() -> list[float]:
+    """Return the bytes of the object store of each node that has processors."""
+    stores = [node.get("object_store_memory") for node in node_resources() if node.get("CPU")]
+    return [size for size in stores if size is not None]
 
 
 def _done(output: Folder) -> Progress:
