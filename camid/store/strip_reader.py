@@ -2,15 +2,16 @@
 
 import os
 import resource
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from camid.dataset.records import chunk_name
@@ -96,8 +97,8 @@ class RowGroups:
         self.step = float(samples["step"])
         """Grey levels a unit of the samples."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._files: _Recent[_File] = _Recent(max(AHEAD + 1, min(limit // 2, max_open)))
-        self._layouts: _Recent[list[Offsets]] = _Recent(MAX_LAYOUTS)
+        self._files = _OpenFiles(max(AHEAD + 1, min(limit // 2, max_open)))
+        self._layouts: LRUCache[tuple[str, Column], list[Offsets]] = LRUCache(MAX_LAYOUTS)
         self._threads = ThreadPoolExecutor(AHEAD)  # starts none where there are no requests
 
     def __enter__(self) -> Self:
@@ -139,9 +140,12 @@ class RowGroups:
     ) -> Iterator[Strip]:
         """Tell storage what is wanted, and return what waits for it."""
         name = address.name
-        layout = self._layouts.got(f"{column} of {name}", lambda _: self._layout(name, column))
-        offsets = layout[address.row_group].tolist()
-        file = self._files.got(name, self._file)
+        if (name, column) not in self._layouts:
+            self._layouts[name, column] = self._layout(name, column)
+        offsets = self._layouts[name, column][address.row_group].tolist()
+        if name not in self._files:
+            self._files[name] = self._file(name)
+        file = self._files[name]
         parts = []
         for span in _spans(offsets, rows, gap=file.gap):
             start, end = offsets[span.start], offsets[span.stop]
@@ -235,34 +239,14 @@ class _Remote:
         self._file.close()
 
 
-T = TypeVar("T")
+class _OpenFiles(LRUCache[str, _File]):
+    """The files used last, by name; one that is dropped is closed."""
 
-
-class _Recent(OrderedDict[str, T]):
-    """What was made for the names used last; files are closed when they are dropped."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self.limit = limit
-
-    def got(self, name: str, make: Callable[[str], T]) -> T:
-        """Return what there is for a name, made if it is missing."""
-        if name not in self:
-            while len(self) >= self.limit:
-                _close(self.popitem(last=False)[1])
-            self[name] = make(name)
-        self.move_to_end(name)
-        return self[name]
-
-    def clear(self) -> None:
-        """Drop all."""
-        while self:
-            _close(self.popitem()[1])
-
-
-def _close(value: object) -> None:
-    if isinstance(value, _Local | _Remote):
-        value.close()
+    def popitem(self) -> tuple[str, _File]:
+        """Drop and close the file that was used longest ago."""
+        name, file = super().popitem()
+        file.close()
+        return name, file
 
 
 def _spans(offsets: Sequence[int], rows: Sequence[int], *, gap: int) -> list[range]:
