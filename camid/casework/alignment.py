@@ -1,4 +1,4 @@
-"""Where an image lies on a device's sensor: the search for it by correlation, and its picture."""
+"""Alignment of an image with a device's sensor: the search by correlation, and its map."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Which of many entries are worth a full test, by the signs of their patterns.
+"""Shortlist of entries for a full test, by the signs of their binarised fingerprints.
 
 A pattern's digest is one bit a pixel: an eighth of the eighth-bit pattern's bytes, in which 2/π of
 the energy of a match is left. Bayram, Sencar, Memon 2012, doi:10.1109/TIFS.2012.2192272. A query is
@@ -29,7 +29,7 @@ STEP = 0.9957
 
 
 class Enrolled(Protocol):
-    """What is known of an entry."""
+    """An enrolled device's entry, as the shortlist needs it."""
 
     @property
     def name(self) -> str: ...  # noqa: D102

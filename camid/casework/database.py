@@ -274,7 +274,7 @@ def _parsed(file: IO[bytes], address: str) -> pq.ParquetFile:
 
 @contextmanager
 def _content(address: str) -> Iterator[None]:
-    """Tell from what cannot be read what is damaged; parquet says both in ``OSError``."""
+    """Raise ``ValueError`` where a file is damaged; parquet raises ``OSError`` for that too."""
     try:
         yield
     except MemoryError:

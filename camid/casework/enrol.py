@@ -21,7 +21,7 @@ NONE = "none"
 
 @dataclass(frozen=True, kw_only=True)
 class Enrolled:
-    """What became of the photographs that a device was enrolled with."""
+    """Outcome of an enrolment: entries, and accepted, skipped and rejected photographs."""
 
     device: str
     entries: tuple[Entry, ...]

@@ -1,4 +1,4 @@
-"""How likely the best of many hypotheses is by chance, and what one hypothesis would say alike."""
+"""False-alarm probability of the best of many hypotheses, and the equivalent single energy."""
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp

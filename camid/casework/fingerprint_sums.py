@@ -1,4 +1,4 @@
-"""What images of an entry add up to, apart for two halves of them.
+"""Sums over an entry's images, for two halves of them apart.
 
 Sums are of integers, so that it makes no difference in which order images come, and in how many
 goes.
@@ -26,7 +26,7 @@ WEIGHT_STEP = 1 / 255
 
 @dataclass(frozen=True, kw_only=True)
 class EnrolledImage:
-    """What is kept of an image beside its share of the sums."""
+    """Facts of an image that an entry keeps beside its sums."""
 
     sha256: str
     name: str
@@ -46,7 +46,7 @@ class EnrolledImage:
 
 
 class Sample(NamedTuple):
-    """What an image adds: its grey residual and intensity's weight, quantised."""
+    """An image's contribution: its grey residual and intensity weight, quantised."""
 
     noise: NDArray[np.int8]
     """``(height, width)``, units of :data:`NOISE_STEP` grey levels."""

@@ -1,4 +1,4 @@
-"""What identification answers, as JSON and the case report have it."""
+"""The answer of an identification, as JSON and the case report have it."""
 
 import math
 from collections.abc import Mapping, Sequence

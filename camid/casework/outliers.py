@@ -1,4 +1,4 @@
-"""Which images of an entry do not carry the pattern of the others: another camera's, or zoomed."""
+"""Outliers of an entry: images without the others' pattern, by another camera or zoomed."""
 
 import math
 import os

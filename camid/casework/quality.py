@@ -1,4 +1,4 @@
-"""How well a photograph can carry an answer: its quality grade, warnings, and what refuses it.
+"""Quality of a photograph as evidence: its grade, its warnings, and reasons to refuse it.
 
 The measure is the evidence that its pixels carry: a pattern shows by intensity, and drowns in what
 the scene leaves in the residual, so a pixel counts by its intensity weight squared over the local
@@ -58,7 +58,7 @@ LOWEST = 0.06
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What was found of one photograph."""
+    """Quality of one photograph: grade, warnings and measurements."""
 
     width: int
     height: int

@@ -35,7 +35,7 @@ class Candidate(Match):
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """What was found of one image."""
+    """The ranked candidates of one image, and how much was searched."""
 
     candidates: tuple[Candidate, ...]
     """By energy, the highest first."""

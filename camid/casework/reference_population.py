@@ -20,10 +20,10 @@ LISTS = ("positives", "negatives", "same_model")
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """What comparisons of reference devices scored."""
+    """Scores of comparisons between reference devices."""
 
     made_of: str
-    """What the devices and their photographs are, in a sentence."""
+    """The devices and their photographs, in a sentence."""
     num_devices: int
     num_positives: int
     num_negatives: int

@@ -33,7 +33,7 @@ LIMITS = (
     "what is compared must be different pictures.",
     "EXIF is told as the file claims it and is not used for the answer.",
 )
-"""What a reader must know."""
+"""Limits of the method that a reader must know."""
 TERMS = {
     "Likelihood ratio": "how many times likelier what was seen is under one proposition than under "
     "the other; its natural logarithm is in nats: 2.3 nats are a ratio of 10, 4.6 of 100.",
@@ -47,7 +47,7 @@ TERMS = {
     "Grade": "what a photograph's pixels can carry: A the most, C the least.",
     "Entry": "a device's fingerprint of one lens and pixel size.",
 }
-"""What the page's words mean."""
+"""Terms of the page and their meanings."""
 
 
 def shipped_digests() -> dict[str, str]:

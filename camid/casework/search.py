@@ -1,4 +1,4 @@
-"""Which enrolled devices may have taken an image: ranked candidates, every hypothesis counted.
+"""Search of a database for the devices that may have taken an image, every hypothesis counted.
 
 First whole images that lie as a sensor or were resized whole, by digests of all entries; then, for
 an image that this finds nowhere, cropped and zoomed ones by Fourier transforms within a budget.

@@ -1,4 +1,4 @@
-"""How an image may have been made of what a sensor saw: turned, resized, cropped.
+"""Transforms between a sensor and an image: quarter turns, resizing, cropping.
 
 EXIF orientation is no part of it. An image and a pattern are compared at the coarser of their two
 scales: a pattern is shrunk to an image that was made smaller, an enlarged image to the pattern.
@@ -28,7 +28,7 @@ LEAST_SIDE = 2 * (2 * PEAK_RADIUS + 1)
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """How an image may have been made of what a sensor saw, its place aside.
+    """A turn and a scale by which an image may have been made from the sensor's pixels.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class _File:
 
 
 class _Patterns:
-    """What two sides' images add up to where they differ in size; none of them is kept."""
+    """Sums of two sides' images of different sizes; no image is kept."""
 
     def __init__(self) -> None:
         self._halves: dict[int, Half] = {}

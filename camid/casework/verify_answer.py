@@ -1,4 +1,4 @@
-"""What verification answers, as JSON and the case report have it."""
+"""The answer of a verification, as JSON and the case report have it."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -40,7 +40,7 @@ MARGIN = 64
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Verdict:
-    """What two sides tell."""
+    """Scores and likelihood ratios of two sides."""
 
     llr: float
     """Log-likelihood ratio, nats: one camera over two."""
@@ -70,7 +70,7 @@ def turns_between(first: Shape, second: Shape) -> tuple[int, ...]:
 
 @dataclass(kw_only=True)
 class SideEvidence:
-    """What a side's images add up to, each turned alike."""
+    """Sums of a side's images, all turned alike."""
 
     turn: int
     num_images: int = 0
@@ -143,7 +143,7 @@ def compared_strips(height: int, width: int) -> tuple[int, list[Position]]:
 
 
 class Sides:
-    """What two sides' images add up to as they come; none of them is kept.
+    """Sums of two sides' images as they come; no image is kept.
 
     Parameters
     ----------

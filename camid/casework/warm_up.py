@@ -9,7 +9,7 @@ from camid.casework.verify_scores import STRIP, verdict
 
 
 def compile_case_loops() -> None:
-    """Ask both questions of a small image of noise."""
+    """Compile the loops of casework by identifying and verifying a small image of noise."""
     image = np.random.default_rng(1).integers(0, 256, (STRIP, STRIP, 3)).astype(np.uint8)
     plane = query_plane(image)
     identify(plane, Patterns({"one": plane}))

@@ -1,4 +1,4 @@
-"""What the analyst's commands share: what they print, how they wait, and the case report."""
+"""Printing, waiting and the case report of the analyst's commands."""
 
 import json
 import shlex

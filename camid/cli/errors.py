@@ -1,4 +1,4 @@
-"""How programs end where a user, their files or their disks are at fault: with one sentence."""
+"""Errors of users, files and disks as one sentence and an exit code."""
 
 import sys
 from collections.abc import Iterator

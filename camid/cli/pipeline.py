@@ -1,4 +1,4 @@
-"""What every pipeline's command line shares: options, one-sentence errors, printed results."""
+"""Command line of the pipelines: options, one-sentence errors, printed results."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +57,7 @@ CLOSED_SET = {
 }
 """Columns of a printed table of a classifier and what it is compared with."""
 INTERVAL = "95 %"
-"""What a title has whose column shows intervals."""
+"""Part of a column's title that makes it show intervals."""
 WORDS = ("method", "negatives")
 SHOWN_FIELDS = 4
 """Of a search, that its table has room for: those that mattered most."""

@@ -41,7 +41,7 @@ class Quartet(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Quartets:
-    """What quartets are drawn from."""
+    """Devices and their images, from which quartets are drawn."""
 
     settings: Comparisons
     kinship: Kinship
@@ -146,7 +146,7 @@ def quartets(
 
 
 class _Alike(NamedTuple):
-    """What all images of a side have in common."""
+    """Kind and shape that all images of a side share."""
 
     kind: str
     shape: tuple[int, int, int]

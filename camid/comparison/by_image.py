@@ -99,7 +99,7 @@ def block_evidence(
 
 
 class _Image(NamedTuple):
-    """What a method compares of a side's image, and where on the sensor it begins."""
+    """A side's prepared image, and where on the sensor it begins."""
 
     plane: Array
     """``(…, height, width)``."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from camid.io.folder import Folder
 
 LEVELS = ("same-device", "same-model", "same-make", "other-make", "unknown")
-"""What the devices of a comparison are known to share."""
+"""Relations of a comparison's two devices, as far as known."""
 NEGATIVE = frozenset(LEVELS[1:])
 LEVELS_OF = {
     "all": NEGATIVE,

@@ -139,7 +139,7 @@ def _levels(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Windows:
-    """Where crops may lie in a strip."""
+    """Possible places of crops in a strip."""
 
     strip_size: int
     size: int

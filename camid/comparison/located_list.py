@@ -18,14 +18,14 @@ from camid.store.strip_reader import Address
 
 
 class Place(NamedTuple):
-    """Where an image's strip is."""
+    """A row group of the store, and an image's row in it."""
 
     address: Address
     row: int
 
 
 class Window(NamedTuple):
-    """Where a comparison looks at one position: the crop's rank among its crops, and its place."""
+    """A window of a comparison at one position: its rank among the crops, and its corner."""
 
     comparison: int
     rank: int

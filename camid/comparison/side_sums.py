@@ -1,4 +1,4 @@
-"""A comparison list's sides at one position of a store: what their images add up to."""
+"""Sums of each side's images at one position of a store."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ MAX_KEPT = 2**29
 
 
 class Ways(NamedTuple):
-    """What images add to first sides and to second ones, each once."""
+    """The different contributions of images to first sides and to second ones."""
 
     firsts: tuple[Gathered, ...]
     seconds: tuple[Gathered, ...]

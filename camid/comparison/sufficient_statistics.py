@@ -1,4 +1,4 @@
-"""What is known of a list's comparisons, as it grows: sums by method, merged from any parts."""
+"""Additive statistics of a list's comparisons by method, merged from any parts."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
@@ -18,7 +18,7 @@ Planes = Callable[[Sequence[int]], Array]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What some positions tell of each comparison: a method's sums over the first crops."""
+    """Each method's statistics of every comparison, summed over its first crops."""
 
     sums: Mapping[str, Sums]
     """By method: ``(comparison, number of crops, number)``; the last number counts windows."""

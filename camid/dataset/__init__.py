@@ -1,1 +1,1 @@
-"""Which photographs there are: manifest, readers, splits, models' siblings, simulated cameras."""
+"""Photographs: records, manifest, readers of data sets, splits, simulated cameras."""

@@ -45,7 +45,7 @@ class Groups(NamedTuple):
     order: Rows
     """Places of images: first all of the first combination."""
     ends: Rows
-    """Where each combination begins in ``order``, and the last one ends."""
+    """The start of each combination in ``order``, and the end of the last."""
 
     def rows(self, number: int) -> Rows:
         """Return the places of the images of a combination."""

@@ -11,7 +11,7 @@ from camid.dataset.splits.grouping import commonest, device_models
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Kinship:
-    """What is known of some devices; a name is empty where it is not."""
+    """Makes and models of devices; empty where they are not known."""
 
     models: Mapping[str, str]
     """Make and model of each device."""

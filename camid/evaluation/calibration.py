@@ -51,7 +51,7 @@ class Logistic:
 
 
 class Fitted(Protocol):
-    """What has learned from comparisons to tell LLRs from scores."""
+    """A map of scores to LLRs, fitted to comparisons."""
 
     def llr(self, scores: ArrayLike, /) -> Array:
         """Return the LLR of each comparison, nats."""

@@ -1,4 +1,4 @@
-"""Where a run's errors are: by device, by pair of models; its curves as points; its evidence."""
+"""Error analysis of a run: by device and by pair of models, curves as points, LLRs."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -21,7 +21,7 @@ from camid.evaluation.logistic import regression
 Array = NDArray[np.float64]
 
 FUSED = "fused"
-"""What the fusion of methods is called where it is judged beside them."""
+"""Name of the fusion among the methods."""
 SHIPPED_FILE = "fusion.json"
 RIDGE = 1e-5
 """As :data:`camid.evaluation.logistic.RIDGE`, and large enough that fits to different devices, of
@@ -35,7 +35,7 @@ class Fusion:
     form: ClassVar[str] = "fusion"
 
     methods: tuple[str, ...]
-    """Whose scores it takes, in this order."""
+    """The methods whose scores are fused, in order."""
     weights: tuple[float, ...]
     """Nats a unit of each method's score, never negative."""
     intercept: float

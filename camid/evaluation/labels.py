@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Compared:
-    """Who was compared with whom, ``(comparison,)``; scores are held apart, in the same order.
+    """Labels and devices of comparisons, ``(comparison,)``; scores are held apart in their order.
 
     Raises
     ------

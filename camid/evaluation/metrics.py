@@ -117,11 +117,11 @@ class SingleThreshold:
     """
 
     eer: float
-    """What the study calls EER: 1 − auc."""
+    """The study's "EER": 1 − auc."""
     auc: float
     """Area below the two lines: (1 + tpr − fpr) / 2."""
     crossing: float
-    """Where false accepts equal false rejects on the two lines."""
+    """Rate at which false accepts equal false rejects on the two lines."""
 
     def figures(self) -> dict[str, float]:
         """Return the figures by the names that result rows have: ``single_threshold_eer``, …."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Stated:
-    """What the study states of one method; rates 0…1."""
+    """Published figures of one method of the study; rates 0…1."""
 
     images: str | None = None
     """On the first side + on the second, as ``images`` of a result row."""

@@ -1,4 +1,4 @@
-"""How well methods tell devices apart on one comparison list: figures, intervals, differences."""
+"""Result rows of methods on one comparison list: figures, intervals, paired differences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""What methods scored, read back from an output folder: who was compared with whom, and how alike.
+"""Scores of methods read back from an output folder, with the compared devices.
 
 ``scores.parquet`` has a row a comparison of the list beside it, and a column a method with a score
 for each number of crops.
@@ -31,7 +31,7 @@ class Scored:
     """Comparisons of a run and what its methods gave them; every array is ``(comparison,)``."""
 
     keys: NDArray[np.str_]
-    """What was compared: equal in two runs that compared the same images."""
+    """Digest of the compared images: equal in two runs that compared the same."""
     compared: Compared
     models: tuple[NDArray[np.str_], NDArray[np.str_]]
     """Of the two devices; empty where it is not known."""
@@ -40,7 +40,7 @@ class Scored:
     scores: Mapping[str, NDArray[np.float64]]
     """By method, at the largest number of crops."""
     unit: str
-    """What methods compare: ``image`` with a device's pattern, or ``side`` with another side."""
+    """Kind of comparison: ``image`` with a device's fingerprint, or ``side`` with another side."""
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Scored":
         """Return the comparisons that are chosen."""

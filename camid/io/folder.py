@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 TEMPORARY = ".part"
 MARK = ".camid-seen-by-all-"
-"""How the file begins by which machines see that a folder is the same for all of them."""
+"""Prefix of the file by which machines check that they see the same folder."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Errors of a disk that takes no more."""
 

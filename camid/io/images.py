@@ -35,12 +35,12 @@ _UNTURN = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""What undoes the turn that Pillow gives a TIFF by its orientation as it decodes it."""
+"""Inverses of the turns that Pillow gives a TIFF by its orientation as it decodes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a file says of itself before it is decoded; pixel sizes as stored."""
+    """Header of an image file, read without decoding it; pixel sizes as stored."""
 
     width: int
     height: int

@@ -1,1 +1,1 @@
-"""What knows Ray and MLflow: sessions, distributed passes over chunks, and tracking."""
+"""The only package that knows Ray and MLflow: tasks, trainings, searches, runs."""

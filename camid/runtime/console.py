@@ -1,4 +1,4 @@
-"""What a user sees of the work: lines beside the results, and progress with an estimate."""
+"""Messages and progress bars on standard error."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ console = Console(stderr=True)
 
 
 def say(*lines: str) -> None:
-    """Tell the user lines that may hold any path, beside the results."""
+    """Print lines, which may hold any path, on standard error."""
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 

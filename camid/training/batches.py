@@ -64,7 +64,7 @@ class Batches(Protocol):
         """
 
     def check(self) -> None:
-        """See that a micro-batch can be drawn.
+        """Raise if a micro-batch cannot be drawn.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Listed(Protocol):
 
 
 def check_batches(training: Training, *, multiple: int = 1) -> None:
-    """See that a batch can be parted, and that every worker gets a part.
+    """Raise if a batch cannot be divided into its micro-batches, or a worker gets none.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class PairBatches:
         return self.reading.shares(pairs, self.row_groups, crop_size=size)
 
     def check(self) -> None:
-        """See that a micro-batch can be drawn, of the most images a side that are asked for.
+        """Raise if a micro-batch cannot be drawn of the most images a side that are asked for.
 
         Raises
         ------
@@ -239,7 +239,7 @@ class ListedPairs:
         return self.reading.shares(seen, self.row_groups, crop_size=self.window)
 
     def check(self) -> None:
-        """See that pairs can be drawn.
+        """Raise if pairs cannot be drawn.
 
         Raises
         ------
@@ -298,7 +298,7 @@ class PatchBatches:
         return cut_patches(cuts, self.row_groups, size=self.size)
 
     def check(self) -> None:
-        """See that patches can be cut.
+        """Raise if patches cannot be cut.
 
         Raises
         ------

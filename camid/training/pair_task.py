@@ -78,7 +78,7 @@ class PairTask(Task):
             )
 
     def check(self) -> None:
-        """See that there are devices and pairs of both parts, as :meth:`Task.check`."""
+        """Raise if a part has no devices or no pairs, as :meth:`Task.check`."""
         training = self.config.training
         check_batches(training, multiple=self.multiple)
         with RowGroups(self._opened) as row_groups:

@@ -86,7 +86,7 @@ class StackTask(PairTask):
 
     @classmethod
     def check_settings(cls, config: Config, *, size: int, source: str) -> None:  # noqa: ARG003
-        """See that crops that train lie on JPEG's blocks, and that there will be residuals.
+        """Raise if crops that train lie on no blocks of JPEG's, or there will be no residuals.
 
         It is judged on crops of any size.
 
@@ -104,7 +104,7 @@ class StackTask(PairTask):
             raise ValueError(f"{config.paths.store}: {PIXELS}")
 
     def check(self) -> None:
-        """See that there are residuals and pairs of both parts, as :meth:`Task.check`."""
+        """Raise if a part has no residuals or no pairs, as :meth:`Task.check`."""
         if self._opened.description["samples"]["dtype"] != "int8":
             raise ValueError(f"{self.store}: {PIXELS}")
         self.check_settings(self.config, size=0, source="")

@@ -59,7 +59,7 @@ class PatchTask(Task):
         return self._batches("validation", row_groups)
 
     def check(self) -> None:
-        """See that patches can be cut, as :meth:`Task.check`."""
+        """Raise if patches cannot be cut, as :meth:`Task.check`."""
         check_batches(self.config.training, multiple=self.multiple)
         with RowGroups(self._opened) as row_groups:
             self.training(row_groups).check()

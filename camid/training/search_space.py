@@ -125,7 +125,7 @@ def _domain(field: str, samplers: Mapping[str, Arguments]) -> Domain:
 
 
 def _check(domain: Domain, config: Config, searched: Sequence[str]) -> None:
-    """See that a field may differ, and can be whatever its sampler draws."""
+    """Raise if a field may not differ between trials, or cannot take what its sampler draws."""
     where, section = f"search.space.{domain.field}", domain.field.partition(".")[0]
     for value in SAMPLERS[domain.sampler](domain.arguments):
         try:

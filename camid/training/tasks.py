@@ -103,7 +103,7 @@ class Task(ABC):
         """Bytes of a pair or patch as it travels to its worker."""
 
     def check_object_stores(self, sizes: Iterable[float]) -> None:
-        """See that what is read ahead has a place in the object store of any node.
+        """Raise if what is read ahead is more than an object store of Ray holds.
 
         Parameters
         ----------

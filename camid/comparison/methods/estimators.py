@@ -1,4 +1,4 @@
-"""What is compared of a side: means of residuals, weighted or not, and likelihood patterns."""
+"""Estimators of a side: means of residuals, weighted or not, and likelihood fingerprints."""
 
 from collections.abc import Callable
 from functools import reduce

@@ -12,7 +12,7 @@ from camid.prnu.correlation import PEAK_RADIUS
 NUM_SEARCHED = (2 * PEAK_RADIUS + 1) ** 2
 """Lags of a search, up to five pixels each way: what its false-alarm probability counts."""
 MIN_WINDOWS = 4
-"""How many times as wide as the searched lags windows are at least."""
+"""Least width of a window, in widths of the searched lags."""
 LEAST_FAR = 1e-5
 """Share of the squares that other lags have at least, as single precision cannot tell less."""
 FEW = 2**18

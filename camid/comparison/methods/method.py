@@ -1,4 +1,4 @@
-"""What a method is: what of two sides is compared, and what their comparison tells.
+"""A method: the estimators of two sides, the statistics of a comparison, and its score.
 
 Everything that a method makes of a comparison adds up over crops and positions, so that sides are
 read a position at a time, and parts that were made on different machines are merged.
@@ -23,7 +23,7 @@ DENSE = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """What an image adds to a side."""
+    """An image's contribution to a side."""
 
     of: Callable[..., NDArray[np.floating]]
     """Takes an image's residual strip ``(height, width, channel)``, grey levels, and its intensity.
@@ -31,7 +31,7 @@ class Gathered:
     Returns ``(height, width)``, or several planes ``(plane, height, width)``.
     """
     num_planes: int = 1
-    """How many there are: what a side takes in memory."""
+    """Number of planes, which a side takes in memory."""
     is_kept: bool = False
     """Whether it is kept for other sides with the image, as it takes long to make."""
     needs_intensity: bool = False
@@ -49,7 +49,7 @@ class Context(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Estimator:
-    """What is compared of a side."""
+    """Estimator of a side: its images' contributions, and a function of their sum."""
 
     gathered: Gathered
     prepared: Callable[[Array, int], Array]
@@ -57,7 +57,7 @@ class Estimator:
     scope: Scope = "strip"
     """Whether ``prepared`` gets a strip, or all of an image that strips cover."""
     context: Context | None = None
-    """How much of an image a strip's part of it depends on; None: on all of it."""
+    """The part of an image that a prepared strip depends on; None for all of it."""
 
 
 class Part(NamedTuple):
@@ -134,7 +134,7 @@ class Method:
     """Of the first sides: those that enrol a device, where one of the two does."""
     second: Estimator
     evidence: Callable[[Tile], Sums]
-    """What each pair of a tile tells, ``(pair, number)``; sums of it are what ``score`` takes."""
+    """Statistics of each pair of a tile, ``(pair, number)``; ``score`` takes sums of them."""
     score: Callable[[Sums], Sums]
     """Scores of sums ``(…, number)``; NaN where nothing was compared or nothing varies."""
 

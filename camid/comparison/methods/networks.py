@@ -73,7 +73,7 @@ def _planes(strip: Array) -> Array:
 
 
 class _Logits:
-    """What a network tells of each pair: ``(logit, 1)``."""
+    """A network's logit of each pair, and a one: ``(logit, 1)``."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -135,7 +135,7 @@ class _Towers:
 
 @dataclass(frozen=True)
 class _Cells:
-    """What a classifier makes of a strip's patches before it decides ``(feature, row, column)``."""
+    """A classifier's features of a strip's patches, ``(feature, row, column)``."""
 
     address: str
 
@@ -156,7 +156,7 @@ class _Cells:
 
 @dataclass(frozen=True)
 class _Cosines:
-    """What a classifier tells of each pair: the cosine of both windows' mean, and 1."""
+    """The cosine of two windows' mean features by a classifier, and a one."""
 
     address: str
 

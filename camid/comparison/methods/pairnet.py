@@ -69,7 +69,7 @@ def products(tile: Tile) -> Sums:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What an image adds to a side, in half precision, as many are kept."""
+    """An image's evidence planes, in half precision, as many are kept."""
 
     address: str
 

@@ -71,7 +71,7 @@ class Images(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="camid")
 class CellFacts(keras.layers.Layer):  # type: ignore[misc]
-    """What is known of every 4×4 pixels before anything is learned.
+    """Local statistics of every 4×4 pixels, the network's input beside the samples.
 
     Images ``(image, size, size, 4)`` and the bank's outputs ``(image, size, size, filter)`` →
     ``(image, size / 4, size / 4, 13 + filter)`` and the grey energy of their surroundings,
@@ -140,7 +140,7 @@ class Weighed(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="camid")
 class Products(keras.layers.Layer):  # type: ignore[misc]
-    """What two sides have in common: ``(2 · pair · image, size, size, plane)`` → ``(pair, sum)``.
+    """Sums of two sides' products: ``(2 · pair · image, size, size, plane)`` → ``(pair, sum)``.
 
     Takes the planes, less JPEG's blocks, and the pairs, which tell how many images a side has.
     Gives the sums over pixels of the products of both sides' planes, of their squares, of each

@@ -81,7 +81,7 @@ class Sensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Processing:
-    """What the camera does to the sensor's signal until it is a file."""
+    """A camera's processing of the sensor's signal into a file."""
 
     shading_correction: float
     """Share of the vignetting that is taken back."""

@@ -20,7 +20,7 @@ TAPS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """How one photograph is exposed."""
+    """Exposure of one photograph."""
 
     light: float
     """Signal of a scene's 1, as a share of full scale."""

@@ -23,7 +23,7 @@ BATCH = 1024
 
 
 class Reader(Protocol):
-    """What a data set's module offers."""
+    """Functions that a data set's module has."""
 
     def is_named(self, name: str) -> bool:
         """Return whether a file below the data folder has a name that only this set has."""

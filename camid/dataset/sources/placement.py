@@ -1,4 +1,4 @@
-"""What a reader says of one file."""
+"""Placement of one file: the device, scene and kind that its name tells."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ORIGINAL = "original"
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where a file belongs. An empty make or model is filled in from EXIF.
+    """Device, kind and scene of a file. An empty make or model is filled in from EXIF.
 
     Images of equal ``scene`` show the same thing. ``provenance`` is the way that a file has taken:
     ``original``, or the network that passed it on, such as ``whatsapp`` or ``facebook-high``.

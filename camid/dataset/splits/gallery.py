@@ -87,7 +87,7 @@ def enrolled(images: Sequence[ImageRecord], *, settings: Enrolment, seed: int) -
 
 @dataclass(frozen=True)
 class _Roles:
-    """What an image may do by its provenance."""
+    """Roles of an image by its provenance."""
 
     settings: Enrolment
 

@@ -1,4 +1,4 @@
-"""What splits and enrolment ask of images: models, shared scenes, provenances, who is left out."""
+"""Grouping of images for splits and enrolment: models, shared scenes, provenances, left out."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What a run was made of: the data's facts for the report, the same for equal data and settings."""
+"""Summary of a run's data for the report, the same for equal data and settings."""
 
 import platform
 import re

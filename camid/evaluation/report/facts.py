@@ -1,4 +1,4 @@
-"""What the report shows of an output folder, read from its files: JSON's facts, no pictures."""
+"""Facts that the report shows of an output folder, read from its files; no pictures."""
 
 import json
 import shlex

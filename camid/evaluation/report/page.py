@@ -62,7 +62,7 @@ NOTES = {
     "fused": "weighs the scores of several methods by what they tell of other devices than the two "
     "that are compared; its scores are natural log-likelihood ratios.",
 }
-"""What methods do, in a sentence that their name begins."""
+"""Sentences about methods, each begun by the method's name."""
 
 AGAINST = {
     "all": "all others",

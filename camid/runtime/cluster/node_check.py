@@ -20,11 +20,11 @@ ALIKE = (
 )
 """Packages that results depend on, or without which work cannot be done."""
 SECONDS = 120
-"""How long a node may take to answer."""
+"""Seconds that a node may take to answer."""
 
 
 def check_nodes(paths: Paths) -> None:
-    """See that every node of the cluster that ``RAY_ADDRESS`` names can do its part of the work.
+    """Raise if a node of the cluster that ``RAY_ADDRESS`` names cannot do its part of the work.
 
     Packages are those of this program, and the folders of the store, of the output and of the
     photographs are the same everywhere.

@@ -1,4 +1,4 @@
-"""Where work is placed on the machines of a cluster, those that work and those that may start."""
+"""Placement of work on the machines of a cluster, running ones and those that may start."""
 
 import json
 import os
@@ -85,7 +85,7 @@ def most_tasks() -> int | None:
 
 
 def check_processors() -> None:
-    """See that there is, or will be, a node that works.
+    """Raise if no node has processors, and none is going to.
 
     Raises
     ------

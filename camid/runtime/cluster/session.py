@@ -1,4 +1,4 @@
-"""Where a run takes place: the Ray it runs on and the home of its stores and outputs."""
+"""Sessions of Ray, and the home of stores and outputs."""
 
 import logging
 import os

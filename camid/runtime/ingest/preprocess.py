@@ -31,7 +31,7 @@ from camid.store.source_changes import changes
 STATUS_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("name", "content", "image_id", "sha256", "status")]
 )
-"""What a task tells of each image, and of its chunk: the name, and the digest of the content."""
+"""Columns that a task returns of each image: its chunk's name and digest, and its status."""
 
 PIXELS_PER_TASK = 64e6
 """Pixels that are enough for a task of Ray: seconds of work."""
@@ -44,7 +44,7 @@ SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Ingested:
-    """What a preprocessing run found and did."""
+    """Counts of a preprocessing run."""
 
     num_files: int
     num_images: int

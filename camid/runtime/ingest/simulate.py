@@ -13,7 +13,7 @@ from camid.io.folder import Folder
 from camid.runtime.cluster.map_tasks import streamed
 
 PATTERNS = "-patterns"
-"""What is added to the folder's name for that of the planted patterns."""
+"""Suffix of the folder with the planted patterns."""
 
 MEMORY_PER_PIXEL = 90
 """Bytes that a photograph takes for a pixel, planes of its scene, sensor and development."""

@@ -172,7 +172,7 @@ class _Worker:
 
 
 def _agree(learner: Any, done: Progress) -> None:
-    """See that all workers have read the same checkpoint: another run may just have replaced it."""
+    """Raise if workers have read different checkpoints: another run may just have replaced it."""
     count, total, squares = learner.added(np.array([1.0, done.step, done.step**2]))
     if count * squares != total**2:
         raise OSError("the checkpoint was replaced while workers read it; is another run at work?")

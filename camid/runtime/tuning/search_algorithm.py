@@ -46,7 +46,7 @@ class Draws(Searcher):  # type: ignore[misc]
         begin: Callable[[Trial], None],
         places: Callable[[], int],
     ) -> None:
-        """See that what the algorithm needs is installed.
+        """Raise if a package that the algorithm needs is not installed.
 
         Parameters
         ----------
