@@ -1,6 +1,8 @@
 """What all tests share: cameras whose patterns are known, and the photographs in ../shared."""
 
 import shutil
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,10 @@ __all__ = ["pytest_terminal_summary", "pytest_xdist_make_scheduler"]
 
 settings.register_profile("camid", deadline=None)  # nothing asserts on time
 settings.load_profile("camid")
+
+if threading.current_thread() is threading.main_thread():
+    # A shell's background jobs ignore Ctrl-C, and so would every process that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).parents[2] / "shared"
 
