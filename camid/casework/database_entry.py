@@ -13,7 +13,7 @@ FEW = 10
 """Images below which an entry is said to have few."""
 DISAGREES = "its halves do not agree: these images show no pattern that they share"
 MIXED = "mixed input"
-"""How the warning begins of an entry whose images are of two models."""
+"""Beginning of the warning about an entry whose images are of two models."""
 AGREEMENT = 5.0
 """Standard deviations of a chance correlation that the halves of a pattern must agree by."""
 

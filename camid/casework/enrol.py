@@ -33,7 +33,7 @@ class Enrolled:
     rejected: tuple[tuple[str, str], ...]
     """Paths, and reasons."""
     shared: Mapping[str, int]
-    """How many of the photographs that it is made of are enrolled as other devices', by device."""
+    """Photographs of it that are also enrolled as another device's: their number, by device."""
 
     def facts(self) -> dict[str, Any]:
         """Return it as JSON knows it."""

@@ -11,7 +11,7 @@ from camid.casework.reference_population import Reference
 MAP_WORDS = (
     "blue where they agree, white where as strangers may, red where they contradict each other"
 )
-"""What the colours of a map mean."""
+"""Meaning of a map's colours."""
 LIMIT = 6.0
 """Deviations at which the colours of a map end."""
 COLOURS = {"same device": "#1b6ca8", "two devices": "#d1495b"}

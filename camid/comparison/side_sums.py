@@ -26,7 +26,7 @@ class Ways(NamedTuple):
 
     @property
     def every(self) -> tuple[Gathered, ...]:
-        """What images add to any side."""
+        """All contributions of images to sides."""
         return tuple(dict.fromkeys((*self.firsts, *self.seconds)))
 
     @property

@@ -40,7 +40,7 @@ class Compared:
 
     @property
     def positive(self) -> NDArray[np.bool_]:
-        """Which are of one device."""
+        """Mask of the comparisons of one device."""
         return np.asarray(self.labels == 1)
 
     def numbered(self) -> tuple[int, NDArray[np.int64]]:

@@ -15,7 +15,7 @@ class Stated:
     images: str | None = None
     """On the first side + on the second, as ``images`` of a result row."""
     eer: float | None = None
-    """What the study calls EER. Of the baselines it is 1 − AUC, as their ROC has one threshold."""
+    """The study's EER. Of the baselines it is 1 − AUC, as their ROC has one threshold."""
     auc: float | None = None
     """Area under the ROC that the study drew."""
     rank1: float | None = None
@@ -23,7 +23,7 @@ class Stated:
     accuracy: float | None = None
     """Share of test patches, or images, that are assigned rightly; it does not say which."""
     crossing: float | None = None
-    """Where false accepts equal false rejects on that ROC, interpolated.
+    """Rate at which false accepts equal false rejects on that ROC, interpolated.
 
     Of the baselines it follows from the AUC: two straight lines meet at no false accept and a
     true-accept rate of 2·AUC − 1. The network's EER and AUC do not add up to 1; it is their EER.

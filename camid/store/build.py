@@ -35,7 +35,7 @@ _UNKNOWN = b""
 
 
 class ChunkContent(NamedTuple):
-    """What a chunk's file holds."""
+    """Content of a chunk's file."""
 
     digest: str
     """Of all of it."""
@@ -220,7 +220,7 @@ class StoreBuild:
 
 
 class _Written(NamedTuple):
-    """What a chunk's file says of itself."""
+    """A chunk's file as an earlier run wrote it."""
 
     digest: str
     """Of the plan's chunk that it was written for."""

@@ -38,7 +38,7 @@ _BLOCK = 2**24
 
 @dataclass(frozen=True, kw_only=True)
 class SampleFormat:
-    """What the samples of a store are: stated in every file's schema metadata."""
+    """Format of a store's samples, stated in every file's schema metadata."""
 
     size: int
     dtype: str
@@ -48,7 +48,7 @@ class SampleFormat:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is stated in every file, as JSON knows it."""
+        """The format as JSON, as every file states it."""
         return {
             "schema_version": SCHEMA_VERSION,
             "shape": [self.size, self.size, self.channels],
@@ -102,7 +102,7 @@ class StripBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageStatus:
-    """What became of one image of a chunk when its file was read."""
+    """Status of one image of a chunk: read, or rejected for a reason."""
 
     image_id: str
     sha256: str
@@ -210,12 +210,12 @@ class ChunkFile:
 
     @property
     def format(self) -> dict[str, Any]:
-        """What the samples are, as stated in the file."""
+        """Format of the samples, as stated in the file."""
         return dict(self._format)
 
     @property
     def statuses(self) -> list[ImageStatus]:
-        """What became of each image of the chunk."""
+        """Status of each image of the chunk."""
         return [ImageStatus(**image) for image in self._facts["images"]]
 
     @property

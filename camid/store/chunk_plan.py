@@ -25,9 +25,9 @@ BYTES_PER_WORKER = 350 * 2**20
 """Of a worker process before it has an image, libraries included."""
 
 GROUPED = ("device", "kind", "width", "height", "orientation", "angle")
-"""What all images of a chunk have in common."""
+"""Columns in which all images of a chunk agree."""
 TOLD = ("image_id", "bytes", "width", "height", "orientation", "angle")
-"""What a chunk's digest tells of its images."""
+"""Columns of the images that a chunk's digest covers."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What preprocessing will cost: unit costs measured on a machine, and the bill of a folder."""
+"""Cost of preprocessing: unit costs measured on a machine, and an estimate for a folder."""
 
 import io
 import json
@@ -78,7 +78,7 @@ class UnitCosts:
 
 
 class ChunkShape(NamedTuple):
-    """How many images of which pixel size a chunk holds."""
+    """Number and pixel size of a chunk's images."""
 
     num_images: int
     height: int
@@ -87,7 +87,7 @@ class ChunkShape(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """What a store will take: counts, bytes, seconds of one core, and memory."""
+    """Estimate of a store: counts, bytes, seconds of one core, and memory."""
 
     num_images: int
     megapixels: float

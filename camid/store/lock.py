@@ -1,4 +1,4 @@
-"""Who may write into a store's folder: one run at a time, and only over a store of its settings."""
+"""Right to write into a store's folder: one run at a time, over a store of its settings."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

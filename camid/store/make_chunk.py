@@ -20,7 +20,7 @@ from camid.store.chunk_file import CHANNELS, ImageStatus, SampleFormat, StripBat
 from camid.store.chunk_plan import Chunk
 
 UNREADABLE = "cannot be read"
-"""How the reason begins for a file that another run may find readable."""
+"""Beginning of the reason for a file that another run may find readable."""
 
 
 def sample_format(config: Config) -> SampleFormat:

@@ -11,7 +11,7 @@ GONE = "gone"
 CHANGED = "changed since the store read it"
 
 SLACK_SECONDS = 600
-"""How much older than its chunk's file a photograph must be to be taken for unchanged.
+"""Seconds by which an unchanged photograph is older than its chunk's file.
 
 It may have been written while the chunk was made, and clocks of two machines differ.
 """

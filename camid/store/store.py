@@ -27,7 +27,7 @@ DESCRIPTION = "store.json"
 MANIFEST = "manifest.parquet"
 INDEX = "index.parquet"
 FILES = (DESCRIPTION, MANIFEST, INDEX)
-"""What a store has besides its chunks."""
+"""Files of a store besides its chunks."""
 
 MEND = "`camid store verify --repair` makes it anew"
 

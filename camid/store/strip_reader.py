@@ -36,7 +36,7 @@ Pending = Callable[[], bytes]
 
 
 class Address(NamedTuple):
-    """Where a row group is."""
+    """Address of a row group."""
 
     device: str
     chunk: int
@@ -59,7 +59,7 @@ class Strip(NamedTuple):
     """One strip that was read: its samples, or its intensity."""
 
     number: int
-    """Which of the row groups that are wanted it is of."""
+    """Number of its row group among those that were asked for."""
     row: int
     samples: NDArray[Any]
     """``(height, width, channel)``, or ``(height / 4, width / 4)`` grey, 0–255."""
@@ -138,7 +138,7 @@ class RowGroups:
     def _begun(
         self, number: int, address: Address, rows: Sequence[int], column: Column
     ) -> Iterator[Strip]:
-        """Tell storage what is wanted, and return what waits for it."""
+        """Begin to read strips of a row group; return an iterator that waits for them."""
         name = address.name
         if (name, column) not in self._layouts:
             self._layouts[name, column] = self._layout(name, column)

@@ -71,7 +71,7 @@ def source_problems(store: Store) -> Iterator[Problem | None]:
 
 
 class _Listing:
-    """What manifest and index, as far as they are whole, say of each chunk."""
+    """Manifest and index, as far as they are whole, chunk by chunk."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

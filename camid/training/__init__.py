@@ -1,1 +1,1 @@
-"""How networks learn: pairs and patches, batches, tasks, steps, checkpoints, search spaces."""
+"""Training of networks: pairs, patches, batches, tasks, steps, checkpoints, search spaces."""

@@ -29,7 +29,7 @@ from camid.training.patches import (
 )
 
 TRAINING, VALIDATION = 44, 45
-"""What a draw is for: the first part of its key."""
+"""Purposes of draws: the first part of their keys."""
 LISTED_PAIRS = 4
 """Pairs that the validation's list draws together: of one quartet of sides."""
 
@@ -52,7 +52,7 @@ S = TypeVar("S", bound=Share)
 
 
 class Batches(Protocol):
-    """Where the batches that train come from."""
+    """Source of the batches that train."""
 
     def share(self, step: int, micro_batches: Sequence[int]) -> Share:
         """Return some micro-batches of a step, one after the other.
@@ -78,7 +78,7 @@ class Listed(Protocol):
 
     @property
     def parts(self) -> Sequence[range]:
-        """Where each part is in the list."""
+        """Range of each part in the list."""
 
     def part(self, number: int) -> Share:
         """Return a part."""
@@ -122,7 +122,7 @@ def micro_size(training: Training) -> int:
 
 
 class Reading(NamedTuple):
-    """What a network is given of pairs."""
+    """Reading of pairs for a network."""
 
     shares: Callable[..., Share] = side_sums
     """Makes it of some pairs, row groups and their ``crop_size``."""
@@ -221,7 +221,7 @@ class ListedPairs:
 
     @cached_property
     def parts(self) -> list[range]:
-        """Where each part's windows are in the list; those of a pair follow each other."""
+        """Range of each part's windows in the list; those of a pair follow each other."""
         count, each = self.config.training.validation_pairs, len(self.windows)
         return [
             range(start * each, min(count, start + LISTED_PAIRS) * each)
@@ -309,7 +309,7 @@ class PatchBatches:
 
     @cached_property
     def parts(self) -> list[range]:
-        """Where the patches of each image are in the validation's list."""
+        """Range of each image's patches in the validation's list."""
         counts = [sum(map(len, self._places(chunk).values())) for chunk, _, _ in self._listed]
         ends = np.cumsum([0, *counts]).tolist()
         return [range(start, stop) for start, stop in pairwise(ends)]

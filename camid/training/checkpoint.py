@@ -21,7 +21,7 @@ _DAMAGE = (
 
 @dataclass(kw_only=True)
 class Progress:
-    """How far a training is, and how it went: what a checkpoint holds besides the weights."""
+    """Progress of a training: its step and its validations, held beside the weights."""
 
     step: int = 0
     """Steps that were taken."""

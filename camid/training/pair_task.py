@@ -26,7 +26,7 @@ class PairTask(Task):
     """
 
     reading: ClassVar[Reading] = SUMS
-    """What the network is given of pairs."""
+    """Reading of pairs for the network."""
 
     network = "siamese.keras"
     unit = "pairs"
@@ -59,7 +59,7 @@ class PairTask(Task):
 
     @classmethod
     def check_settings(cls, config: Config, *, size: int, source: str) -> None:
-        """See, before any work, that the network can be trained, and judged on crops of a size.
+        """Raise, before any work, if the network cannot be trained, or judged on crops of a size.
 
         Parameters
         ----------

@@ -27,7 +27,7 @@ PIXELS = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stacks:
-    """What a step's pairs are, image by image; zeros where a side has fewer than the other."""
+    """A step's pairs, image by image; zeros where a side has fewer images than the other."""
 
     samples: NDArray[np.int8]
     """``(pair, side, image, height, width, channel)``: residuals in steps, then intensity."""

@@ -41,7 +41,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sums:
-    """What a step's pairs are made of: small integers, so that they travel well."""
+    """A step's pairs as sums of small integers, so that they travel well."""
 
     sums: NDArray[np.int16]
     """``(pair, side, height, width, channel)``: samples added over the side's images."""

@@ -23,7 +23,7 @@ MOST_HELD = 2**30
 
 @dataclass(frozen=True, kw_only=True)
 class PatchTask(Task):
-    """Which of some devices an image is of: of images that are dealt to each part."""
+    """Classification of images by device; each device's images are dealt to the parts."""
 
     network = "cnn.keras"
     unit = "patches"

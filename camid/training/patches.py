@@ -32,7 +32,7 @@ class Cut:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Patches:
-    """What a step's patches are, as small as they are stored."""
+    """A step's patches, as small as they are stored."""
 
     samples: NDArray[np.int8] | NDArray[np.uint8]
     """``(patch, height, width, channel)``: residuals in steps, or pixels."""

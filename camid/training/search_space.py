@@ -22,14 +22,14 @@ SAMPLERS: Mapping[str, Callable[[Arguments], Arguments]] = {
     "randint": lambda ends: [ends[0], ends[1] - 1],
     "lograndint": lambda ends: [ends[0], ends[1] - 1],
 }
-"""What a sampler can draw at the ends of its range; the integers exclude the upper end."""
+"""Ends of a sampler's range; those of integers exclude the upper one."""
 STEPPED = ("quniform", "qloguniform")
 """Samplers whose third argument is the step that draws are rounded to."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """What one field of the configuration is drawn from."""
+    """Sampler of one field of the configuration, with its arguments."""
 
     field: str
     """``section.field``."""

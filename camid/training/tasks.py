@@ -38,7 +38,7 @@ TRAINED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
-    """What is learned from a store's images of a split."""
+    """A task: a network, and the batches of a store's images that it learns from."""
 
     config: Config
     store: str
@@ -47,7 +47,7 @@ class Task(ABC):
     network: ClassVar[str]
     """The trained network's file."""
     unit: ClassVar[str]
-    """What a batch has."""
+    """Unit of a batch."""
     figure: ClassVar[str]
     """By which a validation is better than another."""
     multiple: ClassVar[int]
@@ -74,7 +74,7 @@ class Task(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """See, before any worker is asked for, that there is something to train and to validate on.
+        """Raise, before any worker starts, if there is nothing to train or to validate on.
 
         Raises
         ------

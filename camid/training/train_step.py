@@ -19,7 +19,7 @@ from camid.training.batches import Share
 from camid.training.checkpoint import Progress, checkpoint_bytes, checkpoint_parts
 
 LAST_RATE = 0.01
-"""What a cosine schedule leaves of the learning rate in the end."""
+"""Share of the learning rate that a cosine schedule leaves in the end."""
 
 
 @keras.saving.register_keras_serializable(package="camid")

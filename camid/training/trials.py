@@ -24,7 +24,7 @@ class Trial:
 
     number: int
     values: dict[str, Any]
-    """What it drew, by ``section.field``."""
+    """Its draws, by ``section.field``."""
     state: State = "running"
     """``stopped`` by the scheduler, ``failed`` for a reason; ``running`` may have been left so."""
     reason: str = ""

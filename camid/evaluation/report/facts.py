@@ -46,7 +46,7 @@ TITLES_OF = {
 }
 """The page's title by what is compared."""
 BY_IMAGE = "images"
-"""What rows of a classifier say of their split: images are dealt, not devices."""
+"""Split of a classifier's rows: images are dealt, not devices."""
 
 SHOWN = (
     *("images", "num_crops", "negatives", "eer", "auc", "rank1", "accuracy", "vote_accuracy"),

@@ -19,7 +19,7 @@ MEMORY_PER_PIXEL = 90
 """Bytes that a photograph takes for a pixel, planes of its scene, sensor and development."""
 
 NOTED = {"seed", "num_devices", "num_background", "num_foreground"}
-"""What the note beside simulated photographs states, among other settings."""
+"""Settings that the note beside simulated photographs states, among others."""
 
 
 def simulate(folder: Folder, settings: Simulate, *, seed: int) -> int:

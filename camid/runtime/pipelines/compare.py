@@ -24,7 +24,7 @@ from camid.runtime.tracking.runs import PARENT, WHAT
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 DIFFERENCES_TABLE = "differences.csv"
 FETCHED = (SCORES, LIST, DATA)
-"""What is read of a run."""
+"""Files that are read of a run."""
 
 
 def make_comparison(

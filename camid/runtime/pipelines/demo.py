@@ -25,7 +25,7 @@ SIMULATED = (
     *("photographs", "photographs.json", f"photographs{PATTERNS}", "store"),
     *(SIAMESE, CLASSIFIED),
 )
-"""What the demo makes in its output folder besides the baselines."""
+"""Files and folders of the demo besides those of the baselines."""
 
 
 def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:

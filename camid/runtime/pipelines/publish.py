@@ -1,4 +1,4 @@
-"""What follows a run's results: the report, and MLflow's runs; each is made once."""
+"""Publication of a finished run: its report and its MLflow runs, each made once."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from camid.training.tasks import Task
 from camid.training.trials import read_trials
 
 REGISTERED = "registered"
-"""What a search's logbook calls the registration of its winner."""
+"""Name of the winner's registration in a search's logbook."""
 TRACKED = ("", EMBEDDING)
 """Parts of an output folder that have MLflow runs; others are output folders of their own."""
 

@@ -1,4 +1,4 @@
-"""What pipelines do one after the other: a store, then results; each step only if needed."""
+"""Workflows of the pipelines: a store, then results, each step only if needed."""
 
 from collections.abc import Collection
 from contextlib import ExitStack
@@ -134,7 +134,7 @@ def _trained_pairs(
 
 
 def _check_pairs(config: Config, kind: type[PairTask]) -> None:
-    """See, before any work, that a network of pairs can be trained and judged as is asked for."""
+    """Raise, before any work, if a network of pairs cannot be trained and judged as configured."""
     _chosen(config)
     check_pairs(config, kind)
 
@@ -145,11 +145,11 @@ def _chosen(config: Config) -> Collection[str]:
 
 
 TUNE = "tune_"
-"""How names of pipelines that search begin."""
+"""Beginning of the names of pipelines that search."""
 
 
 class _Run(Protocol):
-    """What judges a store's images of a split and writes the results."""
+    """A function that judges a store's images of a split and writes the results."""
 
     def __call__(
         self, config: Config, output: Output, clock: Clock, *, split: Split

@@ -1,4 +1,4 @@
-"""Where a pipeline's time goes: seconds a stage, kept beside the results over every run it took."""
+"""Seconds of a pipeline's stages, kept beside the results over every run that it took."""
 
 import csv
 import io

@@ -31,7 +31,7 @@ from camid.store.strip_reader import RowGroups
 MEMORY = 5 * 2**29
 """Bytes that a task takes: sides, and what a method makes of them."""
 UNITS: dict[Scope, str] = {"strip": "positions", "image": "blocks"}
-"""What a part is, by the methods' scope."""
+"""Units of progress, by the methods' scope."""
 _TAKEN = "seconds of "
 
 

@@ -43,7 +43,7 @@ from camid.store.settings import stored_residual
 from camid.store.store import Store, open_store, write_table
 
 BASELINES = Evaluate(comparisons=GALLERY, methods=("lukas", "li"), fused=())
-"""What the study's baselines are: every query against every enrolled device, by its two methods."""
+"""The study's baselines: every query against every enrolled device, by its two methods."""
 SHOWN_FINGERPRINTS = 4
 
 

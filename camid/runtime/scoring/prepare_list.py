@@ -15,9 +15,9 @@ from camid.runtime.run_folder.output import Output
 from camid.store.store import Store, open_store
 
 DRAWN, GALLERY, GALLERY_CROPS = "drawn", "gallery", "gallery-crops"
-"""What ``evaluate.comparisons`` says where it is not a file."""
+"""Values of ``evaluate.comparisons`` that are no file."""
 SAMPLES = {"int8": "residuals", "uint8": "pixels"}
-"""What samples of a store are, by their type."""
+"""Kinds of a store's samples, by their type."""
 
 
 def prepared_list(

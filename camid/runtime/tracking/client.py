@@ -32,7 +32,7 @@ CURVE_NAMES = {
 }
 """Figures of a training's rows, and what they are called in a run."""
 UNWRITTEN = f"{TRAINING}/unwritten.json"
-"""What a training's run has not of its curves, in its folder."""
+"""File of the points of a training's curves that its run still lacks."""
 MAX_METRICS = 1000
 """In one request: MLflow's limit."""
 SQLITE = "sqlite:///"

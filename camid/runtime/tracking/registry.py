@@ -16,7 +16,7 @@ from camid.training.tasks import Task
 
 ALIAS = "best"
 MODELS = "models:/"
-"""How addresses of registered networks begin."""
+"""Beginning of the addresses of registered networks."""
 
 
 def register(kind: type[Task], folder: Folder) -> str:

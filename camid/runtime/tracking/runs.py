@@ -1,4 +1,4 @@
-"""What MLflow is told of an output folder: a run for the comparison, one a method below it.
+"""MLflow runs of an output folder: one for the comparison, and one a method below it.
 
 All of it is read from the folder's files once they are finished, so that what a server has missed
 is written by the same command later, to the same runs or to another server's.
@@ -80,7 +80,7 @@ SHARED_FILES = (
     *(DEVICES, GROUPS, LEFT_OUT, STAGES, REPORT, FACTS, ROC_POINTS, TIPPETT_POINTS),
     *(TRIALS_TABLE, WINNER, SEARCH, *PICTURES.values()),
 )
-"""What a comparison's run holds of its folder."""
+"""Files of the output folder that a comparison's run holds."""
 METHOD_FILES = (PICTURES["roc"], PICTURES["det"])
 DIGEST_LENGTH = 36
 """Of a data set, that MLflow keeps."""

@@ -16,7 +16,7 @@ from camid.runtime.tracking.runs import COMPARED, WHAT
 VIEW = "camid"
 """The name of the view, which is a tag of the experiment, as MLflow's own shared views are."""
 KIND = ("mlflow.experimentKind", "custom_model_development")
-"""What pages take an experiment for: its training runs come first, not traces of agents."""
+"""Kind of an experiment for the pages: its training runs come first, not traces of agents."""
 COLUMNS = (
     *("metrics.`test/eer`", "metrics.`test/auc`", "metrics.`test/rank1`", "metrics.`test/cllr`"),
     *("metrics.`test/same-model/eer`", "metrics.`test/tpr_at_fpr_1e-2`"),

@@ -87,7 +87,7 @@ def _answered(output: Folder, part: str) -> dict[str, tuple[Any, Any]]:
 def _classify(
     table: pa.Table, *, store: str, output: str, network: str, config: Config
 ) -> pa.Table:
-    """Ask the network about the images of one chunk, which ``table`` lists; runs on a worker."""
+    """Classify the images of one chunk, which ``table`` lists; runs on a worker."""
     tensorflow_uses(1)  # a task has one processor
     folder, opened = Folder(output), open_store(store)
     records = [ImageRecord(**row) for row in table.to_pylist()]

@@ -1,4 +1,4 @@
-"""Tell TensorFlow on each worker of a training where the other workers are.
+"""Backend of Ray Train that makes a training's workers one TensorFlow cluster.
 
 Ray's own ``TensorflowTrainer`` does so too, but its module imports TensorFlow in the driver, in
 the controller and in the process of every trial: about 5 s of a processor and 580 MB each time.

@@ -26,11 +26,11 @@ from camid.training.checkpoint import Progress, checkpoint_parts
 from camid.training.tasks import Task
 
 RAY = f"{TRAINING}/ray"
-"""What Ray keeps of a training while it runs, below the output folder."""
+"""Folder of Ray's own files of a running training, below the output folder."""
 LEAST_CPUS = 0.1
 """Of a processor, that a worker is given at least."""
 PATIENCE_SECONDS = 60
-"""How long workers may take to start before a word of it."""
+"""Seconds that workers may take to start before a message says so."""
 
 
 def train(

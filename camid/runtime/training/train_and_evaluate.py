@@ -50,7 +50,7 @@ def run_pairs(
 
 
 def check_pairs(config: Config, kind: type[PairTask]) -> None:
-    """See, before any work, that a network can be trained, and judged on the crops that are asked.
+    """Raise, before any work, if a network cannot be trained, or judged on the configured crops.
 
     Raises
     ------

@@ -25,7 +25,7 @@ Row = dict[str, float]
 TOLD_SECONDS = 1.0
 """Time between two words of a training on how far it is."""
 HANG_SECONDS = 600
-"""How long a worker waits for another in a sum before it takes it for dead."""
+"""Seconds that a worker waits for another in a sum before it takes it for dead."""
 CURE = "lower training.learning_rate or training.clip_norm, and train anew with --fresh"
 """Of a training that diverges."""
 SCORED_SAMPLES = 6 * 2**20
@@ -202,9 +202,9 @@ class Validation:
 
     mine: Share
     places: NDArray[np.int64]
-    """Where its rows are in the list."""
+    """Range of its rows in the list."""
     parts: Sequence[range]
-    """Where all parts are in the list."""
+    """Ranges of all parts in the list."""
 
 
 def _validation(task: Task, rank: int, num_workers: int) -> Validation:

@@ -1,4 +1,4 @@
-"""What a search tells as it goes: its progress, a record a trial, and MLflow's runs."""
+"""Ray Tune's callback of a search: progress, a record a trial, and MLflow runs."""
 
 import time
 from collections import defaultdict
@@ -20,7 +20,7 @@ from camid.training.tasks import Task
 from camid.training.trials import Trial, figure_words, write_trial
 
 LINGER_SECONDS = 15
-"""How long a trial's process may live on after its end."""
+"""Seconds that a trial's process may live on after its end."""
 
 
 class Follower(tune.Callback):  # type: ignore[misc]

@@ -40,7 +40,7 @@ from camid.training.tasks import Task
 from camid.training.trials import Trial, importances, read_trials, savings, trial_rows, winner
 
 RAY = f"{TRIALS}/ray"
-"""What Ray keeps of a search while it runs, below the output folder."""
+"""Folder of Ray's own files of a running search, below the output folder."""
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would end a search as if all were well
@@ -107,7 +107,7 @@ def trial_config(config: Config, trial: Trial) -> Config:
 
 
 def _check(kind: type[Task], config: Config, space: Sequence[Domain], split: Split) -> None:
-    """See, before any trial, that trials can be trained, and that stores to choose from are alike.
+    """Raise, before any trial, if trials cannot be trained, or stores to choose from differ.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What trials draw, at Ray Tune's border: our space in its domains, our trials in its order."""
+"""Search algorithms of Ray Tune: our space in its domains, our trials in its order."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from camid.training.search_space import Domain
 from camid.training.trials import Trial
 
 SCORE = "score"
-"""What Ray Tune calls the figure of a trial's last validation."""
+"""Ray Tune's name for the figure of a trial's last validation."""
 _DRAW = 46
 """Sets the draw of a trial apart from others by the seed."""
 
@@ -30,7 +30,7 @@ def tune_domain(domain: Domain) -> Any:
 
 
 class Draws(Searcher):  # type: ignore[misc]
-    """What each trial draws: what its record says, else anew by the algorithm of the search.
+    """Draws of the trials: from their records, else anew by the algorithm of the search.
 
     A random draw is a function of the seed and the trial's number, so that a longer search begins
     with the trials of a shorter one.
@@ -91,7 +91,7 @@ class Draws(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell the algorithm what a trial was worth; another may have its place."""
+        """Report a finished trial to the algorithm; another may have its place."""
         self._running.discard(trial_id)
         if self._guide:
             self._guide.on_trial_complete(trial_id, result, error)
