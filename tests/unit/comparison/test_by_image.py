@@ -10,23 +10,20 @@ from camid.comparison import by_image
 from camid.comparison.by_image import block_evidence, list_blocks
 from camid.comparison.by_position import position_evidence
 from camid.comparison.comparison_list import Comparison
-from camid.comparison.draw_list import drawn_list, gallery_list
 from camid.comparison.fingerprint_file import FingerprintFile, write_fingerprint
 from camid.comparison.located_list import located
 from camid.comparison.methods import METHODS
 from camid.comparison.methods.baselines import study_methods
 from camid.comparison.sufficient_statistics import Evidence, scores
-from camid.config import Comparisons, Enhancer, Enrolment, Residual, Strips
-from camid.dataset.splits import enrolled
+from camid.config import Comparisons, Enhancer, Residual
 from camid.io.folder import Folder
 from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import ncc
 from camid.prnu.luminance import grey
 from camid.prnu.strips import assembled, positions
 from camid.store.strip_reader import RowGroups
-from tests.unit.stores import SIZE, Chunk, small_store, strip
+from tests.unit.stores import SIZE, Chunk, strip
 
-STRIPS = Strips(size=SIZE)
 SETTINGS = Comparisons(num_images=(3, 2), num_pairs=40, crop_size=16, num_crops=(1, 5))
 DEVICES = {
     "a": [Chunk(images=9), Chunk(images=7, kind="background")],
@@ -35,22 +32,6 @@ DEVICES = {
 }
 LOCAL = {name: METHODS[name] for name in ("lukas", "lukas-mean")}
 WHOLE = {"cleaned": METHODS["cleaned"]}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return small_store(str(tmp_path_factory.mktemp("store")), DEVICES)
-
-
-@pytest.fixture(scope="module")
-def listed(store):
-    return drawn_list(store.images(), settings=SETTINGS, strips=STRIPS, seed=3)
-
-
-@pytest.fixture(scope="module")
-def gallery(store):
-    found = enrolled(store.images(), settings=Enrolment(num_background=4), seed=1)
-    return gallery_list(found, strips=STRIPS, seed=1)
 
 
 def of_blocks(listed, store, methods, num_crops=(), **how):

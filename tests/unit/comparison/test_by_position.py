@@ -9,13 +9,11 @@ import pytest
 from camid.comparison import by_position, side_sums
 from camid.comparison.by_position import position_evidence
 from camid.comparison.comparison_list import Comparison, ComparisonList
-from camid.comparison.draw_list import drawn_list, gallery_list
 from camid.comparison.located_list import located
 from camid.comparison.methods import METHODS
 from camid.comparison.methods.estimators import GREY, mean
 from camid.comparison.sufficient_statistics import Evidence, scores
-from camid.config import Comparisons, Enrolment, Strips
-from camid.dataset.splits import enrolled
+from camid.config import Comparisons
 from camid.prnu.cleaning import without_blocks
 from camid.prnu.correlation import ncc
 from camid.prnu.fingerprint import intensity_weight, likelihood_pattern
@@ -23,9 +21,8 @@ from camid.prnu.luminance import grey
 from camid.prnu.strips import positions
 from camid.store.index import chunk_grids
 from camid.store.strip_reader import RowGroups
-from tests.unit.stores import SIZE, Chunk, grey_of, small_store, strip
+from tests.unit.stores import SIZE, Chunk, grey_of, strip
 
-STRIPS = Strips(size=SIZE)
 SETTINGS = Comparisons(num_images=(4, 3), num_pairs=41, crop_size=16, num_crops=(1, 3, 9))
 DEVICES = {
     "a": [Chunk(images=9), Chunk(images=7, kind="background")],
@@ -33,22 +30,6 @@ DEVICES = {
     "c": [Chunk(images=16, size=(64, 64))],
 }
 SOME = {name: METHODS[name] for name in ("lukas", "lukas-mean")}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return small_store(str(tmp_path_factory.mktemp("store")), DEVICES)
-
-
-@pytest.fixture(scope="module")
-def listed(store):
-    return drawn_list(store.images(), settings=SETTINGS, strips=STRIPS, seed=3)
-
-
-@pytest.fixture(scope="module")
-def gallery(store):
-    found = enrolled(store.images(), settings=Enrolment(num_background=4), seed=1)
-    return gallery_list(found, strips=STRIPS, seed=1)
 
 
 def gathered(listed, store, methods=SOME, *, num_crops=(), order=1):

@@ -2,32 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from camid.comparison.draw_list import drawn_list, gallery_list
 from camid.comparison.located_list import Window, located
-from camid.config import Comparisons, Enrolment, Strips
-from camid.dataset.splits import enrolled
+from camid.config import Comparisons
 from camid.store.store import open_store
-from tests.unit.stores import SIZE, Chunk, small_store
+from tests.unit.stores import Chunk
 
-STRIPS = Strips(size=SIZE)
 SETTINGS = Comparisons(num_images=(2, 2), num_pairs=12, crop_size=16, num_crops=(1, 4))
 DEVICES = {"a": [Chunk(images=9)], "b": [Chunk(images=9)], "c": [Chunk(images=9, size=(64, 64))]}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return small_store(str(tmp_path_factory.mktemp("store")), DEVICES)
-
-
-@pytest.fixture(scope="module")
-def listed(store):
-    return drawn_list(store.images(), settings=SETTINGS, strips=STRIPS, seed=3)
-
-
-@pytest.fixture(scope="module")
-def gallery(store):
-    found = enrolled(store.images(), settings=Enrolment(num_background=4), seed=1)
-    return gallery_list(found, strips=STRIPS, seed=1)
 
 
 def test_every_crop_is_a_window_of_its_strip_s_position(store, listed):
