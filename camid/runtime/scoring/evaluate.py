@@ -124,10 +124,6 @@ def _scored(
     methods = chosen_methods(
         evaluate.methods, evaluate.networks, enhancer=enhancer, residual=stored_residual(store)
     )
-    if FUSED in methods:
-        raise ValueError(
-            f"a network's file cannot be called {FUSED!r}: evaluate.fused is; rename it"
-        )
     with session():
         if listed.is_gallery and any(m.first.gathered == GREY for m in methods.values()):
             with clock.stage("enrol"):

@@ -5,9 +5,10 @@ from typing import Any
 
 from camid.comparison.comparison_list import ComparisonList, read_list, write_list
 from camid.comparison.draw_list import drawn_list, gallery_list
-from camid.comparison.methods.networks import network_samples
+from camid.comparison.methods.networks import network_name, network_samples
 from camid.config import Config, Evaluate
 from camid.dataset.splits import Split, enrolled
+from camid.evaluation.fusion import FUSED
 from camid.io.csv_tables import write_csv
 from camid.io.folder import Folder
 from camid.io.output_layout import LEFT_OUT, LIST
@@ -39,7 +40,7 @@ def prepared_list(
         is nothing to compare.
     """
     store, what = open_store(config.paths.store), evaluate or config.evaluate
-    _check_samples(store, what)
+    _check_methods(store, what)
     if output.folder.exists(LIST):
         return read_list(output.folder, LIST)
     if what.comparisons in {DRAWN, GALLERY, GALLERY_CROPS}:
@@ -52,8 +53,8 @@ def prepared_list(
     return listed
 
 
-def _check_samples(store: Store, evaluate: Evaluate) -> None:
-    """Raise where a method or a network needs other samples than a store has."""
+def _check_methods(store: Store, evaluate: Evaluate) -> None:
+    """Raise where a network is not there, or a method needs other samples than a store has."""
     dtype = store.description["samples"]["dtype"]
     if evaluate.methods and dtype != "int8":
         raise ValueError(
@@ -61,6 +62,10 @@ def _check_samples(store: Store, evaluate: Evaluate) -> None:
             "a store of residuals; name another, or judge networks alone (evaluate.methods=[])"
         )
     for address in evaluate.networks:
+        if network_name(address) == FUSED:
+            raise ValueError(
+                f"a network's file cannot be called {FUSED!r}: evaluate.fused is; rename it"
+            )
         folder, name = Folder.at(address)
         if not folder.exists(name):
             raise ValueError(f"{address}: no such network")
