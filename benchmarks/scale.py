@@ -24,9 +24,10 @@ from camid.dataset.records import ImageRecord
 from camid.dataset.splits import enrolled, named_split
 from camid.io.folder import Folder
 from camid.prnu.strips import positions
-from camid.store.build import finish
+from camid.store.build import ChunkContent, finish
 from camid.store.chunk_file import (
     SCHEMA_VERSION,
+    ChunkFile,
     ImageStatus,
     SampleFormat,
     StripBatch,
@@ -112,6 +113,7 @@ def open_chunks(folder: Folder) -> None:
     images = ImageTable.of(records(NUM_CHUNKS * CONFIG.chunks.max_images))
     plan = chunks_of(planned(images, strips=CONFIG.strips, chunks=CONFIG.chunks, seed=1))
     where = positions(3000, 4000, **asdict(CONFIG.strips))
+    contents = []
     for name, chunk in zip(plan.names, plan, strict=True):
         ids = tuple(image.image_id for image in chunk.images)
         samples = np.zeros((len(ids), 8, 8, 3), np.int8)
@@ -123,12 +125,16 @@ def open_chunks(folder: Folder) -> None:
         statuses = [
             ImageStatus(image_id=i.image_id, sha256=i.sha256, status="ok") for i in chunk.images
         ]
-        write_chunk(
+        content = write_chunk(
             folder, name, batches=batches, form=form, digest=chunk.digest, statuses=statuses
         )
+        contents.append((name, ChunkContent(content, len(ids), where)))
     description = {"settings": {}, "samples": form.facts, "plan_digest": ""}
+    finish(folder, plan.records, contents, description)
     started = time.perf_counter()
-    finish(folder, plan.records, plan.names, description)
+    for name in set(folder.files()) & set(plan.names):
+        with ChunkFile(folder, name):
+            pass
     took = (time.perf_counter() - started) / len(plan)
     print(f"  a chunk's file listed and opened, on this disk: {1000 * took:.1f} ms")
 

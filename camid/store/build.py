@@ -179,11 +179,11 @@ class StoreBuild:
 
     def finish(self) -> str:
         """Write manifest, index and description, as :func:`finish`; return the content digest."""
-        records, names = self.records(), self.plan.names
-        return finish(self.folder, records, names, self._description, contents=self._all())
+        contents = zip(self.plan.names, self._contents_by_number(), strict=True)
+        return finish(self.folder, self.records(), contents, self._description)
 
-    def _all(self) -> Iterator[ChunkContent]:
-        """Yield what each chunk's file holds."""
+    def _contents_by_number(self) -> Iterator[ChunkContent]:
+        """Yield the content of each chunk's file, as all of them are there."""
         grid = cache(lambda height, width: positions(height, width, **asdict(self._strips)))
         is_rejected = np.zeros(len(self.plan.records), np.bool_)
         is_rejected[list(self._rejected)] = True
@@ -234,10 +234,8 @@ class _Written(NamedTuple):
 def finish(
     store: Folder,
     records: Iterable[ImageRecord],
-    names: Sequence[str],
+    contents: Iterable[tuple[str, ChunkContent]],
     description: Mapping[str, Any],
-    *,
-    contents: Iterable[ChunkContent] = (),
 ) -> str:
     """Write manifest, index and description; return the content digest.
 
@@ -247,32 +245,27 @@ def finish(
     Parameters
     ----------
     contents
-        What each chunk's file holds, in the order of ``names``; files are opened if it is not
-        given.
+        The name and the content of each chunk's file, in the plan's order.
     """
-    for name in stray_files(store, chunks=names):
-        store.delete(name)
     manifest = ImageTable.of(records).by_id()
     chunks = manifest.counted("device", "chunk")
     members = {chunk_name(device, number): (device, number) for device, number in chunks}
     digests: dict[str, str] = {}
 
-    def read(name: str) -> ChunkContent:
-        with ChunkFile(store, name) as file:
-            return ChunkContent(file.content, file.num_images, file.positions)
-
     def indexed() -> Iterator[Indexed]:
-        for name, chunk in zip(names, contents or in_threads(read, names), strict=True):
+        for name, chunk in contents:
             digests[name] = chunk.digest
             yield Indexed(*members[name], chunk.num_images, chunk.positions)
 
     index = index_table(indexed())
+    for name in stray_files(store, chunks=[*digests]):
+        store.delete(name)
     digest = content_digest(digests)
     if _has(store, digest, manifest, index):
         return digest
     files = {MANIFEST: write_tables(store, MANIFEST, manifest.plain())}
     files[INDEX] = write_tables(store, INDEX, [index])
-    counts = {"num_chunks": len(names), "num_row_groups": num_row_groups(index)}
+    counts = {"num_chunks": len(digests), "num_row_groups": num_row_groups(index)}
     write_description(store, {**description, **counts, "files": files, "content_digest": digest})
     return digest
 

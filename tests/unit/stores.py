@@ -9,7 +9,7 @@ import numpy as np
 from camid.dataset.records import OK, ImageRecord, chunk_name
 from camid.io.folder import Folder
 from camid.prnu.strips import positions
-from camid.store.build import finish
+from camid.store.build import ChunkContent, finish
 from camid.store.chunk_file import ImageStatus, SampleFormat, StripBatch, write_chunk
 from camid.store.store import Store, open_store
 
@@ -37,7 +37,7 @@ def small_store(
     """Write and open a store; a strip is a function of the filter, the image and the position."""
     folder = Folder(uri)
     form = SampleFormat(size=SIZE, dtype=dtype, step=0.125, filter={"filter": filter})
-    records, names = [], []
+    records, contents = [], []
     for device, chunks in devices.items():
         for number, chunk in enumerate(chunks):
             width, height = chunk.size
@@ -57,7 +57,7 @@ def small_store(
                 for i in range(chunk.images)
             ]
             name = chunk_name(device, number)
-            write_chunk(
+            content = write_chunk(
                 folder,
                 name,
                 batches=(
@@ -71,8 +71,10 @@ def small_store(
                 ],
             )
             records += members
-            names.append(name)
-    finish(folder, records, names, {"settings": {}, "samples": form.facts, "plan_digest": "small"})
+            where = positions(height, width, size=SIZE)
+            contents.append((name, ChunkContent(content, chunk.images, where)))
+    description = {"settings": {}, "samples": form.facts, "plan_digest": "small"}
+    finish(folder, records, contents, description)
     return open_store(uri)
 
 

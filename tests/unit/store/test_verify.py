@@ -9,7 +9,7 @@ from camid.config import Config
 from camid.dataset.records import chunk_name
 from camid.dataset.sources import find_files, read_headers
 from camid.io.folder import Folder
-from camid.store.build import finish
+from camid.store.build import ChunkContent, finish
 from camid.store.chunk_plan import chunks_of, planned
 from camid.store.make_chunk import make_chunk, sample_format
 from camid.store.store import Store, open_store, read_description
@@ -38,7 +38,12 @@ def whole(tmp_path_factory) -> Path:
     made = [make_chunk(chunk, store=folder, config=config) for chunk in chunks]
     statuses = {image.image_id: image for chunk in made for image in chunk.statuses}
     read = [replace(record, **vars(statuses[record.image_id])) for record in records]
-    finish(folder, read, names, description)
+    where = [(0, 0), (0, 256)]
+    contents = [
+        (name, ChunkContent(chunk.content, len(chunk.statuses), where))
+        for name, chunk in zip(names, made, strict=True)
+    ]
+    finish(folder, read, contents, description)
     return root / "store"
 
 
