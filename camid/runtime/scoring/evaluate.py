@@ -101,13 +101,18 @@ def run_evaluation(
         )
     if not rows:
         raise ValueError(f"{config.paths.store}: the comparison list has nothing to judge on")
-    for row in rows:
-        if row["method"] in seconds:
-            row["seconds"] = seconds[row["method"]] / len(listed.comparisons)
+    _add_seconds(rows, seconds, num_comparisons=len(listed.comparisons))
     with clock.stage("figures"):
         _write(output.folder, listed, found, store, rows=rows, differences=differences)
     output.folder.delete(EVIDENCE)
     return rows
+
+
+def _add_seconds(rows: list[Row], seconds: Mapping[str, float], *, num_comparisons: int) -> None:
+    """Add the seconds of a comparison to the rows of the methods that were scored here."""
+    for row in rows:
+        if row["method"] in seconds:
+            row["seconds"] = seconds[row["method"]] / num_comparisons
 
 
 def _scored(
