@@ -131,23 +131,23 @@ class _Block:
 
     def images(self, role: int, estimator: Estimator) -> dict[int, _Image]:
         """Return what a method compares of each first or second side."""
-        found = {}
+        images = {}
         for side in self._sides[role]:
             strips = self._held[side, estimator.gathered]
             where = sorted(strips)
             image = assembled(np.stack([strips[position] for position in where]), where)
             plane = estimator.prepared(image, len(self._listed.sides[side].images))
-            found[side] = _Image(plane, _corner(where))
-        return found
+            images[side] = _Image(plane, _corner(where))
+        return images
 
     def cut(self, sides: Sequence[int], *, made: Mapping[int, _Image], position: Position) -> Array:
         """Return the strips at a position of the images that were made, ``(side, …, h, w)``."""
-        size, found = self._listed.strip_size, []
+        size, strips = self._listed.strip_size, []
         for side in sides:
             plane, (top, left) = made[side]
             y, x = position[0] - top, position[1] - left
-            found.append(plane[..., y : y + size, x : x + size])
-        return np.stack(found)
+            strips.append(plane[..., y : y + size, x : x + size])
+        return np.stack(strips)
 
     def strips(self, position: Position, numbers: Sequence[int]) -> Sides:
         """Return the sides of some comparisons at a position, for methods of strips."""

@@ -7,8 +7,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from camid.comparison.comparison_list import ComparisonList
 from camid.prnu.strips import Position
@@ -73,8 +71,8 @@ class LocatedList:
             return self._crops(numbers)
         firsts = {self.listed.comparisons[number].first for number in numbers}
         positions = sorted({position for side in firsts for position in self._grids[side]})
-        found = {position: self._whole(position, numbers) for position in positions}
-        return {position: windows for position, windows in found.items() if windows}
+        by_position = {position: self._whole(position, numbers) for position in positions}
+        return {position: windows for position, windows in by_position.items() if windows}
 
     @cached_property
     def _grids(self) -> list[frozenset[Position]]:
@@ -94,11 +92,11 @@ class LocatedList:
         return self._crops(range(len(self.listed.comparisons)))
 
     def _crops(self, numbers: Iterable[int]) -> dict[Position, list[Window]]:
-        found: dict[Position, list[Window]] = defaultdict(list)
+        windows: dict[Position, list[Window]] = defaultdict(list)
         for number in numbers:
             for rank, crop in enumerate(self.listed.comparisons[number].crops):
-                found[crop.top, crop.left].append(Window(number, rank, crop.y, crop.x))
-        return dict(found)
+                windows[crop.top, crop.left].append(Window(number, rank, crop.y, crop.x))
+        return dict(windows)
 
     def _whole(self, position: Position, numbers: Iterable[int]) -> list[Window]:
         has = [position in grid for grid in self._grids]
@@ -124,8 +122,7 @@ def located(listed: ComparisonList, store: Store) -> LocatedList:
     grids, images = chunk_grids(store.index), store.images()
     groups = images.groups("device", "chunk")
     of, within = groups.places()
-    wanted = pa.array(sorted(named), pa.large_string())
-    chosen = np.flatnonzero(pc.is_in(images.column("sha256"), value_set=wanted))
+    chosen = np.flatnonzero(images.has_sha256(named))
     rows: dict[str, tuple[str, int, int]] = {}
     for place, sha256 in zip(chosen, images.taken(chosen).values("sha256"), strict=True):
         device, chunk = groups.keys[of[place]]

@@ -249,12 +249,15 @@ class ImageTable(Sequence[ImageRecord]):
 
     def of_sha256(self, digests: Collection[str]) -> dict[str, ImageRecord]:
         """Return the first of the images of each sha256 that is asked for, if there is one."""
+        records: dict[str, ImageRecord] = {}
+        for record in self.where(self.has_sha256(digests)):
+            records.setdefault(record.sha256, record)
+        return records
+
+    def has_sha256(self, digests: Collection[str]) -> NDArray[np.bool_]:
+        """Return for each image whether its sha256 is one of some."""
         wanted = pa.array(sorted(set(digests)), pa.large_string())
-        chosen = self.where(np.asarray(pc.is_in(self.column("sha256"), value_set=wanted)))
-        found: dict[str, ImageRecord] = {}
-        for record in chosen:
-            found.setdefault(record.sha256, record)
-        return found
+        return np.asarray(pc.is_in(self.column("sha256"), value_set=wanted))
 
     def among(self, others: "ImageTable") -> NDArray[np.bool_]:
         """Return for each image whether its id is among those of others."""

@@ -196,8 +196,9 @@ def _judged(
     parts = [resampled(compared, taken, rng=np.random.default_rng(seed))]
     if listed.is_gallery:
         gallery = gallery_matrices(listed, scores, chosen)
-        rng = np.random.default_rng(seed)
-        parts.append(resampled_rank1(gallery.own, gallery.scores, rng=rng))
+        if len(np.unique(gallery.own)) > 1:  # else there is no device to resample
+            rng = np.random.default_rng(seed)
+            parts.append(resampled_rank1(gallery.own, gallery.scores, rng=rng))
     num_devices, _ = compared.numbered()
     counts = {
         "num_positives": int(labels.sum()),

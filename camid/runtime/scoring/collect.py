@@ -50,7 +50,7 @@ def gather(
     The list lies in ``output``; parts that are there are not gathered again. A gallery's
     fingerprints that lie there are read instead of the images that they are made of.
     """
-    every = _methods(store, methods, networks, enhancer)
+    every = store_methods(store, methods, networks, enhancer)
     total, seconds = Evidence(sums={}), dict.fromkeys(every, 0.0)
     whole = located(listed, store)
     for scope, some in _passes(every).items():
@@ -96,7 +96,7 @@ def _gathered(
         tensorflow_uses(1)  # a task has one processor
     number = table["number"][0].as_py()
     folder, whole = Folder(output), _located(output, store, digests)
-    methods = _passes(_methods(whole.store, names, networks, enhancer))[scope]
+    methods = _passes(store_methods(whole.store, names, networks, enhancer))[scope]
     place = _places(scope, whole, methods)[number]
     taken: dict[str, float] = {}
     gathered: Any = position_evidence if scope == "strip" else block_evidence
@@ -127,7 +127,7 @@ def _located(output: str, store: str, digests: tuple[str, str]) -> LocatedList: 
     return located(read_list(Folder(output), LIST), open_store(store))
 
 
-def _methods(
+def store_methods(
     store: Store, names: Sequence[str], networks: Sequence[str], enhancer: Enhancer | None
 ) -> dict[str, Method]:
     """Return the methods of names and networks as they are of a store's residuals."""

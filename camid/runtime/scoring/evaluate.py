@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from camid.comparison.comparison_list import ComparisonList
 from camid.comparison.fingerprint_file import fingerprint_name
-from camid.comparison.methods import chosen_methods
 from camid.comparison.methods.estimators import GREY
 from camid.comparison.sufficient_statistics import scores
 from camid.config import Config, Enhancer, Evaluate
@@ -36,10 +35,9 @@ from camid.runtime.cluster.session import session
 from camid.runtime.console import say
 from camid.runtime.run_folder.output import Output
 from camid.runtime.run_folder.stage_times import Clock
-from camid.runtime.scoring.collect import gather
+from camid.runtime.scoring.collect import gather, store_methods
 from camid.runtime.scoring.enrol import enrol, enrolled_devices, fingerprints
 from camid.runtime.scoring.prepare_list import GALLERY, prepared_list
-from camid.store.settings import stored_residual
 from camid.store.store import Store, open_store, write_table
 
 BASELINES = Evaluate(comparisons=GALLERY, methods=("lukas", "li"), fused=())
@@ -126,9 +124,7 @@ def _scored(
     enhancer: Enhancer,
 ) -> tuple[dict[str, Scores], dict[str, float]]:
     """Return each method's scores of a list, and its seconds; enrol a gallery's devices first."""
-    methods = chosen_methods(
-        evaluate.methods, evaluate.networks, enhancer=enhancer, residual=stored_residual(store)
-    )
+    methods = store_methods(store, evaluate.methods, evaluate.networks, enhancer)
     with session():
         if listed.is_gallery and any(m.first.gathered == GREY for m in methods.values()):
             with clock.stage("enrol"):
@@ -163,7 +159,8 @@ def _fused(
 
 def _same_size(listed: ComparisonList, store: Store) -> NDArray[np.bool_]:
     """Return which comparisons are of images of one pixel size."""
-    sizes = {record.sha256: (record.width, record.height) for record in store.images()}
+    images = store.images().of_sha256({side.images[0] for side in listed.sides})
+    sizes = {sha256: (record.width, record.height) for sha256, record in images.items()}
     first, second = (
         np.array([sizes[listed.sides[side].images[0]] for side in sides])
         for sides in zip(*((pair.first, pair.second) for pair in listed.comparisons), strict=True)
