@@ -230,8 +230,8 @@ class Pairs:
     """Pixels a side of the window that a pair's strips are cut to, at one place in all of them."""
     negatives: Literal["same-position", "any-position"] = "same-position"
     """Whether the sides of a negative pair lie at one position, as those of a positive do."""
-    same_model: Share = 0.0
-    """Share of the negatives whose devices are of one model, where a device has such another."""
+    same_model: Literal["any"] | Share = "any"
+    """As ``comparisons.same_model``."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -384,8 +384,12 @@ class Comparisons:
     """Pixels a side of the windows that are compared; 0 for whole strips."""
     num_crops: Annotated[tuple[Positive, ...], AfterValidator(_ascending)] = (1, 10, 40)
     """Numbers of crops that are judged; a comparison has the last of them, or all there are."""
-    same_model: Share = 0.5
-    """Share of the negatives of a device that has others of its model which are against these."""
+    same_model: Literal["any"] | Share = 0.5
+    """Share of the negatives of a device that has others of its model which are against these.
+
+    All its other negatives are against devices of other models, where there are any. ``any`` draws
+    every other device alike, whatever its model.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

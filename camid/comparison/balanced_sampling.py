@@ -1,208 +1,287 @@
-"""Quartets: two devices with two sides each, of which a comparison list's comparisons are made.
+"""Balanced sampling: two sides of each of two devices, of which pairs with both labels are made.
 
-Both devices' sides are of the same kinds of images where they have them, and the positives and the
-negatives are made of the same sides, so that only the sensor tells the labels apart.
+Comparison lists and training draw alike. The positive and the negative pairs of a
+:class:`Quartet` are made of the same four sides, and both devices' sides are of the same kinds of
+images where they have them, so that only the sensor tells the labels apart.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache, cached_property
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from camid.config import Comparisons, Strips
 from camid.dataset.manifest import ImageTable
 from camid.dataset.records import ImageRecord
-from camid.dataset.relations import Kinship, siblings
-from camid.prnu.strips import Position, positions
+from camid.dataset.relations import siblings
+from camid.prnu.strips import Position
 
 T = TypeVar("T")
-Images = Sequence[ImageRecord]
+NumImages = tuple[int, int]
+"""Images of a first side and of a second."""
 
 TRIES = 1000
-"""Draws of a quartet that may fail before there is said to be none."""
-
-
-class Quartet(NamedTuple):
-    """Images of two sides of each of two devices: ``(first, second)``."""
-
-    mine: tuple[Images, Images]
-    theirs: tuple[Images, Images]
-    positions: Sequence[Position]
-    """That both devices have."""
-
-    def pairs(self) -> list[tuple[Images, Images]]:
-        """Return positives and negatives in turn, so that half of any first few are positive."""
-        (a1, a2), (b1, b2) = self.mine, self.theirs
-        return [(a1, a2), (a1, b2), (b1, b2), (b1, a2)]
+"""Draws that may fail before there is said to be nothing to draw."""
+MAX_HELD = 4096
+"""Devices whose options are held."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Quartets:
-    """Devices and their images, from which quartets are drawn."""
+class Pool:
+    """Images of one device, kind and shape: a side is drawn from one pool."""
 
-    settings: Comparisons
-    kinship: Kinship
-    options: Mapping[str, Sequence["_Option"]]
-    """Of every device with enough images, in order."""
-
-    @cached_property
-    def devices(self) -> tuple[str, ...]:
-        """The devices that can be drawn."""
-        return tuple(self.options)
-
-    def siblings(self, device: str) -> list[str]:
-        """Return other such devices that are known to be of a device's model."""
-        alike = self._alike.get(self.kinship.models[device], ())
-        return [other for other in alike if other != device]
-
-    @cached_property
-    def _alike(self) -> dict[str, list[str]]:
-        return siblings(self.kinship.models, self.devices)
-
-    def drawn(self, rng: np.random.Generator) -> Quartet:
-        """Return a quartet of different images, and no scene on a first side and on a second.
-
-        Devices are drawn uniformly; their kinds and shapes of images in proportion to their
-        numbers of images.
-
-        Raises
-        ------
-        ValueError
-            If there is none.
-        """
-        for _ in range(TRIES):
-            device, other = self._devices(rng)
-            mine = _option(rng, self.options[device])
-            theirs = _option(rng, _most_alike(self.options[other], mine))
-            shared = set(theirs.positions)
-            where = [position for position in mine.positions if position in shared]
-            if where and (sides := self._sides(rng, (mine, theirs))):
-                return Quartet(mine=sides[0], theirs=sides[1], positions=where)
-        first, second = self.settings.num_images
-        raise ValueError(
-            f"{TRIES} draws of 2 of {len(self.devices)} devices gave none with {first}+{second} "
-            "images each that share a position and have no scene on both sides; lower "
-            "comparisons.num_images or strips.size"
-        )
-
-    def _devices(self, rng: np.random.Generator) -> tuple[str, str]:
-        device = _one(rng, self.devices)
-        is_sibling = rng.random() < self.settings.same_model
-        siblings = self.siblings(device)
-        if is_sibling and siblings:
-            return device, _one(rng, siblings)
-        near = {device, *siblings}
-        far = [other for other in self.devices if other not in near]
-        return device, _one(rng, far or [other for other in self.devices if other != device])
-
-    def _sides(
-        self, rng: np.random.Generator, options: Sequence["_Option"]
-    ) -> list[tuple[Images, Images]] | None:
-        """Return two sides of each device, if its images are enough without a shared scene."""
-        num_first, num_second = self.settings.num_images
-        firsts = [_images(rng, option.first, num_first) for option in options]
-        taken = {record.sha256 for first in firsts for record in first}
-        scenes = {record.scene for first in firsts for record in first} - {""}
-        seconds = []
-        for option in options:
-            free = [r for r in option.second if r.sha256 not in taken and r.scene not in scenes]
-            if len(free) < num_second:
-                return None
-            seconds.append(_images(rng, free, num_second))
-        return list(zip(firsts, seconds, strict=True))
-
-
-def quartets(
-    records: ImageTable, *, kinship: Kinship, settings: Comparisons, strips: Strips
-) -> Quartets:
-    """Return what can be drawn of images, which are in order and have no copies.
-
-    Raises
-    ------
-    ValueError
-        If fewer than two devices have enough images.
-    """
-    found = records.groups("device", "kind", "width", "height", "angle")
-    groups: dict[str, dict[_Alike, ImageTable]] = defaultdict(dict)
-    for number, (device, kind, width, height, angle) in enumerate(found.keys):
-        alike = _Alike(kind, (width, height, angle))
-        groups[device][alike] = records.taken(found.rows(number))
-    grid = cache(lambda height, width: positions(height, width, **asdict(strips)))
-    options = {
-        device: _options(alike, settings=settings, grid=grid) for device, alike in groups.items()
-    }
-    options = {device: found for device, found in options.items() if found}
-    if len(options) < 2:
-        first, second = settings.num_images
-        raise ValueError(
-            f"{len(records)} images of {len(groups)} devices give no comparisons of "
-            f"{first}+{second} images: two devices are needed with as many, each side's of one "
-            f"kind and pixel size, with strips of {strips.size} px; lower comparisons.num_images"
-        )
-    return Quartets(settings=settings, kinship=kinship, options=options)
-
-
-class _Alike(NamedTuple):
-    """Kind and shape that all images of a side share."""
-
+    device: str
     kind: str
     shape: tuple[int, int, int]
     """Width, height and angle; both sides of a device have one."""
+    images: ImageTable
+    positions: Collection[Position]
+    """Of the strips that all of the images have, in order."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def scenes(self) -> list[str]:
+        """The scene of each image."""
+        codes, scenes = self.images.texts("scene")
+        return [scenes[code] for code in codes.tolist()]
+
+    def shared(self, other: "Pool") -> list[Position]:
+        """Return the positions that both have, in order."""
+        if self.positions is other.positions:
+            return list(self.positions)
+        others = set(other.positions)
+        return [position for position in self.positions if position in others]
 
 
-class _Option(NamedTuple):
-    """Images of one device that its first side and its second may be drawn from."""
+P = TypeVar("P", bound=Pool)
 
-    first: Images
-    second: Images
-    kinds: tuple[str, str]
-    """Of both."""
-    shape: tuple[int, int, int]
-    positions: Sequence[Position]
 
-    def likeness(self, other: "_Option") -> tuple[int, bool]:
+class SideImages(NamedTuple, Generic[P]):
+    """Images of one pool, by their numbers in it."""
+
+    pool: P
+    numbers: tuple[int, ...]
+    """In order."""
+
+    def records(self) -> list[ImageRecord]:
+        """Return the images' records."""
+        return [self.pool.images[number] for number in self.numbers]
+
+    def sha256(self) -> tuple[str, ...]:
+        """Return the images' digests."""
+        return tuple(record.sha256 for record in self.records())
+
+    def scenes(self) -> set[str]:
+        """Return the known scenes of the images."""
+        return {self.pool.scenes[number] for number in self.numbers} - {""}
+
+
+class Quartet(NamedTuple, Generic[P]):
+    """Two sides of each of two devices: ``(first, second)``."""
+
+    mine: tuple[SideImages[P], SideImages[P]]
+    theirs: tuple[SideImages[P], SideImages[P]]
+    positions: list[Position]
+    """That both devices have, in order."""
+
+
+class _Option(NamedTuple, Generic[P]):
+    """Pools of one device that its two sides may be drawn from."""
+
+    firsts: Sequence[P]
+    seconds: Sequence[P]
+
+    def kinds(self) -> tuple[str, str]:
+        return self.firsts[0].kind, self.seconds[0].kind
+
+    def num_pairs(self) -> int:
+        """Return how many pairs of images it has, one on each side."""
+        return sum(map(len, self.firsts)) * sum(map(len, self.seconds))
+
+    def likeness(self, other: "_Option[P]") -> tuple[int, bool]:
         """Return how many sides have the kind of another's, and whether the shape is the same."""
-        kinds = sum(one == its for one, its in zip(self.kinds, other.kinds, strict=True))
-        return kinds, self.shape == other.shape
+        alike = sum(mine == its for mine, its in zip(self.kinds(), other.kinds(), strict=True))
+        return alike, self.firsts[0].shape == other.firsts[0].shape
 
 
-def _options(
-    groups: Mapping[_Alike, Images],
-    *,
-    settings: Comparisons,
-    grid: Callable[[int, int], Sequence[Position]],
-) -> list[_Option]:
-    """Return the options of one device."""
-    num_first, num_second = settings.num_images
-    found = []
-    for one, first in groups.items():
-        width, height, _ = one.shape
-        where = grid(height, width)
-        for other, second in groups.items():
-            needed = num_second + (num_first if other == one else 0)
-            enough = len(first) >= num_first and len(second) >= needed
-            if where and enough and other.shape == one.shape:
-                found.append(_Option(first, second, (one.kind, other.kind), one.shape, where))
-    return found
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BalancedSampler(Generic[P]):
+    """Draws quartets of some devices' images."""
+
+    pools: Mapping[str, Sequence[P]]
+    """Of each device, in order; images of several pools are no copies of each other."""
+    models: Mapping[str, str]
+    """Make and model of each device, empty where it is not known."""
+
+    @cached_property
+    def devices(self) -> tuple[str, ...]:
+        """The devices, in order."""
+        return tuple(self.pools)
+
+    def with_enough(self, num_images: NumImages) -> "BalancedSampler[P]":
+        """Return the sampler of those devices that have enough images for both sides."""
+        enough = {d: pools for d, pools in self.pools.items() if self._options(d, num_images)}
+        return BalancedSampler(pools=enough, models=self.models)
+
+    def quartet(
+        self,
+        rng: np.random.Generator,
+        *,
+        num_images: NumImages,
+        same_model: float | Literal["any"] = "any",
+        is_placed: bool = True,
+    ) -> Quartet[P] | None:
+        """Return so many images of both sides of each of two devices, or None if none is found.
+
+        Devices are drawn uniformly; their kinds and shapes in proportion to how many pairs of
+        images they have. A device's sides are of one shape, of two pools where it has two. No
+        image or known scene that a first side has is on a second side.
+
+        Parameters
+        ----------
+        same_model
+            Share of the quartets, 0 to 1, whose second device is of the first one's model, where
+            it has such a sibling; in all others it has not, where there is such a device.
+            ``any`` draws every other device alike.
+        is_placed
+            Whether both devices must share a position.
+        """
+        for _ in range(TRIES if len(self.devices) > 1 else 0):
+            device, other = self._two_devices(rng, same_model)
+            options, others = self._options(device, num_images), self._options(other, num_images)
+            if not (options and others):
+                continue
+            mine = _drawn_option(rng, options)
+            theirs = _drawn_option(rng, _most_alike(others, mine))
+            shared = mine.firsts[0].shared(theirs.firsts[0])
+            if not shared and is_placed:
+                continue
+            pools = [_drawn_pools(rng, option, num_images) for option in (mine, theirs)]
+            if sides := _drawn_sides(rng, pools, num_images):
+                return Quartet(mine=sides[0], theirs=sides[1], positions=shared)
+        return None
+
+    def _two_devices(
+        self, rng: np.random.Generator, same_model: float | Literal["any"]
+    ) -> tuple[str, str]:
+        device = _one(rng, self.devices)
+        if same_model == "any":
+            return device, self._outside(rng, [device])
+        is_sibling = rng.random() < same_model
+        family = self._siblings.get(self.models[device], [device])
+        if is_sibling and len(family) > 1:
+            return device, _one(rng, [other for other in family if other != device])
+        has_others = len(family) < len(self.devices)
+        return device, self._outside(rng, family if has_others else [device])
+
+    def _outside(self, rng: np.random.Generator, near: Iterable[str]) -> str:
+        """Return one of the devices but some, which are in order."""
+        places = [self._places[device] for device in near]
+        number = int(rng.integers(len(self.devices) - len(places)))
+        for place in places:
+            number += number >= place
+        return self.devices[number]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {device: place for place, device in enumerate(self.devices)}
+
+    @cached_property
+    def _siblings(self) -> dict[str, list[str]]:
+        return siblings(self.models, self.devices)
+
+    @cached_property
+    def _options(self) -> Callable[[str, NumImages], Sequence[_Option[P]]]:
+        @lru_cache(MAX_HELD)
+        def options(device: str, num_images: NumImages) -> Sequence[_Option[P]]:
+            return tuple(_options(self.pools[device], num_images))
+
+        return options
 
 
-def _option(rng: np.random.Generator, options: Sequence[_Option]) -> _Option:
+def _options(pools: Iterable[P], num_images: NumImages) -> Iterator[_Option[P]]:
+    """Yield what one device's sides can be drawn from."""
+    alike: dict[tuple[str, tuple[int, int, int]], list[P]] = defaultdict(list)
+    for pool in pools:
+        if pool.positions:
+            alike[pool.kind, pool.shape].append(pool)
+    num_first, num_second = num_images
+    for (_, shape), firsts in alike.items():
+        for (_, other), seconds in alike.items():
+            enough = [pool for pool in seconds if len(pool) >= num_second]
+            usable = [
+                pool
+                for pool in firsts
+                if len(pool) >= num_first and _seconds(pool, enough, num_images)
+            ]
+            if usable and shape == other:
+                yield _Option(usable, enough)
+
+
+def _seconds(first: P, seconds: Sequence[P], num_images: NumImages) -> Sequence[P]:
+    """Return what a second side can be drawn from: other pools, or else the first's own."""
+    others = [pool for pool in seconds if pool is not first]
+    is_enough = len(others) < len(seconds) and len(first) >= sum(num_images)
+    return others or ([first] if is_enough else [])
+
+
+def _drawn_option(rng: np.random.Generator, options: Sequence[_Option[P]]) -> _Option[P]:
     """Return one of some options, the likelier the more images it has."""
-    sizes = np.array([len(option.first) * len(option.second) for option in options])
+    sizes = np.array([option.num_pairs() for option in options])
     return options[int(rng.choice(len(options), p=sizes / sizes.sum()))]
 
 
-def _most_alike(options: Sequence[_Option], other: _Option) -> list[_Option]:
+def _most_alike(options: Sequence[_Option[P]], other: _Option[P]) -> list[_Option[P]]:
     likeness = [option.likeness(other) for option in options]
     best = max(likeness)
-    return [option for option, found in zip(options, likeness, strict=True) if found == best]
+    return [option for option, its in zip(options, likeness, strict=True) if its == best]
 
 
-def _images(rng: np.random.Generator, images: Images, count: int) -> Images:
-    return [images[i] for i in sorted(rng.permutation(len(images))[:count].tolist())]
+def _drawn_pools(
+    rng: np.random.Generator, option: _Option[P], num_images: NumImages
+) -> tuple[P, P]:
+    first = _drawn_pool(rng, option.firsts)
+    return first, _drawn_pool(rng, _seconds(first, option.seconds, num_images))
+
+
+def _drawn_pool(rng: np.random.Generator, pools: Sequence[P]) -> P:
+    """Return one of some pools, the likelier the more images it has."""
+    if len(pools) == 1:
+        return pools[0]
+    sizes = np.array([len(pool) for pool in pools])
+    return pools[int(rng.choice(len(pools), p=sizes / sizes.sum()))]
+
+
+def _drawn_sides(
+    rng: np.random.Generator, pools: Sequence[tuple[P, P]], num_images: NumImages
+) -> list[tuple[SideImages[P], SideImages[P]]] | None:
+    """Return both sides of each device, if its images are enough without a shared scene."""
+    num_first, num_second = num_images
+    firsts = [_drawn_side(rng, pool, range(len(pool)), num_first) for pool, _ in pools]
+    scenes = set.union(*(first.scenes() for first in firsts))
+    seconds = []
+    for first, (_, pool) in zip(firsts, pools, strict=True):
+        used = set(first.numbers) if pool is first.pool else set()
+        free = [
+            number
+            for number, scene in enumerate(pool.scenes)
+            if number not in used and scene not in scenes
+        ]
+        if len(free) < num_second:
+            return None
+        seconds.append(_drawn_side(rng, pool, free, num_second))
+    return list(zip(firsts, seconds, strict=True))
+
+
+def _drawn_side(
+    rng: np.random.Generator, pool: P, numbers: Sequence[int], count: int
+) -> SideImages[P]:
+    places = rng.permutation(len(numbers))[:count].tolist()
+    return SideImages(pool, tuple(sorted(numbers[place] for place in places)))
 
 
 def _one(rng: np.random.Generator, of: Sequence[T]) -> T:

@@ -1,5 +1,6 @@
 """Comparison lists drawn from images by seed, and those of all queries and all enrolled devices."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
@@ -8,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from camid.comparison.balanced_sampling import quartets
+from camid.comparison.balanced_sampling import TRIES, BalancedSampler, Pool, Quartet
 from camid.comparison.comparison_list import Comparison, ComparisonList, Crop, ListedSide
 from camid.config import Comparisons, Strips
 from camid.dataset.manifest import ImageTable
@@ -38,15 +39,14 @@ def drawn_list(
     windows = _Windows.of(strips, settings.crop_size)
     records = _without_copies(images)
     kin = kinship(records)
-    found = quartets(records, kinship=kin, settings=settings, strips=strips)
+    sampler = _sampler(records, models=kin.models, settings=settings, strips=strips)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_KEY,)))
     numbers: dict[ListedSide, int] = {}
     comparisons: list[Comparison] = []
     while len(comparisons) < settings.num_pairs:
-        quartet = found.drawn(rng)
+        quartet = _quartet(sampler, rng, settings)
         crops = windows.crops(rng, quartet.positions, count=settings.num_crops[-1])
-        for pair in quartet.pairs()[: settings.num_pairs - len(comparisons)]:
-            first, second = map(_side, pair)
+        for first, second in _pairs(quartet)[: settings.num_pairs - len(comparisons)]:
             comparisons.append(
                 Comparison(
                     first=numbers.setdefault(first, len(numbers)),
@@ -63,6 +63,63 @@ def drawn_list(
         sides=tuple(numbers),
         comparisons=tuple(comparisons),
     )
+
+
+def _sampler(
+    records: ImageTable, *, models: Mapping[str, str], settings: Comparisons, strips: Strips
+) -> BalancedSampler[Pool]:
+    """Return what draws of images, which are in order and have no copies.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two devices have enough images.
+    """
+    groups = records.groups("device", "kind", "width", "height", "angle")
+    grid = cache(lambda height, width: positions(height, width, **asdict(strips)))
+    pools: dict[str, list[Pool]] = defaultdict(list)
+    for number, (device, kind, *shape) in enumerate(groups.keys):
+        width, height, angle = shape
+        pool = Pool(
+            device=device,
+            kind=kind,
+            shape=(width, height, angle),
+            images=records.taken(groups.rows(number)),
+            positions=grid(height, width),
+        )
+        pools[device].append(pool)
+    sampler = BalancedSampler(pools=pools, models=models).with_enough(settings.num_images)
+    if len(sampler.devices) < 2:
+        first, second = settings.num_images
+        raise ValueError(
+            f"{len(records)} images of {len(pools)} devices give no comparisons of "
+            f"{first}+{second} images: two devices are needed with as many, each side's of one "
+            f"kind and pixel size, with strips of {strips.size} px; lower comparisons.num_images"
+        )
+    return sampler
+
+
+def _quartet(
+    sampler: BalancedSampler[Pool], rng: np.random.Generator, settings: Comparisons
+) -> Quartet[Pool]:
+    quartet = sampler.quartet(rng, num_images=settings.num_images, same_model=settings.same_model)
+    if quartet is None:
+        first, second = settings.num_images
+        raise ValueError(
+            f"{TRIES} draws of 2 of {len(sampler.devices)} devices gave none with {first}+{second} "
+            "images each that share a position and have no scene on both sides; lower "
+            "comparisons.num_images or strips.size"
+        )
+    return quartet
+
+
+def _pairs(quartet: Quartet[Pool]) -> list[tuple[ListedSide, ListedSide]]:
+    """Return positives and negatives in turn, so that half of any first few are positive."""
+    (a1, a2), (b1, b2) = (
+        [ListedSide(device=side.pool.device, images=side.sha256()) for side in sides]
+        for sides in (quartet.mine, quartet.theirs)
+    )
+    return [(a1, a2), (a1, b2), (b1, b2), (b1, a2)]
 
 
 def gallery_list(

@@ -328,7 +328,7 @@ class PatchBatches:
 
     def _places(self, chunk: ChunkImages) -> dict[Position, list[Position]]:
         return spread(
-            chunk.row_groups,
+            chunk.positions,
             strip_size=self.row_groups.shape[0],
             size=self.size,
             count=self.config.patches.validation_per_image,

@@ -1,86 +1,40 @@
-"""Candidates: the images and row groups of some devices, from which the sides of pairs are drawn.
+"""Candidates: images of some devices, by chunk, from which the sides of pairs are drawn."""
 
-What is drawn is a :class:`Quartet`: two sides of each of two devices. Its positive pairs and its
-negative pairs are made of the same four sides, and the devices' sides are of the same kinds of
-images where they can be, so that only the sensor tells the labels apart.
-"""
-
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple, TypeVar
+from typing import Literal
 
 import numpy as np
 
+from camid.comparison.balanced_sampling import (
+    MAX_HELD,
+    BalancedSampler,
+    NumImages,
+    Pool,
+    Quartet,
+)
 from camid.dataset.manifest import ImageTable
 from camid.dataset.records import ImageRecord
-from camid.dataset.relations import siblings
 from camid.dataset.splits.grouping import device_models
-from camid.prnu.strips import Position
 from camid.store.index import Grid, chunk_grids
 from camid.store.store import Store
 
-T = TypeVar("T")
-Rows = tuple[int, ...]
-Numbers = tuple[int, int]
-"""Images of a first side and of a second."""
-
-MAX_HELD = 4096
-"""Devices whose chunks are held; a hundred bytes an image."""
-TRIES = 1000
-"""Draws that may fail before there is said to be nothing to draw."""
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ChunkImages:
+class ChunkImages(Pool):
     """The images of one chunk that may be drawn, and where their strips are."""
 
-    device: str
     chunk: int
-    kind: str
-    shape: tuple[int, int, int]
-    """Width, height and angle."""
-    rows: Rows
+    rows: Sequence[int]
     """Of the images in the chunk's row groups."""
-    images: ImageTable
-    """Their records, in this order."""
-    scenes: Sequence[str]
-    """Theirs."""
-    row_groups: Grid
+    positions: Grid
+    """The row group of each position."""
 
     def image(self, row: int) -> ImageRecord:
         """Return the record of an image that may be drawn."""
         return self.images[self.rows.index(row)]
-
-    def shared(self, other: "ChunkImages") -> list[Position]:
-        """Return the positions that both have, in order."""
-        if self.row_groups is other.row_groups:
-            return list(self.row_groups)
-        return [position for position in self.row_groups if position in other.row_groups]
-
-
-class SideImages(NamedTuple):
-    """Images of one chunk, by their rows."""
-
-    chunk: ChunkImages
-    rows: Rows
-
-    def sha256(self) -> tuple[str, ...]:
-        """Return the images' digests."""
-        return tuple(self.chunk.image(row).sha256 for row in self.rows)
-
-
-class Quartet(NamedTuple):
-    """Two sides of each of two devices: ``(first, second)``."""
-
-    mine: tuple[SideImages, SideImages]
-    theirs: tuple[SideImages, SideImages]
-
-    def positions(self) -> list[Position]:
-        """Return the positions that both devices' sides have, in order."""
-        return self.mine[0].chunk.shared(self.theirs[0].chunk)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,7 +42,7 @@ class Candidates:
     """Images that may be drawn, by device and chunk."""
 
     images: ImageTable
-    chunks: Mapping[str, tuple[ChunkImages, ...]]
+    chunks: Mapping[str, Sequence[ChunkImages]]
 
     @property
     def num_images(self) -> int:
@@ -100,71 +54,39 @@ class Candidates:
         """Their devices, in order."""
         return tuple(self.chunks)
 
-    @cached_property
-    def models(self) -> dict[str, str]:
-        """Make and model of each device, empty where it is not known."""
-        return device_models(self.images)
-
     def quartet(
-        self, rng: np.random.Generator, *, num_images: Numbers, same_model: float
-    ) -> Quartet:
-        """Return so many images of both sides of each of two devices.
-
-        A device's sides are of two chunks of equal shape, or of one where it has no two. No image
-        or scene that a first side has is on a second side.
+        self,
+        rng: np.random.Generator,
+        *,
+        num_images: NumImages,
+        same_model: float | Literal["any"],
+        is_placed: bool,
+    ) -> Quartet[ChunkImages]:
+        """Return a quartet, as :meth:`BalancedSampler.quartet`, each side of one chunk.
 
         Raises
         ------
         ValueError
             If the candidates give none.
         """
-        for _ in range(TRIES if len(self.devices) > 1 else 0):
-            device = _one(rng, self.devices)
-            is_sibling = rng.random() < same_model
-            siblings = self._siblings.get(self.models[device], ()) if is_sibling else ()
-            others = siblings if len(siblings) > 1 else self.devices
-            other = _other(rng, others, device)
-            mine = self._chunks(rng, device, num_images)
-            theirs = mine and self._chunks(rng, other, num_images, like=mine)
-            found = mine and theirs and _quartet(rng, mine, theirs, num_images)
-            if found:
-                return found
-        first, second = num_images
-        raise ValueError(
-            f"{self.num_images} images of {len(self.devices)} devices give no pairs of "
-            f"{first}+{second} images: two devices are needed with as many, each side's of one "
-            "chunk; lower pairs.num_images"
+        drawn = self._sampler.quartet(
+            rng, num_images=num_images, same_model=same_model, is_placed=is_placed
         )
-
-    def _chunks(
-        self,
-        rng: np.random.Generator,
-        device: str,
-        num_images: Numbers,
-        *,
-        like: tuple[ChunkImages, ChunkImages] | None = None,
-    ) -> tuple[ChunkImages, ChunkImages] | None:
-        """Return chunks for both sides of a device, of the kinds of others if it has such."""
-        num_first, num_second = num_images
-        firsts = [chunk for chunk in self.chunks[device] if len(chunk.rows) >= num_first]
-        if not firsts:
-            return None
-        first = _one(rng, _alike(firsts, like and like[0]))
-        seconds = [
-            chunk
-            for chunk in self.chunks[device]
-            if chunk is not first and chunk.shape == first.shape and len(chunk.rows) >= num_second
-        ]
-        if seconds:
-            return first, _one(rng, _alike(seconds, like and like[1]))
-        return (first, first) if len(first.rows) >= num_first + num_second else None
+        if drawn is None:
+            first, second = num_images
+            raise ValueError(
+                f"{self.num_images} images of {len(self.devices)} devices give no pairs of "
+                f"{first}+{second} images: two devices are needed with as many, each side's of one "
+                "chunk; lower pairs.num_images"
+            )
+        return drawn
 
     @cached_property
-    def _siblings(self) -> dict[str, list[str]]:
-        return siblings(self.models, self.devices)
+    def _sampler(self) -> BalancedSampler[ChunkImages]:
+        return BalancedSampler(pools=self.chunks, models=device_models(self.images))
 
 
-class _Chunks(Mapping[str, tuple[ChunkImages, ...]]):
+class _Chunks(Mapping[str, Sequence[ChunkImages]]):
     """The chunks of each device, made when they are looked at; those looked at last are kept."""
 
     def __init__(self, store: Store, images: ImageTable) -> None:
@@ -188,10 +110,10 @@ class _Chunks(Mapping[str, tuple[ChunkImages, ...]]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 
-    def __getitem__(self, device: str) -> tuple[ChunkImages, ...]:
+    def __getitem__(self, device: str) -> Sequence[ChunkImages]:
         return self._made(device)
 
-    def _device(self, device: str) -> tuple[ChunkImages, ...]:
+    def _device(self, device: str) -> Sequence[ChunkImages]:
         if device not in self._places:
             raise KeyError(device)
         return tuple(map(self._chunk, self._places[device]))
@@ -200,7 +122,6 @@ class _Chunks(Mapping[str, tuple[ChunkImages, ...]]):
         device, chunk = self._keys[place]
         part = slice(self._ends[place], self._ends[place + 1])
         images = self._images.taken(self._order[part])
-        codes, scenes = images.texts("scene")
         first = images[0]
         return ChunkImages(
             device=device,
@@ -209,8 +130,7 @@ class _Chunks(Mapping[str, tuple[ChunkImages, ...]]):
             shape=(first.width, first.height, first.angle),
             rows=tuple(self._rows[part].tolist()),
             images=images,
-            scenes=[scenes[code] for code in codes.tolist()],
-            row_groups=self._grids[device, chunk],
+            positions=self._grids[device, chunk],
         )
 
 
@@ -221,54 +141,3 @@ def candidates(store: Store, images: Iterable[ImageRecord]) -> Candidates:
     """
     wanted = ImageTable.of(images).without_copies()
     return Candidates(images=wanted, chunks=_Chunks(store, wanted))
-
-
-def _quartet(
-    rng: np.random.Generator,
-    mine: tuple[ChunkImages, ChunkImages],
-    theirs: tuple[ChunkImages, ChunkImages],
-    num_images: Numbers,
-) -> Quartet | None:
-    """Return images of both sides of two devices, if there are enough without a shared scene."""
-    first = [_drawn(rng, chunk, chunk.rows, num_images[0]) for chunk in (mine[0], theirs[0])]
-    scenes = {
-        scene
-        for side in first
-        for row, scene in zip(side.chunk.rows, side.chunk.scenes, strict=True)
-        if scene and row in side.rows
-    }
-    second = []
-    for chunk, other in zip((mine[1], theirs[1]), first, strict=True):
-        taken = set(other.rows) if other.chunk is chunk else set()
-        free = [
-            row
-            for row, scene in zip(chunk.rows, chunk.scenes, strict=True)
-            if row not in taken and scene not in scenes
-        ]
-        if len(free) < num_images[1]:
-            return None
-        second.append(_drawn(rng, chunk, free, num_images[1]))
-    return Quartet(mine=(first[0], second[0]), theirs=(first[1], second[1]))
-
-
-def _drawn(
-    rng: np.random.Generator, chunk: ChunkImages, rows: Sequence[int], count: int
-) -> SideImages:
-    chosen = rng.permutation(rows)[:count]
-    return SideImages(chunk, tuple(sorted(chosen.tolist())))
-
-
-def _alike(chunks: Sequence[ChunkImages], like: ChunkImages | None) -> Sequence[ChunkImages]:
-    """Return the chunks with images of the kind of another's, or all if there are none."""
-    return (like and [chunk for chunk in chunks if chunk.kind == like.kind]) or chunks
-
-
-def _other(rng: np.random.Generator, devices: Sequence[str], device: str) -> str:
-    """Return one of some devices that are in order, but not this one."""
-    place = bisect_left(devices, device)
-    number = int(rng.integers(len(devices) - 1))
-    return devices[number + (number >= place)]
-
-
-def _one(rng: np.random.Generator, of: Sequence[T]) -> T:
-    return of[int(rng.integers(len(of)))]

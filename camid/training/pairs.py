@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.comparison.balanced_sampling import TRIES, NumImages, SideImages
 from camid.config import Pairs
 from camid.prnu.strips import Position
 from camid.store.strip_reader import Address, Column, RowGroups
-from camid.training.pair_sampling import TRIES, Candidates, Numbers, Rows, SideImages
+from camid.training.pair_sampling import Candidates, ChunkImages
 
 MAX_IMAGES = 2**15 // 2**8
 """Images whose samples, added up, int16 holds for sure."""
@@ -25,7 +26,7 @@ class Side:
 
     address: Address
     position: Position
-    rows: Rows
+    rows: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +132,7 @@ def drawn(
     return [pairs[i] for i in rng.permutation(num_pairs)]
 
 
-def numbers_of(step: int, *, settings: Pairs, seed: int) -> Numbers:
+def numbers_of(step: int, *, settings: Pairs, seed: int) -> NumImages:
     """Return how many images the first and the second sides of a step have."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_NUMBERS, step)))
     first, second = (
@@ -199,24 +200,25 @@ def used_strips(
 def _block(
     rng: np.random.Generator,
     candidates: Candidates,
-    numbers: Numbers,
+    numbers: NumImages,
     *,
     used: set[Address],
     settings: Pairs,
 ) -> list[tuple[int, tuple[Side, Side]]]:
     """Return the labels and sides of two positive and two negative pairs of unused row groups."""
+    is_placed = settings.negatives == "same-position"
     for _ in range(TRIES):
-        quartet = candidates.quartet(rng, num_images=numbers, same_model=settings.same_model)
-        shared = quartet.positions()
-        if settings.negatives == "any-position":
-            places = [_one(rng, list(one[0].chunk.row_groups)) for one in quartet]
-        elif shared:
-            places = [_one(rng, shared)] * 2
+        quartet = candidates.quartet(
+            rng, num_images=numbers, same_model=settings.same_model, is_placed=is_placed
+        )
+        devices = (quartet.mine, quartet.theirs)
+        if is_placed:
+            places = [_one(rng, quartet.positions)] * 2
         else:
-            continue
+            places = [_one(rng, list(first.pool.positions)) for first, _ in devices]
         mine, theirs = (
-            [_side(images, place) for images in one]
-            for one, place in zip(quartet, places, strict=True)
+            [_side(images, place) for images in sides]
+            for sides, place in zip(devices, places, strict=True)
         )
         if used.isdisjoint(side.address for side in (*mine, *theirs)):
             return [
@@ -232,10 +234,11 @@ def _block(
     )
 
 
-def _side(images: SideImages, position: Position) -> Side:
-    chunk = images.chunk
-    address = Address(chunk.device, chunk.chunk, chunk.row_groups[position])
-    return Side(address=address, position=position, rows=images.rows)
+def _side(images: SideImages[ChunkImages], position: Position) -> Side:
+    chunk = images.pool
+    address = Address(chunk.device, chunk.chunk, chunk.positions[position])
+    rows = tuple(chunk.rows[number] for number in images.numbers)
+    return Side(address=address, position=position, rows=rows)
 
 
 def _one(rng: np.random.Generator, places: Sequence[Position]) -> Position:

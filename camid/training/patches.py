@@ -97,7 +97,7 @@ def drawn_cuts(
     for label in _turns(len(images.devices), range(part * count, (part + 1) * count), seed, step):
         kinds = images.by_kind[label]
         chunk, row = _one(rng, _one(rng, kinds))
-        position = _one(rng, list(chunk.row_groups))
+        position = _one(rng, list(chunk.positions))
         left = min(each, num_patches - each * len(cuts))
         places = rng.permutation(len(corners))[:left].tolist()
         cuts.append(_cut(chunk, row, position, [corners[i] for i in places], label))
@@ -189,7 +189,7 @@ def _turns(num_devices: int, turns: range, seed: int, step: int) -> list[int]:
 def _cut(
     chunk: ChunkImages, row: int, position: Position, corners: Sequence[Position], label: int
 ) -> Cut:
-    address = Address(chunk.device, chunk.chunk, chunk.row_groups[position])
+    address = Address(chunk.device, chunk.chunk, chunk.positions[position])
     return Cut(address=address, row=row, corners=tuple(corners), label=label)
 
 

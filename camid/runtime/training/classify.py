@@ -96,7 +96,7 @@ def _classify(
     size = config.patches.size or opened.description["samples"]["shape"][0]
     with RowGroups(opened) as row_groups:
         places = spread(
-            chunk.row_groups,
+            chunk.positions,
             strip_size=row_groups.shape[0],
             size=size,
             count=config.patches.per_image,

@@ -50,7 +50,7 @@ def step(everything, number=0, *, num_pairs=8, seed=1, key=(), **settings):
 
 def images(everything, side):
     (chunk,) = (c for c in everything.chunks[side.address.device] if c.chunk == side.address.chunk)
-    assert chunk.row_groups[side.position] == side.address.row_group
+    assert chunk.positions[side.position] == side.address.row_group
     return [chunk.image(row) for row in side.rows]
 
 
@@ -62,7 +62,7 @@ STEPS = st.fixed_dictionaries(
         "num_images": st.tuples(st.integers(1, 4), st.integers(1, 4)),
         "per_row_group": st.integers(1, 5),
         "negatives": st.sampled_from(["same-position", "any-position"]),
-        "same_model": st.sampled_from([0.0, 0.5, 1.0]),
+        "same_model": st.sampled_from(["any", 0.0, 0.5, 1.0]),
     }
 )
 
@@ -202,7 +202,7 @@ def test_kinds_tell_nothing_of_labels(tmp_path):
 
 
 def test_negatives_of_one_model_come_in_the_share_that_is_asked_for(everything):
-    for share, expected in ((1.0, {True}), (0.0, {True, False})):
+    for share, expected in ((1.0, {True}), (0.0, {False}), ("any", {True, False})):
         found = set()
         for number in range(30):
             for pair in step(everything, number, same_model=share):
@@ -295,6 +295,18 @@ def test_a_damaged_strip_is_named_and_not_used(store, everything, tmp_path):
         pytest.raises(ValueError, match=r"chunk-0000\d.parquet: row group \d: a damaged page"),
     ):
         side_sums(pairs, row_groups, crop_size=24)
+
+
+def test_chunks_are_drawn_in_proportion_to_their_images(tmp_path):
+    chunks = [Chunk(images=30), Chunk(images=10)]
+    store = small_store(str(tmp_path), dict.fromkeys("ab", chunks))
+    every = candidates(store, store.images())
+    counts = Counter()
+    for number in range(400):
+        for pair in step(every, number, num_pairs=4, num_images=(1, 1)):
+            first = pair.sides[0]
+            counts[first.address.chunk % 2] += 1
+    assert counts[0] / counts[1] == pytest.approx(3, rel=0.2)
 
 
 def test_what_cannot_be_drawn_is_said(store, everything):
