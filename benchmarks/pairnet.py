@@ -9,7 +9,6 @@ import os
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
-import tempfile
 import time
 from collections.abc import Callable
 
@@ -21,7 +20,6 @@ from camid.comparison.methods import METHODS
 from camid.comparison.methods.method import Method, Tile
 from camid.comparison.methods.pairnet import shipped_network
 from camid.comparison.networks.pairnet_numpy import evidence, read_weights
-from camid.io.folder import Folder
 from camid.prnu.residual import residual
 
 STRIP, CROP, CROPS, IMAGES, TIMES = 256, 128, 40, 4, 7
@@ -54,12 +52,9 @@ def keras_evidence() -> Callable[[np.ndarray], object]:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    from camid.comparison.networks.files import read_network
+    from camid.comparison.networks.pairnet import network_of
 
-    with tempfile.TemporaryDirectory() as folder:
-        Folder(folder).write("pairnet.keras", shipped_network())
-        network = read_network(Folder(folder), "pairnet.keras")
-    return network.get_layer("evidence").predict_on_batch  # type: ignore[no-any-return]
+    return network_of(read_weights(shipped_network())).get_layer("evidence").predict_on_batch  # type: ignore[no-any-return]
 
 
 def main() -> None:

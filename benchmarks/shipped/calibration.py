@@ -3,7 +3,7 @@
 Cameras of any kind are simulated twice. Comparisons of the first ones give the likelihood layer its
 prior, by maximum likelihood of the positives, and the deviation of strangers of two models; those
 of the others, which nothing was fitted to, give the fusion of the classical score with the
-network's. OUT gets ``pairnet.keras``, ``fusion.json`` and ``verification.json``, the scores that
+network's. OUT gets ``pairnet.npz``, ``fusion.json`` and ``verification.json``, the scores that
 the fusion gave.
 """
 
@@ -29,7 +29,13 @@ from camid.comparison.draw_list import drawn_list
 from camid.comparison.methods import chosen_methods
 from camid.comparison.methods.pairnet import SHIPPED_FILE as NETWORK
 from camid.comparison.networks.files import network_bytes, read_network
-from camid.comparison.networks.pairnet_numpy import SLACK, STRENGTHS, likelihood_terms
+from camid.comparison.networks.pairnet import weights_of
+from camid.comparison.networks.pairnet_numpy import (
+    SLACK,
+    STRENGTHS,
+    likelihood_terms,
+    weights_bytes,
+)
 from camid.comparison.sufficient_statistics import scores
 from camid.config import Config, load_config
 from camid.evaluation.fusion import SHIPPED_FILE, logistic_fusion
@@ -157,7 +163,7 @@ def main(network: str, out: str, *, work: str | None) -> None:
         weights = prior(positives, deviation=deviation)
         trained.get_layer("likelihood").set_weights([weights, np.float32(raw)])
         target = Folder(absolute(out))
-        target.write(NETWORK, network_bytes(trained))
+        target.write(NETWORK, weights_bytes(weights_of(trained)))
         print_lines([f"strangers deviate by {deviation:.2f}"])
         (folder / "second").write("shipped.keras", network_bytes(trained))
         address = (folder / "second").address("shipped.keras")

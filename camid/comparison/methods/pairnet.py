@@ -22,7 +22,7 @@ from camid.prnu.cleaning import without_blocks
 
 SHIPPED = ""
 """Stands for the address of the network that camid comes with."""
-SHIPPED_FILE = "pairnet.keras"
+SHIPPED_FILE = "pairnet.npz"
 
 
 def pairnet_method(address: str = SHIPPED, *, num_planes: int = 4) -> Method:
@@ -48,7 +48,7 @@ def pairnet_method(address: str = SHIPPED, *, num_planes: int = 4) -> Method:
 
 
 def shipped_network() -> bytes:
-    """Return the file of the network that camid comes with."""
+    """Return the weights of the network that camid comes with, as a file."""
     return (resources.files("camid.comparison.pretrained") / SHIPPED_FILE).read_bytes()
 
 

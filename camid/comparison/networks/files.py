@@ -6,16 +6,23 @@ from pathlib import Path
 
 import keras
 
-import camid.comparison.networks.layers
-import camid.comparison.networks.pairnet  # noqa: F401 - their layers are known by name when a file is read
+import camid.comparison.networks.layers  # noqa: F401 - known by name when a file is read
+from camid.comparison.networks.pairnet import weights_of
+from camid.comparison.networks.pairnet_numpy import MEMBER, NETWORK, weights_bytes
 from camid.io.folder import Folder
 
 
 def network_bytes(network: keras.Model) -> bytes:
-    """Return a network as one file."""
+    """Return a network as one file.
+
+    A pair network's also holds its weights as NumPy arrays, for what scores without Keras.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
         network.save(path)
+        if network.name == NETWORK:
+            with zipfile.ZipFile(path, "a") as file:
+                file.writestr(zipfile.ZipInfo(MEMBER), weights_bytes(weights_of(network)))
         return path.read_bytes()
 
 

@@ -39,9 +39,13 @@ from camid.comparison.networks.pairnet_numpy import (
     NUM_SUMS,
     SLACK,
     STRENGTHS,
+    Weights,
 )
 from camid.config import PairNet
 from camid.prnu.luminance import LUMA
+
+EVIDENCE, LIKELIHOOD = "evidence", "likelihood"
+"""Layers of a pair network: what it makes of an image, and of two sides' products."""
 
 
 @keras.saving.register_keras_serializable(package="camid")
@@ -252,7 +256,7 @@ def evidence(settings: PairNet) -> keras.Model:
     planes = settings.planes * settings.filters
     learned = convolution("reliability", 1, to=planes, scale=4e-4)(maps)
     return keras.Model(
-        images, Weighed(name="weighed", dtype="float32")(bank, learned, around), name="evidence"
+        images, Weighed(name="weighed", dtype="float32")(bank, learned, around), name=EVIDENCE
     )
 
 
@@ -267,8 +271,42 @@ def pairnet(settings: PairNet) -> keras.Model:
     sums = Products(name="products", dtype="float32")(
         Unblocked(name="unblocked", dtype="float32")(planes), pairs
     )
-    llr = Likelihood(name="likelihood", dtype="float32")(sums)
+    llr = Likelihood(name=LIKELIHOOD, dtype="float32")(sums)
     return keras.Model(pairs, llr, name=NETWORK)
+
+
+def weights_of(network: keras.Model) -> Weights:
+    """Return the weights of a pair network."""
+    kernels, biases = {}, {}
+    for layer in network.get_layer(EVIDENCE).layers:
+        if isinstance(layer, layers.Conv2D):
+            kernels[layer.name], *bias = layer.get_weights()
+            if bias:
+                (biases[layer.name],) = bias
+    prior, excess = network.get_layer(LIKELIHOOD).get_weights()
+    return Weights(
+        kernels=kernels,
+        biases=biases,
+        prior=np.asarray(prior, np.float64),
+        deviation=1 + float(np.logaddexp(0, float(excess) - 2)),
+    )
+
+
+def network_of(weights: Weights) -> keras.Model:
+    """Return the pair network that has these weights."""
+    settings = PairNet(
+        filters=weights.num_filters,
+        channels=weights.kernels["stem"].shape[-1],
+        blocks=weights.num_blocks,
+        planes=weights.num_planes,
+    )
+    network = pairnet(settings)
+    for name, kernel in weights.kernels.items():
+        held = [kernel, weights.biases[name]] if name in weights.biases else [kernel]
+        network.get_layer(EVIDENCE).get_layer(name).set_weights(held)
+    excess = np.log(np.expm1(weights.deviation - 1)) + 2
+    network.get_layer(LIKELIHOOD).set_weights([weights.prior, np.float32(excess)])
+    return network
 
 
 def _pooled(maps: Any) -> Any:

@@ -1,12 +1,12 @@
 """The pair network without Keras: what it makes of one image, and of two sides' products.
 
 It computes what :mod:`camid.comparison.networks.pairnet` defines, from the weights of such a
-network's file, with NumPy and compiled loops: no process that scores loads TensorFlow.
+network, with NumPy and compiled loops: no process that scores loads TensorFlow.
 """
 
 import io
-import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,10 @@ LAGS = tuple((y, x) for r in (4, 6) for y in (-r, 0, r) for x in (-r, 0, r) if y
 NUM_SUMS = 5 + len(LAGS)
 """Of two sides' products: five at no lag, one at each other."""
 SLACK = 1e-6
+MEMBER = "pairnet.npz"
+"""Name of the weights in a network's file, beside what Keras keeps there."""
+_KERNEL, _BIAS = "kernel/", "bias/"
+"""Beginnings of the names of layers' arrays."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,42 +69,39 @@ class Weights:
 
 
 def read_weights(data: bytes) -> Weights:
-    """Return the weights of a pair network's file.
+    """Return the weights that :func:`weights_bytes` wrote, or those in a network's own file.
 
     Raises
     ------
     ValueError
         If the file holds none.
     """
-    import h5py
-
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
-            config = json.loads(file.read("config.json"))["config"]
-            stored = h5py.File(io.BytesIO(file.read("model.weights.h5")))
-        layers = {layer["config"]["name"]: layer["config"] for layer in config["layers"]}
-        names = [
-            layer["config"]["name"]
-            for layer in layers["evidence"]["layers"]
-            if layer["class_name"] == "Conv2D"
-        ]
-        kernels, biases = {}, {}
-        for number, name in enumerate(names):
-            key = f"conv2d_{number}" if number else "conv2d"
-            kept = stored[f"layers/functional/layers/{key}/vars"]
-            kernels[name] = np.asarray(kept["0"], np.float32)
-            if "1" in kept:
-                biases[name] = np.asarray(kept["1"], np.float32)
-        likelihood = stored["layers/likelihood/vars"]
-        raw = float(likelihood["1"][()])
-        return Weights(
-            kernels=kernels,
-            biases=biases,
-            prior=np.asarray(likelihood["0"], np.float64),
-            deviation=1 + float(np.logaddexp(0, raw - 2)),
-        )
-    except (zipfile.BadZipFile, KeyError, TypeError, OSError) as error:
+            if MEMBER in file.namelist():
+                return read_weights(file.read(MEMBER))
+        with np.load(io.BytesIO(data)) as held:
+            return Weights(
+                kernels=_of_layers(held, _KERNEL),
+                biases=_of_layers(held, _BIAS),
+                prior=held["prior"],
+                deviation=float(held["deviation"]),
+            )
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise ValueError(f"holds no pair network: {error}") from None
+
+
+def weights_bytes(weights: Weights) -> bytes:
+    """Return weights as NumPy's ``.npz``, an array a layer."""
+    arrays = {f"{_KERNEL}{name}": kernel for name, kernel in weights.kernels.items()}
+    arrays |= {f"{_BIAS}{name}": bias for name, bias in weights.biases.items()}
+    file = io.BytesIO()
+    np.savez(file, prior=weights.prior, deviation=weights.deviation, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def _of_layers(held: Mapping[str, Array], kind: str) -> dict[str, Array]:
+    return {name.removeprefix(kind): held[name] for name in held if name.startswith(kind)}
 
 
 def evidence(residual: Array, intensity: NDArray[np.uint8], weights: Weights) -> Array:
