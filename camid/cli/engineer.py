@@ -127,11 +127,26 @@ def _found(
 def compile_command() -> None:
     """Compile camid's loops and keep them, once an installation, so that no job has to."""
     with one_sentence():
-        from camid.casework.warm_up import compile_case_loops
         from camid.store.cost_model import compile_loops
 
         compile_loops()
-        compile_case_loops()
+        _compile_case_loops()
+
+
+def _compile_case_loops() -> None:
+    """Compile the loops of casework by identifying and verifying a small image of noise."""
+    import numpy as np
+
+    from camid.casework.alignment import query_plane
+    from camid.casework.binarized import Patterns
+    from camid.casework.search import identify
+    from camid.casework.verify_scores import STRIP, verdict
+
+    image = np.random.default_rng(1).integers(0, 256, (STRIP, STRIP, 3)).astype(np.uint8)
+    plane = query_plane(image)
+    identify(plane, Patterns({"one": plane}))
+    identify(plane[: STRIP // 2], Patterns({"one": plane}))
+    verdict([image], [image])
 
 
 @click.group()
