@@ -127,7 +127,7 @@ class Ablation:
         digest = hashlib.sha256("\n".join(stated).encode()).hexdigest()[:8]
         out = self.work / f"evaluations/{condition}-seed-{seed}-{digest}"
         paths = replace(config.paths, store=store, out=out.uri)
-        output, rows = make_evaluation(replace(config, paths=paths), fresh=self.fresh)
+        output, judged = make_evaluation(replace(config, paths=paths), fresh=self.fresh)
         differences = {
             (found["method"], found["negatives"]): {
                 f"difference_{key}": found[key] for key in ("value", "low", "high", "verdict")
@@ -137,9 +137,9 @@ class Ablation:
         }
         rows = [
             {"condition": condition, "seed": seed}
-            | row
-            | differences.get((row["method"], row["negatives"]), {})
-            for row in rows
+            | row.flat()
+            | differences.get((row.method, row.negatives), {})
+            for row in judged
         ]
         self._append(rows)
         return rows

@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 import click
 
 from camid.cli.errors import one_sentence
-from camid.cli.pipeline import CLOSED_SET, print_lines, print_table
+from camid.cli.pipeline import print_lines, print_rows
 from camid.config import Config, load_config
+from camid.evaluation.columns import CLASSIFIER_TABLE
 from camid.io.folder import Folder, absolute
 from camid.runtime.cluster.session import session
 from camid.runtime.ingest.ensure_store import make_store
 from camid.runtime.ingest.simulate import simulate
 from camid.runtime.pipelines.workflow import make_cnn
-from camid.runtime.training.train_classifier import BY_IMAGE
 from camid.store.store import is_finished
 
 PIXELS, RESIDUALS = "residual.filter=none", "residual.filter=lukas"
@@ -66,9 +66,9 @@ class Questions:
         """Train and judge one row after the other."""
         for row in rows:
             _, found = make_cnn(self._config(row))
-            asked = [r for r in found if (r["split"], r["negatives"]) == (BY_IMAGE, "all")]
+            asked = [r for r in found if (r.kind, r.negatives) == ("classifier", "all")]
             title = f"{row}: {' '.join(ROWS[row])}"
-            print_table(asked, title=title, columns={**CLOSED_SET, "auc": "AUC"})
+            print_rows(asked, (*CLASSIFIER_TABLE, "auc"), title=title)
 
     def _config(self, row: str) -> Config:
         geometry = ["strips.size=640", "strips.layout=centre"]

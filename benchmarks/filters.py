@@ -20,6 +20,7 @@ from camid.config import Config, load_config
 from camid.dataset.records import ImageRecord
 from camid.dataset.splits import enrolled
 from camid.evaluation.metrics import equal_error_rate, recognition_rate, roc_auc
+from camid.evaluation.result_rows import ResultRow
 from camid.io.folder import Folder, absolute
 from camid.io.images import pixels
 from camid.prnu.correlation import ncc
@@ -46,12 +47,12 @@ SHOWN = ("eer", "auc", "rank1")
 Plane = NDArray[np.float32]
 
 
-def baselines(data: str, root: Path, name: str, settings: list[str]) -> list[dict[str, object]]:
+def baselines(data: str, root: Path, name: str, settings: list[str]) -> list[ResultRow]:
     """Return the rows of both baselines on a store of one filter."""
     config = load_config(settings=settings)
     paths = replace(config.paths, data=data, store=str(root / name), out=str(root / f"{name}-out"))
     _, rows = make_baselines(replace(config, paths=paths))
-    return [row for row in rows if row["negatives"] in {"all", "same-model"}]
+    return [row for row in rows if row.negatives in {"all", "same-model"}]
 
 
 def grey_residuals(record: ImageRecord) -> tuple[Plane, Plane]:
@@ -119,8 +120,8 @@ def main() -> None:
                 simulate(Folder(data), config.simulate, seed=config.seed)
             for name, settings in FILTERS.items():
                 for row in baselines(data, root, name, settings):
-                    cells = [f"{row[key]:.4f}" for key in SHOWN]
-                    table.add_row(name, str(row["method"]), str(row["negatives"]), *cells)
+                    cells = [f"{row.figures[key]:.4f}" for key in SHOWN]
+                    table.add_row(name, row.method, row.negatives, *cells)
             Console(width=100).print(table)
             quantisation(str(root / "lukas"), config)
 

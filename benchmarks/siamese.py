@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 import click
 
 from camid.cli.errors import one_sentence
-from camid.cli.pipeline import EVALUATION, print_lines, print_table
+from camid.cli.pipeline import print_lines, print_rows
 from camid.config import Config, load_config
+from camid.evaluation.columns import LIST_TABLE
 from camid.io.folder import Folder, absolute
 from camid.io.output_layout import SIAMESE
 from camid.runtime.cluster.session import session
@@ -68,7 +69,7 @@ class Questions:
         for row in rows:
             config = self._config(*ROWS[row])
             output, found = make_siamese(self._placed(config, row))
-            print_table(found, title=f"{row}: {' '.join(ROWS[row])}", columns=EVALUATION)
+            print_rows(found, LIST_TABLE, title=f"{row}: {' '.join(ROWS[row])}")
             if row in TESTED:
                 self._numbers(row, output.folder.address(SIAMESE))
 
@@ -78,8 +79,8 @@ class Questions:
             sides = f"comparisons.num_images=[{count},{count}]"
             config = self._config(*ROWS[row], sides, f"evaluate.networks=[{network}]")
             _, found = make_evaluation(self._placed(config, f"{row}-{count}+{count}"))
-            every = [one for one in found if one["negatives"] == "all"]
-            print_table(every, title=f"{row}, {count}+{count} images", columns=EVALUATION)
+            every = [judged for judged in found if judged.negatives == "all"]
+            print_rows(every, LIST_TABLE, title=f"{row}, {count}+{count} images")
 
     def _config(self, *settings: str) -> Config:
         config = load_config(settings=[f"split={self.split}", *ALWAYS, *self.given, *settings])

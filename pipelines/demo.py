@@ -1,9 +1,9 @@
 """The whole path on simulated phones: ``python pipelines/demo.py``."""
 
-from camid.cli.pipeline import CLOSED_SET, EVALUATION, pipeline, print_results, print_table
+from camid.cli.pipeline import pipeline, print_results, print_rows
 from camid.config import Config
-from camid.evaluation.report.facts import BY_IMAGE
-from camid.runtime.pipelines.demo import make_demo
+from camid.evaluation.columns import CLASSIFIER_TABLE, GALLERY_TABLE, LIST_TABLE
+from camid.runtime.pipelines.demo import CLASSIFIED, SIAMESE, make_demo
 
 BRIEF = (
     *("training.num_steps=80", "training.batch_size=32", "training.micro_batches=4"),
@@ -19,19 +19,19 @@ LONG = ("cnn-embedding",)
 def main(config: Config, *, fresh: bool) -> None:
     """Simulate phones, preprocess them; run the baselines and train two networks; judge all."""
     output, rows = make_demo(config, fresh=fresh)
-    asked = [row for row in rows if row["split"] == BY_IMAGE and row["negatives"] == "all"]
-    baselines = [r for r in rows if r["crop_size"] == "whole" and r["split"] != BY_IMAGE]
-    few = [row for row in rows if row["crop_size"] != "whole"]
-    title = f"Networks, trained briefly: {few[0]['images']} images, {few[0]['crop_size']} px crops"
-    apart = [
-        [row for row in few if (row["method"] in LONG) is is_long] for is_long in (False, True)
-    ]
+    own = [row for row in rows if row.part in {"", SIAMESE} or row.method.startswith(CLASSIFIED)]
+    asked = [row for row in own if row.kind == "classifier" and row.negatives == "all"]
+    baselines = [row for row in own if row.kind == "gallery"]
+    few = [row for row in own if row.kind == "pairs"]
+    title = f"Networks, trained briefly: {few[0].images} images, {few[0].crop_size} px crops"
+    apart = [[row for row in few if (row.method in LONG) is is_long] for is_long in (False, True)]
     for some in apart:
-        print_table(some, title=title, columns=EVALUATION)
-    title = f"Which of {asked[0]['num_devices']} phones? A classifier, {asked[0]['images']} images"
-    print_table(asked, title=title, columns=CLOSED_SET)
+        print_rows(some, LIST_TABLE, title=title)
+    count = asked[0].figures["num_devices"]
+    title = f"Which of {count} phones? A classifier, {asked[0].images} images"
+    print_rows(asked, CLASSIFIER_TABLE, title=title)
     title = "Sensor-noise baselines, simulated phones"
-    print_results(baselines, title=title, folder=output.folder.uri)
+    print_results(baselines, GALLERY_TABLE, title=title, folder=output.folder.uri)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Strip store → trained network of pairs, judged: ``python pipelines/train_siamese.py``."""
 
-from camid.cli.pipeline import EVALUATION, pipeline, print_results
+from camid.cli.pipeline import pipeline, print_results
 from camid.config import Config
+from camid.evaluation.columns import LIST_TABLE
 from camid.runtime.pipelines.workflow import make_siamese
 
 
@@ -9,8 +10,8 @@ from camid.runtime.pipelines.workflow import make_siamese
 def main(config: Config, *, fresh: bool) -> None:
     """Train the Siamese network on devices that are not tested; judge it beside other methods."""
     output, rows = make_siamese(config, fresh=fresh)
-    title = f"{rows[0]['images']} images, crops of {rows[0]['crop_size']} px"
-    print_results(rows, title=title, folder=output.folder.uri, columns=EVALUATION)
+    title = f"{rows[0].images} images, crops of {rows[0].crop_size} px"
+    print_results(rows, LIST_TABLE, title=title, folder=output.folder.uri)
 
 
 if __name__ == "__main__":

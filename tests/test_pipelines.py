@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from camid.config import load_config
-from camid.runtime.training.train_and_evaluate import check_pairs
-from camid.training.batches import check_batches
+from camid.runtime.pipelines.check_settings import check_settings
 from camid.training.pair_task import PairTask
 from camid.training.pairnet_task import StackTask
 from camid.training.patch_task import PatchTask
@@ -183,8 +182,7 @@ def test_every_file_of_a_search_is_one(which, size):
 def test_every_file_of_a_pair_network_is_one_that_can_be_trained(size):
     file = ROOT / f"tune_configs/pairnet{size}.yaml"
     config = load_config(str(file))
-    check_batches(config.training, multiple=StackTask.multiple)
-    check_pairs(config, StackTask)
+    check_settings(config, config.evaluate, trained=StackTask)
     assert config.split == "seeded"
     command, what = file.read_text().splitlines()[:2]
     assert command == f"# python pipelines/train_pairnet.py tune_configs/{file.name}"

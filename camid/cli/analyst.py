@@ -15,7 +15,7 @@ import click
 from camid.cli.console import (
     echo,
     print_identified,
-    print_table,
+    print_named,
     print_warnings,
     reported,
     waited,
@@ -75,7 +75,7 @@ def list_command(db: str, is_json: bool) -> None:
             {name: row[name] for name in columns} | {"warnings": len(row["warnings"])}
             for row in rows
         ]
-        print_table(shown, f"{db}: enrolled; --json has the warnings")
+        print_named(shown, f"{db}: enrolled; --json has the warnings")
         for name, reason in found.damaged():
             click.echo(f"{name}: {reason}", err=True)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from camid.cli.errors import one_sentence
+from camid.cli.tables import Heading, print_table
 
 T = TypeVar("T")
 
@@ -86,25 +87,18 @@ def print_identified(answer: Mapping[str, Any]) -> None:
     if rows:
         grade, entries = answer["grade"], answer["searched"]["entries"]
         title = f"best of {entries} entries; llr in nats; the photograph is of grade {grade}"
-        print_table(rows, title)
+        print_named(rows, title)
     print_warnings(answer["warnings"])
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], title: str) -> None:
+def print_named(rows: Sequence[Mapping[str, Any]], title: str) -> None:
     """Print rows of the same columns; words to the left, numbers to the right."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD)
-    for name in rows[0] if rows else ():
-        is_text = isinstance(rows[0][name], str)
-        justify: Any = "left" if is_text else "right"
-        table.add_column(name.replace("_", " "), justify=justify, overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(_cell(name, value)) for name, value in row.items()))
-    Console().print(table)
+    headings = [
+        Heading(name.replace("_", " "), is_number=not isinstance(value, str), folds=True)
+        for name, value in (rows[0] if rows else {}).items()
+    ]
+    cells = ([_cell(name, value) for name, value in row.items()] for row in rows)
+    print_table(headings, cells, title=title)
 
 
 def _cell(name: str, value: Any) -> str:
@@ -113,7 +107,7 @@ def _cell(name: str, value: Any) -> str:
     words = f"{value:.4g}" if isinstance(value, float) else str(value)
     if isinstance(value, float) and 0 <= value < LEAST:
         words = f"< {LEAST:g}" if name == "false_alarm" else "0"
-    return words.encode("utf-8", "backslashreplace").decode()
+    return words
 
 
 def print_warnings(warnings: Sequence[str]) -> None:

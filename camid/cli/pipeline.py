@@ -6,14 +6,13 @@ from functools import wraps
 from typing import Any, Protocol
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, JustifyMethod
-from rich.markup import escape
-from rich.table import Table
+from rich.console import Console
 
 from camid.cli.errors import one_sentence
+from camid.cli.tables import Heading, print_table
 from camid.config import Config, load_config
-from camid.evaluation.report.page import AGAINST
+from camid.evaluation.columns import COLUMNS, against
+from camid.evaluation.result_rows import DifferenceRow, ResultRow
 from camid.io.folder import Folder
 from camid.io.output_layout import CONFIG, REPORT, SEARCH, TRIALS_PICTURE, TRIALS_TABLE, WINNER
 from camid.runtime.cluster.session import placed
@@ -21,44 +20,6 @@ from camid.runtime.run_folder.stage_times import stage_line, stage_seconds
 from camid.training.search_space import told_value
 from camid.training.trials import figure_words, read_trials
 
-BASELINES = {
-    "method": "method",
-    "images": "images",
-    "negatives": "negatives",
-    "eer": "EER (95 %)",
-    "auc": "AUC",
-    "rank1": "rank-1",
-    "single_threshold_eer": "EER*",
-    "single_threshold_auc": "AUC*",
-}
-"""Columns of a printed table of baselines, and their titles."""
-EVALUATION = {
-    "method": "method",
-    "num_crops": "crops",
-    "negatives": "negatives",
-    "eer": "EER (95 %)",
-    "auc": "AUC",
-    "cllr": "Cllr",
-    "rank1": "rank-1",
-    "single_threshold_eer": "EER*",
-    "study_crossing": "study\nEER",
-    "study_eer": "study\nsays",
-}
-"""Columns of a printed table of an evaluation; with names of ten letters it is 80 wide."""
-CLOSED_SET = {
-    "method": "method",
-    "rank1": "rank-1 (95 %)",
-    "model_accuracy": "model",
-    "top5": "top-5",
-    "vote_accuracy": "by vote",
-    "patch_accuracy": "patches",
-    "eer": "EER",
-    "unknown_accepted": "unknown\naccepted",
-}
-"""Columns of a printed table of a classifier and what it is compared with."""
-INTERVAL = "95 %"
-"""Part of a column's title that makes it show intervals."""
-WORDS = ("method", "negatives")
 SHOWN_FIELDS = 4
 """Of a search, that its table has room for: those that mattered most."""
 
@@ -143,14 +104,10 @@ def _resumed(out: str | None, *, pipeline: str) -> str:
 
 
 def print_results(
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    title: str,
-    folder: str,
-    columns: Mapping[str, str] = BASELINES,
+    rows: Sequence[ResultRow], columns: Sequence[str], *, title: str, folder: str
 ) -> None:
     """Print result rows as a table, times, and where everything lies."""
-    print_table(rows, title=title, columns=columns)
+    print_rows(rows, columns, title=title)
     output = Folder(folder)
     if seconds := stage_seconds(output):
         print_lines([stage_line(seconds)])
@@ -159,26 +116,24 @@ def print_results(
         print_lines([f"Report: {output.address(REPORT)}"])
 
 
-def print_table(
-    rows: Sequence[Mapping[str, Any]], *, title: str, columns: Mapping[str, str] = BASELINES
-) -> None:
-    """Print result rows as a table, figures to four places, or to three with intervals."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=0,
-    )
-    shown = {key: heading for key, heading in columns.items() if any(key in row for row in rows)}
-    if {row.get("num_crops") for row in rows} == {"all"}:
-        shown.pop("num_crops", None)
-    for key, heading in shown.items():
-        justify: JustifyMethod = "left" if key in WORDS else "right"
-        table.add_column(heading, justify=justify, no_wrap=True)
-    for row in rows:
-        table.add_row(*(_cell(row, key, heading) for key, heading in shown.items()))
-    console.print(table)
+def print_rows(rows: Sequence[ResultRow], columns: Sequence[str], *, title: str) -> None:
+    """Print some columns of result rows, figures to four places, or to three with intervals.
+
+    The first figure's intervals are printed. Columns that no row has are left out.
+    """
+    flat = [row.flat() for row in rows]
+    with_interval = next(name for name in columns if COLUMNS[name].is_metric)
+    shown = [name for name in columns if any(row.get(name) is not None for row in flat)]
+    headings = [Heading("method")]
+    for name in shown:
+        words = COLUMNS[name].heading or COLUMNS[name].title
+        interval = " (95 %)" if name == with_interval else ""
+        headings.append(Heading(f"{words}{interval}", is_number=name != "negatives"))
+    cells = [
+        (row["method"], *(_cell(row, name, is_interval=name == with_interval) for name in shown))
+        for row in flat
+    ]
+    print_table(headings, cells, title=title, gap=0)
     if "single_threshold_eer" in shown:
         print_lines([CONVENTION])
 
@@ -197,18 +152,19 @@ def print_search(output: Folder, *, again: str, figure: str) -> None:
     mattered: dict[str, float] = told["importances"]
     trials = sorted(read_trials(output), key=lambda trial: -trial.best(figure).get(figure, 0.0))
     shown = list(mattered)[:SHOWN_FIELDS]
-    table = Table(
-        title="Trials", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
     best = f"best {figure_words(figure)}"
-    for heading in ("trial", "", "steps", best, *(field.rpartition(".")[2] for field in shown)):
-        justify: JustifyMethod = "right" if heading in {"steps", best} else "left"
-        table.add_column(heading, justify=justify, min_width=len(heading))
+    names = ("trial", "", "steps", best, *(field.rpartition(".")[2] for field in shown))
+    headings = [
+        Heading(name, is_number=name in {"steps", best}, folds=True, min_width=len(name))
+        for name in names
+    ]
+    cells = []
     for trial in trials:
         row = trial.best(figure)
-        cells = (trial.number, trial.state, trial.step, f"{row[figure]:.3f}" if row else "")
-        table.add_row(*map(str, cells), *(escape(told_value(trial.values[f])) for f in shown))
-    console.print(table)
+        reached = f"{row[figure]:.3f}" if row else ""
+        values = [told_value(trial.values[field]) for field in shown]
+        cells.append((trial.number, trial.state, trial.step, reached, *values))
+    print_table(headings, cells, title="Trials")
     minutes, saved = told["seconds"] / 60, told["seconds_saved"] / 60
     shares = ", ".join(f"{field} {share:.0%}" for field, share in mattered.items())
     print_lines(
@@ -224,45 +180,39 @@ def print_search(output: Folder, *, again: str, figure: str) -> None:
     )
 
 
-def print_differences(rows: Sequence[Mapping[str, Any]], *, folder: Folder) -> None:
+def print_differences(rows: Sequence[DifferenceRow], *, folder: Folder) -> None:
     """Print differences of methods with their intervals and verdicts, and where all lies."""
-    table = Table(
-        title="Differences, paired by devices",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for heading in ("method", "than", "negatives", "", "difference (95 %)", "verdict"):
-        is_number = heading.startswith("difference")
-        table.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
-    for row in rows:
-        if row["figure"] in {"eer", "auc"} and row["negatives"] in {"all", "same-model"}:
-            table.add_row(
-                escape(row["method"]),
-                escape(row["baseline"]),
-                AGAINST.get(row["negatives"], row["negatives"]),
-                row["figure"].upper(),
-                f"{row['value']:+.3f} ({row['low']:+.2f} … {row['high']:+.2f})",
-                row["verdict"],
-            )
-    console.print(table)
+    names = ("method", "than", "negatives", "", "difference (95 %)", "verdict")
+    headings = [Heading(name, is_number=name.startswith("difference")) for name in names]
+    cells = [
+        (
+            row.method,
+            row.baseline,
+            against(row.negatives),
+            row.figure.upper(),
+            f"{row.value:+.3f} ({row.low:+.2f} … {row.high:+.2f})",
+            row.verdict,
+        )
+        for row in rows
+        if row.figure in {"eer", "auc"} and row.negatives in {"all", "same-model"}
+    ]
+    print_table(headings, cells, title="Differences, paired by devices")
     print_lines(
         ["undecided: the interval holds 0", f"Report: {folder.address(REPORT)}"],
     )
 
 
-def _cell(row: Mapping[str, Any], key: str, heading: str) -> str:
+def _cell(row: Mapping[str, Any], name: str, *, is_interval: bool) -> str:
     """Return a figure to four places, or to three where there are intervals to show."""
-    value = row.get(key, "")
-    if key == "negatives":
-        return str(AGAINST.get(value, value))
+    value = row.get(name, "")
+    if name in {"num_crops", "negatives"}:
+        return COLUMNS[name].form(value)
     if not isinstance(value, float):
         return f"{value}"
     if "eer_low" not in row:
         return f"{value:.4f}"
-    if INTERVAL in heading and f"{key}_low" in row:
-        return f"{value:.3f} ({row[f'{key}_low']:.2f}–{row[f'{key}_high']:.2f})"
+    if is_interval and f"{name}_low" in row:
+        return f"{value:.3f} ({row[f'{name}_low']:.2f}–{row[f'{name}_high']:.2f})"
     return f"{value:.3f}"
 
 
@@ -274,6 +224,9 @@ def print_lines(lines: Sequence[str]) -> None:
 
 def print_facts(facts: Mapping[str, object]) -> None:
     """Print names and values, a line each."""
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in facts.items():
         table.add_row(name, escape(str(value)))

@@ -1,19 +1,19 @@
 """Methods of several runs beside one another, on the comparisons that all of the runs made."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from string import ascii_uppercase
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camid.comparison.comparison_list import LEVELS_OF
-from camid.evaluation.bootstrap import Difference, Estimate, resampled
+from camid.evaluation.bootstrap import resampled
+from camid.evaluation.result_rows import Condition, DifferenceRow, ResultRow
+from camid.evaluation.results import difference_rows, with_intervals
 from camid.evaluation.score_table import Scored
-
-Row = dict[str, Any]
 
 
 class Merged(NamedTuple):
@@ -106,13 +106,13 @@ def _places(scored: Scored, keys: NDArray[np.str_]) -> NDArray[np.int64]:
 
 def paired_rows(
     scored: Scored, pairs: Sequence[tuple[str, str]], *, seed: int
-) -> tuple[list[Row], list[Row]]:
+) -> tuple[list[ResultRow], list[DifferenceRow]]:
     """Return a row for every method and kind of negatives, and one for every difference.
 
     A difference is paired: both methods have their figures on the same resampled devices.
     """
-    rows: list[Row] = []
-    differences: list[Row] = []
+    rows: list[ResultRow] = []
+    differences: list[DifferenceRow] = []
     for negatives in LEVELS_OF:
         some = scored.against(negatives)
         if not some.has_both:
@@ -124,25 +124,17 @@ def paired_rows(
             "num_negatives": int((1 - labels).sum()),
             "num_devices": some.compared.numbered()[0],
         }
+        condition = Condition(
+            kind=scored.kind,
+            images="",
+            crop_size=None,
+            num_crops=None,
+            negatives=negatives,
+            split="shared",
+        )
         for method in some.scores:
-            figures = dict(_flat(found.estimates(method)))
-            rows.append({"method": method, "negatives": negatives, **figures, **counts})
+            figures = dict(with_intervals(found.estimates(method))) | counts
+            rows.append(ResultRow(method=method, figures=figures, **asdict(condition)))
         for method, baseline in pairs:
-            theirs = found.estimates(baseline)
-            for name, difference in found.differences(method, baseline=baseline).items():
-                stated = {"method": method, "baseline": baseline, "negatives": negatives}
-                values = {"of_method": difference.value + theirs[name].value}
-                values["of_baseline"] = theirs[name].value
-                differences.append({**stated, "figure": name, **values, **_told(difference)})
-    return sorted(rows, key=lambda row: list(scored.scores).index(row["method"])), differences
-
-
-def _flat(estimates: Mapping[str, Estimate]) -> Iterator[tuple[str, float]]:
-    for name, estimate in estimates.items():
-        yield name, estimate.value
-        yield f"{name}_low", estimate.low
-        yield f"{name}_high", estimate.high
-
-
-def _told(difference: Difference) -> Row:
-    return dict(difference._asdict())
+            differences += difference_rows(found, method, baseline, condition)
+    return sorted(rows, key=lambda row: list(scored.scores).index(row.method)), differences

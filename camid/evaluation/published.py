@@ -39,10 +39,16 @@ STUDY = {
 """By method; the Siamese network's are means of 40 crops, the classifier's is of 15 devices."""
 
 
-def study_figures(method: str) -> dict[str, str | float]:
+def study_figures(method: str) -> dict[str, float]:
     """Return what is stated of a method by the names of result rows: ``study_eer``, ….
 
     Empty for a method that the study does not have.
     """
-    stated = asdict(STUDY[method]) if method in STUDY else {}
+    stated = asdict(STUDY[method]) if method in STUDY else {"images": None}
+    del stated["images"]
     return {f"study_{name}": value for name, value in stated.items() if value is not None}
+
+
+def study_images(method: str) -> str:
+    """Return the images on both sides of what is stated of a method; empty if nothing is."""
+    return (STUDY[method].images or "") if method in STUDY else ""

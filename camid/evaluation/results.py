@@ -1,23 +1,23 @@
 """Result rows of methods on one comparison list: figures, intervals, paired differences."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from camid.comparison.comparison_list import LEVELS_OF, NEGATIVE, ComparisonList, overlap
-from camid.evaluation.bootstrap import Estimate, resampled, resampled_rank1
+from camid.evaluation.bootstrap import Estimate, Resampled, resampled, resampled_rank1
 from camid.evaluation.calibration import Fit, cllr, cllr_min, cross_fitted, logistic_calibrator
 from camid.evaluation.fusion import Fusion, logistic_fusion
 from camid.evaluation.gallery import gallery_matrices
 from camid.evaluation.labels import Compared
 from camid.evaluation.metrics import balanced_accuracy, single_threshold
-from camid.evaluation.published import study_figures
+from camid.evaluation.published import study_figures, study_images
+from camid.evaluation.result_rows import BY_IMAGE, Condition, DifferenceRow, Kind, ResultRow
 
 Scores = NDArray[np.float64]
-Row = dict[str, Any]
 
 SAME_SIZE = "same-size"
 JUDGED = LEVELS_OF | {SAME_SIZE: NEGATIVE}
@@ -35,7 +35,8 @@ def judged_rows(
     seed: int,
     single_threshold_fpr: float,
     is_same_size: NDArray[np.bool_] | None = None,
-) -> tuple[list[Row], list[Row]]:
+    kind: Kind | None = None,
+) -> tuple[list[ResultRow], list[DifferenceRow]]:
     """Return a row for every method and condition, and one for every difference of two methods.
 
     A method of the study has its stated figures beside ours, where all negatives count. The
@@ -57,35 +58,48 @@ def judged_rows(
         Where the study's convention puts its only threshold.
     is_same_size
         Which comparisons are of images of one pixel size; all, if not told.
+    kind
+        What is compared, if not what the list says.
     """
+    kind = kind or ("gallery" if listed.is_gallery else "pairs")
     is_one_size = is_same_size is None or bool(is_same_size.all())
     told_apart = [n for n in JUDGED if n != SAME_SIZE or not is_one_size]
-    rows: list[Row] = []
-    differences: list[Row] = []
-    firsts: dict[tuple[str, str], Row] = {}
+    rows: list[ResultRow] = []
+    differences: list[DifferenceRow] = []
+    firsts: dict[tuple[str, str], ResultRow] = {}
     for index, number in enumerate(tuple(num_crops) or (0,)):
         found = {method: values[:, index] for method, values in scores.items()}
         for negatives in told_apart:
             chosen = _chosen(listed, found, negatives, is_same_size)
             if not chosen.any():
                 continue
-            condition = {
-                "images": images_a_side(listed),
-                "crop_size": listed.crop_size or "whole",
-                "num_crops": number or "all",
-                "negatives": negatives,
-                "split": split,
-                **_reach(listed, chosen, number),
-            }
-            some, more = _judged(listed, found, chosen, seed=seed, fpr=single_threshold_fpr)
+            condition = Condition(
+                kind=kind,
+                images=images_a_side(listed),
+                crop_size=listed.crop_size or None,
+                num_crops=number or None,
+                negatives=negatives,
+                split=BY_IMAGE if kind == "classifier" else split,
+            )
+            some, more = _judged(
+                listed, found, chosen, condition, seed=seed, fpr=single_threshold_fpr
+            )
             for row in some:
-                stated = study_figures(row["method"]) if negatives == "all" else {}
-                first = firsts.setdefault((row["method"], negatives), row)
-                if number and "accuracy" in row and "accuracy" in first:
-                    row["accuracy_gain"] = row["accuracy"] / first["accuracy"]
-                rows.append({"method": row["method"], **condition, **row, **stated})
-            differences += [{"method": row["method"], **condition, **row} for row in more]
+                first = firsts.setdefault((row.method, negatives), row)
+                rows.append(_completed(row, first, _reach(listed, chosen, number)))
+            differences += more
     return rows, differences
+
+
+def _completed(row: ResultRow, first: ResultRow, reach: Mapping[str, float]) -> ResultRow:
+    """Return a row with its gain over that of the fewest crops, and what the study states."""
+    figures = dict(reach)
+    if row.num_crops and "accuracy" in row.figures and "accuracy" in first.figures:
+        figures["accuracy_gain"] = row.figures["accuracy"] / first.figures["accuracy"]
+    if row.negatives != "all":
+        return row.with_figures(figures)
+    figures |= study_figures(row.method)
+    return replace(row.with_figures(figures), study_images=study_images(row.method))
 
 
 def images_a_side(listed: ComparisonList) -> str:
@@ -157,7 +171,7 @@ def _chosen(
     return np.asarray(negative | positive)
 
 
-def _reach(listed: ComparisonList, chosen: NDArray[np.bool_], number: int) -> Row:
+def _reach(listed: ComparisonList, chosen: NDArray[np.bool_], number: int) -> dict[str, float]:
     """Return how many crops comparisons have of a number, and how much of them is seen twice."""
     if not listed.crop_size:
         return {}
@@ -186,10 +200,11 @@ def _judged(
     listed: ComparisonList,
     scores: Mapping[str, Scores],
     chosen: NDArray[np.bool_],
+    condition: Condition,
     *,
     seed: int,
     fpr: float,
-) -> tuple[list[Row], list[Row]]:
+) -> tuple[list[ResultRow], list[DifferenceRow]]:
     compared = compared_in(listed).where(chosen)
     labels = compared.labels
     taken = {method: values[chosen] for method, values in scores.items()}
@@ -208,29 +223,48 @@ def _judged(
     rows, differences = [], []
     baseline = next(iter(scores))
     for method, values in taken.items():
-        row: Row = {"method": method}
+        figures: dict[str, float] = {}
         for part in parts:
-            row |= dict(_flat(part.estimates(method)))
-        row |= single_threshold(labels, values, fpr=fpr).figures()
-        rows.append(row | _costs(compared, values, seed=seed) | counts)
+            figures |= dict(with_intervals(part.estimates(method)))
+        figures |= single_threshold(labels, values, fpr=fpr).figures()
+        figures |= _costs(compared, values, seed=seed) | counts
+        rows.append(ResultRow(method=method, figures=figures, **asdict(condition)))
         if method != baseline:
             for part in parts:
-                for name, found in part.differences(method, baseline=baseline).items():
-                    stated = {"method": method, "baseline": baseline, "figure": name}
-                    differences.append(stated | found._asdict())
+                differences += difference_rows(part, method, baseline, condition)
     return rows, differences
 
 
-def _flat(estimates: Mapping[str, Estimate]) -> Iterator[tuple[str, float]]:
+def difference_rows(
+    found: Resampled, method: str, baseline: str, condition: Condition
+) -> list[DifferenceRow]:
+    """Return a row for each figure of a method, less that of another."""
+    mine, theirs = found.estimates(method), found.estimates(baseline)
+    return [
+        DifferenceRow(
+            method=method,
+            baseline=baseline,
+            figure=name,
+            of_method=mine[name].value,
+            of_baseline=theirs[name].value,
+            **difference._asdict(),
+            **asdict(condition),
+        )
+        for name, difference in found.differences(method, baseline=baseline).items()
+    ]
+
+
+def with_intervals(estimates: Mapping[str, Estimate]) -> Iterator[tuple[str, float]]:
+    """Yield figures by name, each with the ends of its interval."""
     for name, estimate in estimates.items():
         yield name, estimate.value
         yield f"{name}_low", estimate.low
         yield f"{name}_high", estimate.high
 
 
-def _costs(compared: Compared, values: Scores, *, seed: int) -> Row:
+def _costs(compared: Compared, values: Scores, *, seed: int) -> dict[str, float]:
     """Return the cost of calibrated scores in bits, where there are devices to calibrate with."""
-    found: Row = {"cllr_min": cllr_min(compared.labels, values)}
+    found = {"cllr_min": cllr_min(compared.labels, values)}
     llrs = calibrated(compared, values, seed=seed)
     if llrs is None:
         return found

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from camid.comparison.comparison_list import KINDS, LEVELS_OF, read_list
 from camid.evaluation.labels import Compared
+from camid.evaluation.result_rows import Kind
 from camid.io.folder import Folder
 from camid.io.output_layout import LIST, SCORES
 
@@ -39,8 +40,8 @@ class Scored:
     """As of a comparison list."""
     scores: Mapping[str, NDArray[np.float64]]
     """By method, at the largest number of crops."""
-    unit: str
-    """Kind of comparison: ``image`` with a device's fingerprint, or ``side`` with another side."""
+    kind: Kind
+    """What is compared."""
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Scored":
         """Return the comparisons that are chosen."""
@@ -117,7 +118,7 @@ def read_scored(folder: Folder, *, models: Mapping[str, str]) -> Scored | None:
         models=(_named(first, models), _named(second, models)),
         levels=np.array([pair.level for pair in listed.comparisons], np.str_),
         scores=scores_of(table),
-        unit="image" if listed.is_gallery else "side",
+        kind="gallery" if listed.is_gallery else "pairs",
     )
 
 

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from camid.comparison.comparison_list import read_list
+from camid.evaluation.columns import IN_REPORT
 from camid.evaluation.gallery import gallery_matrices, mistakes
+from camid.evaluation.result_rows import Kind, ResultRow, read_rows
 from camid.evaluation.score_table import IMAGE, scores_of
 from camid.io.csv_tables import csv_rows
 from camid.io.folder import Folder
@@ -28,7 +30,6 @@ from camid.io.output_layout import (
     SCORES,
     SEARCH,
     STAGES,
-    TABLE,
 )
 
 SECTIONS = {
@@ -39,35 +40,18 @@ SECTIONS = {
     "cnn/embedding": "Other devices, by what the classifier has learned",
 }
 """Folders below an output folder that have results of their own, and their headings."""
-TITLES_OF = {
-    "image": "Which device took each photograph?",
-    "side": "Are two sets of photographs of one device?",
-    "images": "Which of these devices took each photograph?",
+TITLES: dict[Kind, str] = {
+    "gallery": "Which device took each photograph?",
+    "pairs": "Are two sets of photographs of one device?",
+    "classifier": "Which of these devices took each photograph?",
 }
 """The page's title by what is compared."""
-BY_IMAGE = "images"
-"""Split of a classifier's rows: images are dealt, not devices."""
-
-SHOWN = (
-    *("images", "num_crops", "negatives", "eer", "auc", "rank1", "accuracy", "vote_accuracy"),
-    *("patch_accuracy", "model_accuracy", "top5", "unknown_accepted", "cllr", "tpr_at_fpr_1e-2"),
-    *("tpr_at_fpr_1e-3", "num_positives", "num_negatives", "num_devices"),
-    *("single_threshold_eer", "single_threshold_auc"),
-)
-"""Columns of the table of results, in order."""
-
-_CONDITION = ("method", "images", "crop_size", "num_crops", "negatives", "split")
-_WORDS = (*_CONDITION, "study_images")
 
 
-def result_rows(output: Folder) -> list[dict[str, Any]]:
-    """Return a folder's own results, as its ``results.csv`` has them; none where it has none."""
-    return [_figures(row) for row in csv_rows(output, TABLE)]
-
-
-def parts(output: Folder) -> list[str]:
-    """Return which of :data:`SECTIONS` an output folder has results of."""
-    return [name for name in SECTIONS if part_folder(output, name).exists(TABLE)]
+def parts(rows: Sequence[ResultRow]) -> list[str]:
+    """Return which of :data:`SECTIONS` an output folder's rows belong to."""
+    held = {row.part for row in rows}
+    return [name for name in SECTIONS if name in held]
 
 
 def part_folder(output: Folder, part: str) -> Folder:
@@ -90,15 +74,15 @@ def report_facts(output: Folder) -> dict[str, Any]:
     ValueError
         If there are no results.
     """
-    names = parts(output)
-    if not names:
+    rows = read_rows(output)
+    if not rows:
         raise ValueError(f"{output.uri}: no results to report; run a pipeline into it")
     text = output.read(CONFIG).decode() if output.exists(CONFIG) else ""
     config = yaml.safe_load(text) or {}
     data = json.loads(output.read(DATA)) if output.exists(DATA) else {}
-    found = [_part(output, name) for name in names]
+    found = [_part(output, name, [r for r in rows if r.part == name]) for name in parts(rows)]
     return {
-        "title": TITLES_OF[found[0]["compared"]],
+        "title": TITLES[found[0]["kind"]],
         "parts": found,
         "data": data,
         "has_data": bool(data.get("models")),
@@ -111,10 +95,10 @@ def report_facts(output: Folder) -> dict[str, Any]:
     }
 
 
-def _part(output: Folder, name: str) -> dict[str, Any]:
+def _part(output: Folder, name: str, results: Sequence[ResultRow]) -> dict[str, Any]:
     """Return what the page shows of one folder with results."""
     folder = part_folder(output, name)
-    rows = result_rows(folder)
+    rows = [row.flat() for row in results]
     methods = list(dict.fromkeys(row["method"] for row in rows))
     enrolled = [row for row in csv_rows(folder, DEVICES) if "enrolled" in row]
     left_out = csv_rows(folder, LEFT_OUT)
@@ -125,13 +109,13 @@ def _part(output: Folder, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "title": SECTIONS[name],
-        "compared": _compared(rows),
+        "kind": results[0].kind,
         "rows": rows,
         "methods": methods,
         "findings": findings,
         "best": _best(judged),
         "judged": judged,
-        "shown": [key for key in SHOWN if any(key in row for row in rows)],
+        "shown": [key for key in IN_REPORT if any(key in row for row in rows)],
         "num_queries": sum(int(row["queries"]) for row in enrolled),
         "devices": sorted(enrolled, key=lambda row: (row["model"], row["device"])),
         "by_device": _beside(folder, BY_DEVICE, ("device", "model")),
@@ -142,14 +126,6 @@ def _part(output: Folder, name: str) -> dict[str, Any]:
         "reasons": [list(reason) for reason in reasons],
         "search": json.loads(folder.read(SEARCH)) if folder.exists(SEARCH) else {},
     }
-
-
-def _compared(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return what rows compare: an image with patterns, sides, or images with known devices."""
-    if rows[0].get("split") == BY_IMAGE:
-        return BY_IMAGE
-    images = str(rows[0].get("images", "+1"))
-    return "image" if images.endswith("+1") and images != "1+1" else "side"
 
 
 def _beside(folder: Folder, name: str, key: Sequence[str]) -> list[dict[str, Any]]:
@@ -174,13 +150,6 @@ def _last_differences(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, An
     """Return the differences at the largest number of crops."""
     most = rows[-1]["num_crops"] if rows else 0
     return [row for row in rows if row["num_crops"] == most]
-
-
-def _figures(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row of results with its figures as numbers; empty ones are left out."""
-    return {
-        key: value if key in _WORDS else float(value) for key, value in row.items() if value != ""
-    }
 
 
 def _finding(rows: Sequence[Mapping[str, Any]], method: str) -> dict[str, Any]:

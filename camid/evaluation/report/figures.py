@@ -4,7 +4,6 @@ import io
 import warnings
 from collections.abc import Mapping, Sequence
 from itertools import cycle, product
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from camid.evaluation.metrics import equal_error_rate, roc, roc_auc
+from camid.evaluation.result_rows import DifferenceRow
 
 Judged = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Labels and scores."""
@@ -188,22 +188,16 @@ def tippett_figure(
     return figure
 
 
-def difference_figure(rows: Sequence[Mapping[str, Any]], *, figure: str = "EER") -> Figure:
-    """Return differences of a figure as points with their 95 % intervals, a line each.
-
-    Parameters
-    ----------
-    rows
-        With ``name``, ``value``, ``low``, ``high`` and ``verdict``.
-    """
+def difference_figure(rows: Sequence[DifferenceRow], *, figure: str = "EER") -> Figure:
+    """Return differences of a figure as points with their 95 % intervals, a line each."""
     drawn = Figure(figsize=(WIDE, 0.32 * len(rows) + 1.2), layout="constrained")
     axes = drawn.subplots()
     colours = {"better": COLOURS[2], "worse": COLOURS[1], "undecided": "0.45"}
     for place, row in enumerate(rows):
-        colour = colours[row["verdict"]]
-        axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=1.5)
-        axes.plot(row["value"], place, "o", color=colour, ms=5)
-    names = [row["name"] for row in rows]
+        colour = colours[row.verdict]
+        axes.plot([row.low, row.high], [place, place], color=colour, lw=1.5)
+        axes.plot(row.value, place, "o", color=colour, ms=5)
+    names = [f"{row.method} − {row.baseline}" for row in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=9, parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.axvline(0, color="0.6", lw=0.8, ls=":")

@@ -1,11 +1,12 @@
 """The report: one HTML page of an output folder, whole in itself, a pure function of its files."""
 
 import base64
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from camid.evaluation.columns import COLUMNS, count, rate
 from camid.evaluation.report.facts import part_folder, report_facts
 from camid.io.folder import Folder
 from camid.io.output_layout import PICTURES
@@ -20,24 +21,6 @@ MAX_ROWS = 200
 """Rows of a list that are shown; the file beside the report has all of them."""
 OPEN_ROWS = 40
 """Rows of a list that is shown unfolded."""
-
-
-class Column(NamedTuple):
-    """A column of the table of results: its title, how its values are written, what it means."""
-
-    title: str
-    form: Callable[[Any], str]
-    meaning: str
-
-
-def rate(value: float | str) -> str:
-    """Return a figure to four places, as pipelines print it; a dash where there is none."""
-    return "–" if value == "" or not np.isfinite(float(value)) else f"{float(value):.4f}"
-
-
-def count(value: int | str) -> str:
-    """Return a whole number with its thousands apart."""
-    return f"{int(value):,}"
 
 
 def score(value: float | str) -> str:
@@ -64,91 +47,11 @@ NOTES = {
 }
 """Sentences about methods, each begun by the method's name."""
 
-AGAINST = {
-    "all": "all others",
-    "different-model": "other models",
-    "same-model": "same model",
-    "same-size": "same size",
-}
-
-COLUMNS = {
-    "images": Column(
-        "Images",
-        str,
-        "Images that make a device's reference pattern + images that are compared with it.",
-    ),
-    "num_crops": Column(
-        "Crops",
-        str,
-        "Windows of both sides that are compared, their scores averaged; all: whole strips.",
-    ),
-    "negatives": Column(
-        "Against",
-        lambda value: AGAINST.get(value, value),
-        "Which other devices a photograph is compared with. Devices of the same model are the "
-        "hard case: they share whatever the camera's software leaves in every photograph.",
-    ),
-    "eer": Column(
-        "EER",
-        rate,
-        "Equal error rate: the share of errors at the threshold where false accepts and false "
-        "rejects are equally frequent. 0 is perfect, 0.5 is guessing.",
-    ),
-    "auc": Column(
-        "AUC",
-        rate,
-        "Area under the ROC: how often a photograph's own device outscores another one. "
-        "1 is perfect, 0.5 is guessing.",
-    ),
-    "rank1": Column(
-        "Rank-1",
-        rate,
-        "Share of photographs whose highest score is their own device's.",
-    ),
-    "accuracy": Column(
-        "Accuracy",
-        rate,
-        "Share of photographs, or of pairs at a likelihood ratio of 1, that are assigned rightly.",
-    ),
-    "vote_accuracy": Column("Vote", rate, "The same where a photograph's patches vote."),
-    "patch_accuracy": Column("Patches", rate, "Share of single patches that are assigned rightly."),
-    "model_accuracy": Column("Model", rate, "Share of photographs whose model is told rightly."),
-    "top5": Column("Top-5", rate, "Share whose device is among the five most probable."),
-    "unknown_accepted": Column(
-        "Unknown",
-        rate,
-        "Share of photographs by other devices that are taken for one of these.",
-    ),
-    "cllr": Column(
-        "Cllr",
-        rate,
-        "Cost of the likelihood ratios in bits: 0 is perfect, 1 is what knowing nothing costs.",
-    ),
-    "tpr_at_fpr_1e-2": Column(
-        "TPR 1e-2",
-        rate,
-        "Share of photographs that their own device accepts at a threshold that at most 1 in 100 "
-        "comparisons with other devices passes.",
-    ),
-    "tpr_at_fpr_1e-3": Column("TPR 1e-3", rate, "The same at 1 in 1,000."),
-    "num_positives": Column("Positives", count, "Comparisons of a photograph with its own device."),
-    "num_negatives": Column("Negatives", count, "Comparisons of a photograph with another device."),
-    "num_devices": Column("Devices", count, "Devices whose photographs are compared."),
-    "single_threshold_eer": Column(
-        "EER*",
-        rate,
-        "The study's figures, at the threshold that the configuration names "
-        "(metrics.single_threshold_fpr). Read them beside its Table 1 only.",
-    ),
-    "single_threshold_auc": Column("AUC*", rate, ""),
-}
-"""Columns of the table of results, in order; those that no row has are left out."""
-
 
 def report_page(output: Folder) -> str:
     """Return the report of an output folder, an HTML page that needs no other file.
 
-    It is read from ``config.yaml``, ``results.csv``, ``devices.csv``, ``scores.parquet``,
+    It is read from ``config.yaml``, ``results.json``, ``devices.csv``, ``scores.parquet``,
     ``left_out.csv``, ``data.json``, ``stages.csv``, tables and figures, of the folder and of those
     of its ``SECTIONS``; what is missing is left out. Equal files give an equal page.
 

@@ -13,6 +13,7 @@ from camid.evaluation.error_analysis import (
 )
 from camid.evaluation.report.facts import device_models, part_folder, parts, report_facts
 from camid.evaluation.report.page import report_page
+from camid.evaluation.result_rows import read_rows
 from camid.evaluation.score_table import Scored, read_scored
 from camid.io.csv_tables import write_csv
 from camid.io.folder import Folder
@@ -48,7 +49,7 @@ def write_report(output: Folder, *, seed: int, scored: Scored | None = None) -> 
     if scored is not None:
         _write_breakdown(output, scored.against("all"), seed=seed)
     data = json.loads(output.read(DATA)) if output.exists(DATA) else {}
-    for part in parts(output):
+    for part in parts(read_rows(output)):
         folder = part_folder(output, part)
         if folder.exists(BY_MODELS):
             continue

@@ -1,17 +1,19 @@
 """Stores that pipelines read: made of photographs or of simulated phones where they are missing."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 
 from camid.config import Config, Residual
 from camid.io.folder import Folder
+from camid.io.output_layout import RESULTS
 from camid.runtime.cluster.node_check import check_nodes
 from camid.runtime.cluster.session import home, session
 from camid.runtime.console import say
 from camid.runtime.ingest.preprocess import Ingested, preprocess
 from camid.runtime.ingest.simulate import simulate
-from camid.runtime.run_folder.output import record
+from camid.runtime.run_folder.output import replaced
 from camid.runtime.run_folder.stage_times import Clock
 from camid.store.make_chunk import smallest_side
 from camid.store.store import DESCRIPTION, Store, is_finished, open_store, read_description
@@ -39,7 +41,8 @@ def make_recorded_store(config: Config, *, fresh: bool = False) -> Ingested:
     """Return :func:`make_store`'s, and leave configuration and counts in ``config.paths.out``."""
     check_nodes(config.paths)
     done = make_store(config, fresh=fresh)
-    record(config, [asdict(done)], pipeline="preprocess")
+    output = replaced(config, pipeline="preprocess")
+    output.folder.write(RESULTS, (json.dumps([asdict(done)], indent=2) + "\n").encode())
     return done
 
 

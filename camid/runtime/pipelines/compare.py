@@ -11,13 +11,14 @@ from camid.config import Config
 from camid.evaluation.paired import merged, paired_rows
 from camid.evaluation.report.facts import device_models
 from camid.evaluation.report.write import write_report
+from camid.evaluation.result_rows import DifferenceRow, ResultRow
 from camid.evaluation.score_table import Scored, read_scored
 from camid.io.csv_tables import write_csv
 from camid.io.folder import Folder, absolute
 from camid.io.output_layout import DATA, DIFFERENCES, LIST, PICTURES, SCORES, TABLE
 from camid.runtime.cluster.session import home
 from camid.runtime.console import say
-from camid.runtime.run_folder.output import Output, record
+from camid.runtime.run_folder.output import Output, replaced
 from camid.runtime.tracking.client import answering, open_tracking
 from camid.runtime.tracking.runs import PARENT, WHAT
 
@@ -29,7 +30,7 @@ FETCHED = (SCORES, LIST, DATA)
 
 def make_comparison(
     config: Config, runs: Sequence[str], *, than: str = ""
-) -> tuple[Output, list[dict[str, Any]]]:
+) -> tuple[Output, list[DifferenceRow]]:
     """Compare the methods of runs; return the output folder and a row a difference.
 
     Writes figures with intervals, differences, pictures and the report to ``config.paths.out``,
@@ -70,11 +71,8 @@ def make_comparison(
     rows, differences = paired_rows(scored, pairs, seed=config.seed)
     if not rows:
         raise ValueError(f"{' and '.join(runs)}: share no comparison of one device and of two")
-    condition = {"images": scored.unit, "num_crops": "most", "split": "shared"}
-    rows = [{**row, **condition} for row in rows]
-    differences = [{**row, "num_crops": "most"} for row in differences]
-    record(config, rows, pipeline="compare")
-    output = Output(Folder(config.paths.out))
+    output = replaced(config, pipeline="compare")
+    output.finish(rows)
     known = next((told for told in facts.values() if told), {})
     told = {**known, "pipeline": "compare", "runs": list(runs), "than": than}
     output.folder.write(DATA, (json.dumps(told, indent=2) + "\n").encode())
@@ -83,20 +81,15 @@ def make_comparison(
     return output, differences
 
 
-def _write(
-    folder: Folder, rows: Sequence[Mapping[str, Any]], differences: Sequence[Mapping[str, Any]]
-) -> None:
+def _write(folder: Folder, rows: Sequence[ResultRow], differences: Sequence[DifferenceRow]) -> None:
     """Write the tables, and the picture of the differences of EER."""
     from camid.evaluation.report.figures import difference_figure, png
 
-    write_csv(folder, TABLE, rows)
-    write_csv(folder, DIFFERENCES_TABLE, differences)
-    folder.write(DIFFERENCES, (json.dumps(list(differences), indent=2) + "\n").encode())
-    shown = [
-        {**row, "name": f"{row['method']} − {row['baseline']}"}
-        for row in differences
-        if row["figure"] == "eer" and row["negatives"] == "all"
-    ]
+    flat = [row.flat() for row in differences]
+    write_csv(folder, TABLE, [row.flat() for row in rows])
+    write_csv(folder, DIFFERENCES_TABLE, flat)
+    folder.write(DIFFERENCES, (json.dumps(flat, indent=2) + "\n").encode())
+    shown = [row for row in differences if row.figure == "eer" and row.negatives == "all"]
     folder.write(PICTURES["differences"], png(difference_figure(shown)))
 
 

@@ -1,9 +1,9 @@
 """The demo: the whole path on simulated phones, in one folder."""
 
 from dataclasses import replace
-from typing import Any
 
 from camid.config import Config
+from camid.evaluation.result_rows import ResultRow
 from camid.io.folder import Folder
 from camid.runtime.cluster.node_check import check_nodes
 from camid.runtime.console import say
@@ -28,11 +28,11 @@ SIMULATED = (
 """Files and folders of the demo besides those of the baselines."""
 
 
-def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[ResultRow]]:
     """Simulate phones below ``config.paths.out``, preprocess them, run the baselines, train.
 
-    Rows are the baselines', then those of the network of pairs and what it is compared with, then
-    the classifier's and its embedding's.
+    Rows are the baselines', then those of the network of pairs and of the classifier, both with
+    what they are compared with.
 
     Raises
     ------
@@ -65,10 +65,10 @@ def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict
         rows = run_evaluation(config, output, clock, split=split, evaluate=BASELINES)
         trained = replace(config, paths=replace(paths, data="", out=(out / SIAMESE).uri))
         with clock.stage("siamese"):
-            rows += make_siamese(trained)[1]
+            rows += [row.in_part(SIAMESE) for row in make_siamese(trained)[1]]
         trained = _of_patches(trained, (out / CLASSIFIED).uri)
         with clock.stage("cnn"):
-            rows += [row for row in make_cnn(trained)[1] if row["method"].startswith(CLASSIFIED)]
+            rows += [row.in_part(CLASSIFIED) for row in make_cnn(trained)[1]]
         output.finish(rows)
         close(output, config, clock)
         return output, rows

@@ -10,6 +10,7 @@ from camid.evaluation.report.data_summary import data_summary
 from camid.evaluation.report.facts import part_folder
 from camid.evaluation.report.page import report_page
 from camid.evaluation.report.write import write_report
+from camid.evaluation.result_rows import ResultRow, read_rows
 from camid.io.folder import Folder
 from camid.io.output_layout import DATA, EMBEDDING, REPORT
 from camid.runtime.console import say
@@ -66,8 +67,8 @@ def _write(folder: Folder, config: Config, searched: type[Task] | None) -> None:
     """Write everything to MLflow that it has not."""
     open_tracking()
     data = json.loads(folder.read(DATA))
-    for part in TRACKED:
-        write_comparison(part_folder(folder, part), config, data)
+    for part, rows in _tracked(folder).items():
+        write_comparison(part_folder(folder, part), rows, config, data)
     if searched:
         for trial in read_trials(folder):
             write_trial_run(folder, trial, trial_config(config, trial), kind=searched)
@@ -76,9 +77,19 @@ def _write(folder: Folder, config: Config, searched: type[Task] | None) -> None:
         Logbook(folder).write(REGISTERED)
 
 
+def _tracked(folder: Folder) -> dict[str, list[ResultRow]]:
+    """Return the results of each part that has MLflow runs."""
+    rows = read_rows(folder)
+    return {part: [row for row in rows if row.part == part] for part in TRACKED}
+
+
 def _unwritten(folder: Folder, searched: type[Task] | None) -> list[str]:
     """Return the names of what MLflow has not of an output folder."""
-    names = [name for part in TRACKED for name in missing(part_folder(folder, part))]
+    names = [
+        name
+        for part, rows in _tracked(folder).items()
+        for name in missing(part_folder(folder, part), rows)
+    ]
     if searched:
         if REGISTERED not in Logbook(folder).written:
             names.append("the registered winner")

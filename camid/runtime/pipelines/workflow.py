@@ -1,13 +1,12 @@
 """Workflows of the pipelines: a store, then results, each step only if needed."""
 
-from collections.abc import Collection
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, Protocol
 
-from camid.comparison.methods import chosen_methods
-from camid.config import Config
+from camid.config import Config, Evaluate
 from camid.dataset.splits import Split, named_split
+from camid.evaluation.result_rows import ResultRow
 from camid.io.folder import Folder
 from camid.io.output_layout import RESULTS
 from camid.runtime.cluster.node_check import check_nodes
@@ -15,6 +14,7 @@ from camid.runtime.cluster.resources import node_resources
 from camid.runtime.cluster.session import home, session
 from camid.runtime.console import say
 from camid.runtime.ingest.ensure_store import make_residuals, make_store, naming_residuals
+from camid.runtime.pipelines.check_settings import check_settings
 from camid.runtime.pipelines.publish import close, keep_facts
 from camid.runtime.run_folder.output import Output, claimed
 from camid.runtime.run_folder.stage_times import Clock
@@ -22,7 +22,7 @@ from camid.runtime.scoring.evaluate import BASELINES, run_evaluation
 from camid.runtime.scoring.prepare_list import prepared_list
 from camid.runtime.tracking.runs import begin
 from camid.runtime.training.train import worker_cpus
-from camid.runtime.training.train_and_evaluate import check_pairs, run_pairs
+from camid.runtime.training.train_and_evaluate import run_pairs
 from camid.runtime.training.train_classifier import prepare_cnn, run_cnn
 from camid.store.settings import adopted
 from camid.store.store import Store, is_finished, open_store
@@ -32,13 +32,13 @@ from camid.training.patch_task import PatchTask
 from camid.training.tasks import Task
 
 
-def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list[ResultRow]]:
     """Return the output folder of the baselines and their rows, computed unless finished there."""
     run = partial(run_evaluation, evaluate=BASELINES)
-    return _results(run, config, fresh=fresh, pipeline="baselines")
+    return _results(run, config, fresh=fresh, pipeline="baselines", evaluate=BASELINES)
 
 
-def make_evaluation(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+def make_evaluation(config: Config, *, fresh: bool = False) -> tuple[Output, list[ResultRow]]:
     """Return the output folder of an evaluation and its rows, computed unless finished there.
 
     Networks of MLflow's registry, such as ``models:/siamese@best``, are judged in their versions of
@@ -46,13 +46,10 @@ def make_evaluation(config: Config, *, fresh: bool = False) -> tuple[Output, lis
     """
     from camid.runtime.tracking.registry import with_networks
 
-    config = with_networks(config)
-    if not _chosen(config):
-        raise ValueError("nothing to judge by: name evaluate.methods or evaluate.networks")
-    return _results(run_evaluation, config, fresh=fresh, pipeline="evaluate")
+    return _results(run_evaluation, with_networks(config), fresh=fresh, pipeline="evaluate")
 
 
-def make_siamese(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+def make_siamese(config: Config, *, fresh: bool = False) -> tuple[Output, list[ResultRow]]:
     """Return the output folder of a Siamese network and its rows, trained unless finished there.
 
     Raises
@@ -63,7 +60,7 @@ def make_siamese(config: Config, *, fresh: bool = False) -> tuple[Output, list[d
     return _trained_pairs(PairTask, config, fresh=fresh, pipeline="train_siamese")
 
 
-def make_pairnet(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+def make_pairnet(config: Config, *, fresh: bool = False) -> tuple[Output, list[ResultRow]]:
     """Return the output folder of a pair network and its rows, trained unless finished there.
 
     Raises
@@ -75,31 +72,26 @@ def make_pairnet(config: Config, *, fresh: bool = False) -> tuple[Output, list[d
     return _trained_pairs(StackTask, config, fresh=fresh, pipeline="train_pairnet")
 
 
-def make_cnn(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+def make_cnn(config: Config, *, fresh: bool = False) -> tuple[Output, list[ResultRow]]:
     """Return the output folder of a trained classifier and its rows, computed unless finished."""
-    _chosen(config)
     return _results(run_cnn, config, fresh=fresh, pipeline="train_cnn", trained=PatchTask)
 
 
-def make_siamese_search(
-    config: Config, *, fresh: bool = False
-) -> tuple[Output, list[dict[str, Any]]]:
+def make_siamese_search(config: Config, *, fresh: bool = False) -> tuple[Output, list[ResultRow]]:
     """Return the output folder of a search over networks of pairs, and the rows of the winner."""
-    _check_pairs(config, PairTask)
     return _results(
         _searched_siamese, config, fresh=fresh, pipeline="tune_siamese", trained=PairTask
     )
 
 
-def make_cnn_search(config: Config, *, fresh: bool = False) -> tuple[Output, list[dict[str, Any]]]:
+def make_cnn_search(config: Config, *, fresh: bool = False) -> tuple[Output, list[ResultRow]]:
     """Return the output folder of a search over classifiers, and the rows of the winner."""
-    _chosen(config)
     return _results(_searched_cnn, config, fresh=fresh, pipeline="tune_cnn", trained=PatchTask)
 
 
 def _searched_siamese(
     config: Config, output: Output, clock: Clock, *, split: Split
-) -> list[dict[str, Any]]:
+) -> list[ResultRow]:
     """Search; judge the winner, once, on devices that no trial has seen."""
     from camid.runtime.tuning.search import searched
 
@@ -109,9 +101,7 @@ def _searched_siamese(
         return run_pairs(found, output, clock, split=split, kind=PairTask)
 
 
-def _searched_cnn(
-    config: Config, output: Output, clock: Clock, *, split: Split
-) -> list[dict[str, Any]]:
+def _searched_cnn(config: Config, output: Output, clock: Clock, *, split: Split) -> list[ResultRow]:
     """Search; judge the winner, once, on images that no trial has seen."""
     from camid.runtime.tuning.search import searched
 
@@ -126,22 +116,10 @@ def _searched_cnn(
 
 def _trained_pairs(
     kind: type[PairTask], config: Config, *, fresh: bool, pipeline: str
-) -> tuple[Output, list[dict[str, Any]]]:
+) -> tuple[Output, list[ResultRow]]:
     """Return the output folder and rows of a network of pairs, trained unless finished there."""
-    _check_pairs(config, kind)
     run = partial(run_pairs, kind=kind)
     return _results(run, config, fresh=fresh, pipeline=pipeline, trained=kind)
-
-
-def _check_pairs(config: Config, kind: type[PairTask]) -> None:
-    """Raise, before any work, if a network of pairs cannot be trained and judged as configured."""
-    _chosen(config)
-    check_pairs(config, kind)
-
-
-def _chosen(config: Config) -> Collection[str]:
-    """Return the methods of an evaluation; a name that is wrong is known before any work."""
-    return chosen_methods(config.evaluate.methods, config.evaluate.networks)
 
 
 TUNE = "tune_"
@@ -153,7 +131,7 @@ class _Run(Protocol):
 
     def __call__(
         self, config: Config, output: Output, clock: Clock, *, split: Split
-    ) -> list[dict[str, Any]]: ...
+    ) -> list[ResultRow]: ...
 
 
 def _results(
@@ -163,15 +141,24 @@ def _results(
     fresh: bool,
     pipeline: str,
     trained: type[Task] | None = None,
-) -> tuple[Output, list[dict[str, Any]]]:
+    evaluate: Evaluate | None = None,
+) -> tuple[Output, list[ResultRow]]:
     """Return the output folder of a run and its rows, computed unless finished there.
 
     Where photographs are named, or the store at the default place is not finished, the store is
     made first.
+
+    Parameters
+    ----------
+    evaluate
+        What is compared by which methods, if not what the configuration says.
     """
     clock = Clock()
     default = Folder((home() / "store").uri)
     unmade = config.paths.store == default.uri and not is_finished(default)
+    is_made = not config.paths.data and not unmade
+    stated = adopted(config) if is_made else config
+    check_settings(stated, evaluate or config.evaluate, trained=trained)
     with ExitStack() as stack:
         if not Folder(config.paths.out).exists(RESULTS):
             check_nodes(config.paths)
@@ -215,7 +202,7 @@ def _inputs(store: Store, split: Split, *, is_trained: bool) -> dict[str, Any]:
     return inputs
 
 
-def finished_before(output: Output) -> list[dict[str, Any]]:
+def finished_before(output: Output) -> list[ResultRow]:
     """Say that an output folder was finished before, and return its rows."""
     say(f"finished: {output.folder.uri} (--fresh computes it again)")
     return output.rows()

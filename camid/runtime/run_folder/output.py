@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from camid.config import Config, config_tree, config_yaml, differences
+from camid.evaluation.result_rows import ResultRow, read_rows, write_rows
 from camid.io.folder import MARK, Folder
 from camid.io.output_layout import CONFIG, INPUTS, PARTS, RESULTS
 
@@ -32,14 +33,13 @@ class Output:
         """Whether the run that the folder belongs to has written its results."""
         return self.folder.exists(RESULTS)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the rows of a finished run."""
-        rows: list[dict[str, Any]] = json.loads(self.folder.read(RESULTS))
-        return rows
+    def rows(self) -> list[ResultRow]:
+        """Return the rows of a finished run; none of one that is not."""
+        return read_rows(self.folder)
 
-    def finish(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def finish(self, rows: Sequence[ResultRow]) -> None:
         """Write the results, last of all."""
-        self.folder.write(RESULTS, (json.dumps(list(rows), indent=2) + "\n").encode())
+        write_rows(self.folder, rows)
 
 
 def claimed(
@@ -86,8 +86,8 @@ def claimed(
     return output
 
 
-def record(config: Config, rows: Sequence[Mapping[str, Any]], *, pipeline: str) -> None:
-    """Write the configuration and results of a pipeline that is never finished for good.
+def replaced(config: Config, *, pipeline: str) -> Output:
+    """Return the output folder of a pipeline that is never finished for good, configuration first.
 
     Each run replaces what the last one of the same pipeline left at ``config.paths.out``.
 
@@ -102,7 +102,7 @@ def record(config: Config, rows: Sequence[Mapping[str, Any]], *, pipeline: str) 
         raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
     folder.write(INPUTS, (json.dumps(inputs, indent=2) + "\n").encode())
     folder.write(CONFIG, config_yaml(config).encode())
-    Output(folder).finish(rows)
+    return Output(folder)
 
 
 def _folder(config: Config) -> Folder:

@@ -18,7 +18,8 @@ from camid.dataset.splits import Split
 from camid.dataset.splits.grouping import device_models
 from camid.evaluation.fusion import FUSED
 from camid.evaluation.gallery import device_rows, gallery_matrices
-from camid.evaluation.results import Row, Scores, fused_scores, judged_rows
+from camid.evaluation.result_rows import DifferenceRow, Kind, ResultRow
+from camid.evaluation.results import Scores, fused_scores, judged_rows
 from camid.evaluation.score_table import IMAGE
 from camid.io.csv_tables import write_csv
 from camid.io.folder import Folder
@@ -54,8 +55,8 @@ def run_evaluation(
     evaluate: Evaluate | None = None,
     trained: Sequence[str] = (),
     told: Mapping[str, NDArray[np.float64]] | None = None,
-    split_name: str = "",
-) -> list[Row]:
+    kind: Kind | None = None,
+) -> list[ResultRow]:
     """Score a comparison list of the store at ``config.paths.store``; return the result rows.
 
     Writes list, scores, figures and differences; of a gallery also the enrolled devices'
@@ -70,8 +71,8 @@ def run_evaluation(
         Addresses of further networks.
     told
         Scores of further methods, ``(comparison, number of crops)``.
-    split_name
-        What rows say of the split, if not its name.
+    kind
+        What is compared, if not what the list says.
 
     Raises
     ------
@@ -92,25 +93,26 @@ def run_evaluation(
             listed,
             found,
             num_crops=num_crops,
-            split=split_name or config.split,
+            split=config.split,
             seed=config.seed,
             single_threshold_fpr=config.metrics.single_threshold_fpr,
             is_same_size=_same_size(listed, store),
+            kind=kind,
         )
     if not rows:
         raise ValueError(f"{config.paths.store}: the comparison list has nothing to judge on")
-    _add_seconds(rows, seconds, num_comparisons=len(listed.comparisons))
+    rows = [_timed(row, seconds, num_comparisons=len(listed.comparisons)) for row in rows]
     with clock.stage("figures"):
         _write(output.folder, listed, found, store, rows=rows, differences=differences)
     output.folder.delete(EVIDENCE)
     return rows
 
 
-def _add_seconds(rows: list[Row], seconds: Mapping[str, float], *, num_comparisons: int) -> None:
-    """Add the seconds of a comparison to the rows of the methods that were scored here."""
-    for row in rows:
-        if row["method"] in seconds:
-            row["seconds"] = seconds[row["method"]] / num_comparisons
+def _timed(row: ResultRow, seconds: Mapping[str, float], *, num_comparisons: int) -> ResultRow:
+    """Return a row with the seconds of a comparison, where its method was scored here."""
+    if row.method not in seconds:
+        return row
+    return row.with_figures({"seconds": seconds[row.method] / num_comparisons})
 
 
 def _scored(
@@ -174,13 +176,14 @@ def _write(
     found: Mapping[str, Scores],
     store: Store,
     *,
-    rows: Sequence[Row],
-    differences: Sequence[Row],
+    rows: Sequence[ResultRow],
+    differences: Sequence[DifferenceRow],
 ) -> None:
     """Write scores, rows and differences, and what a gallery has besides."""
     _write_scores(folder, listed, found, store)
-    write_csv(folder, TABLE, rows)
-    folder.write(DIFFERENCES, (json.dumps(list(differences), indent=2) + "\n").encode())
+    write_csv(folder, TABLE, [row.flat() for row in rows])
+    text = json.dumps([row.flat() for row in differences], indent=2)
+    folder.write(DIFFERENCES, f"{text}\n".encode())
     if listed.is_gallery and not folder.exists(DEVICES):  # a classifier has its own
         _write_gallery(folder, listed, found, store)
 

@@ -5,10 +5,9 @@ from typing import Any
 
 from camid.comparison.comparison_list import ComparisonList, read_list, write_list
 from camid.comparison.draw_list import drawn_list, gallery_list
-from camid.comparison.methods.networks import network_name, network_samples
+from camid.comparison.methods.networks import network_samples
 from camid.config import Config, Evaluate
 from camid.dataset.splits import Split, enrolled
-from camid.evaluation.fusion import FUSED
 from camid.io.csv_tables import write_csv
 from camid.io.folder import Folder
 from camid.io.output_layout import LEFT_OUT, LIST
@@ -36,8 +35,8 @@ def prepared_list(
     Raises
     ------
     ValueError
-        If a method cannot score the store's samples, a network or the list is not there, or there
-        is nothing to compare.
+        If a method cannot score the store's samples, the list is not there, or there is nothing to
+        compare.
     """
     store, what = open_store(config.paths.store), evaluate or config.evaluate
     _check_methods(store, what)
@@ -54,7 +53,7 @@ def prepared_list(
 
 
 def _check_methods(store: Store, evaluate: Evaluate) -> None:
-    """Raise where a network is not there, or a method needs other samples than a store has."""
+    """Raise where a method needs other samples than a store has."""
     dtype = store.description["samples"]["dtype"]
     if evaluate.methods and dtype != "int8":
         raise ValueError(
@@ -62,13 +61,6 @@ def _check_methods(store: Store, evaluate: Evaluate) -> None:
             "a store of residuals; name another, or judge networks alone (evaluate.methods=[])"
         )
     for address in evaluate.networks:
-        if network_name(address) == FUSED:
-            raise ValueError(
-                f"a network's file cannot be called {FUSED!r}: evaluate.fused is; rename it"
-            )
-        folder, name = Folder.at(address)
-        if not folder.exists(name):
-            raise ValueError(f"{address}: no such network")
         needed = network_samples(address)
         if needed not in {None, dtype}:
             raise ValueError(

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camid.config import Config
-from camid.evaluation.report.facts import result_rows
+from camid.evaluation.columns import METRICS
+from camid.evaluation.result_rows import ResultRow
 from camid.io.csv_tables import csv_rows, csv_text
 from camid.io.folder import Folder
 from camid.io.output_layout import (
@@ -67,14 +68,6 @@ WHAT = "what"
 """Tag that says what a run is of: a ``comparison``, a ``method`` that it judges, or a ``trial``."""
 COMPARED = "compared"
 """Tag that is equal where methods are judged on the same comparisons: so they stand together."""
-LOGGED = (
-    *("eer", "eer_low", "eer_high", "auc", "auc_low", "auc_high", "rank1", "accuracy"),
-    *("tpr_at_fpr_1e-2", "tpr_at_fpr_1e-3", "cllr", "cllr_min"),
-    *("single_threshold_eer", "single_threshold_auc"),
-    *("vote_accuracy", "patch_accuracy", "model_accuracy", "top5", "chance"),
-    *("log_loss", "calibration_error", "known_accepted", "unknown_accepted", "open_set_auc"),
-)
-"""Figures of result rows that a method's run has as metrics."""
 SHARED_FILES = (
     *(CONFIG, INPUTS, RESULTS, TABLE, LIST, SCORES, DIFFERENCES, BY_DEVICE, BY_MODELS),
     *(DEVICES, GROUPS, LEFT_OUT, STAGES, REPORT, FACTS, ROC_POINTS, TIPPETT_POINTS),
@@ -156,11 +149,15 @@ def _begun(folder: Folder, method: str, config: Config) -> str:
     return book.run(method, method, config, {WHAT: "method", "method": method} | below)
 
 
-def write_comparison(folder: Folder, config: Config, data: Mapping[str, Any]) -> None:
+def write_comparison(
+    folder: Folder, rows: Sequence[ResultRow], config: Config, data: Mapping[str, Any]
+) -> None:
     """Write the runs of a folder's comparison and methods, those that are not written yet.
 
     Parameters
     ----------
+    rows
+        The folder's own results.
     data
         Facts of the store and the split, as the report has them.
 
@@ -169,21 +166,22 @@ def write_comparison(folder: Folder, config: Config, data: Mapping[str, Any]) ->
     ValueError, OSError
         If the server does not answer, or takes no more.
     """
-    book, rows = Logbook(folder), result_rows(folder)
+    book = Logbook(folder)
     if not rows:
         return
     title = data["pipeline"] + (f", {EMBEDDING}" if folder.name == EMBEDDING else "")
     digests = {name: str(data[name]) for name in ("store_digest", "plan_digest")} | _listed(folder)
-    where = {name: str(rows[0][name]) for name in ("split", "images", "crop_size")}
+    size = str(rows[0].crop_size or "whole")
+    where = {"split": rows[0].split, "images": rows[0].images, "crop_size": size}
     told = digests.get("comparison_list", digests["store_digest"])
     tags = digests | where | {"pipeline": data["pipeline"]}
     tags[COMPARED] = f"{where['images']} {told[:8]}"
     parent = book.run(COMPARISON, title, config, {WHAT: "comparison"})
-    for method in dict.fromkeys(row["method"] for row in rows):
+    for method in dict.fromkeys(row.method for row in rows):
         if method not in book.written:
-            mine = [row for row in rows if row["method"] == method]
+            mine = [row for row in rows if row.method == method]
             own = {WHAT: "method", "method": method, PARENT: parent}
-            own["num_crops"] = str(mine[-1]["num_crops"])
+            own["num_crops"] = str(mine[-1].num_crops or "all")
             _write_method(book, mine, config, tags | own)
             book.write(method)
     if COMPARISON not in book.written:
@@ -237,14 +235,14 @@ def write_trial_run(folder: Folder, trial: Trial, config: Config, *, kind: type[
     Logbook(place).write(method)
 
 
-def missing(folder: Folder) -> list[str]:
+def missing(folder: Folder, rows: Sequence[ResultRow]) -> list[str]:
     """Return the names of the methods and of what else of a folder is not in MLflow."""
     book = Logbook(folder)
-    names = dict.fromkeys(row["method"] for row in result_rows(folder))
+    names = dict.fromkeys(row.method for row in rows)
     return [name for name in (*names, COMPARISON) if name not in book.written and names]
 
 
-def metrics(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+def metrics(rows: Sequence[ResultRow]) -> list[Any]:
     """Return a method's figures as metrics, under the names that all methods share.
 
     ``test/eer`` is against all negatives, ``test/same-model/eer`` against those of one kind. Their
@@ -254,10 +252,10 @@ def metrics(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
 
     at = int(time.time() * 1000)
     return [
-        Metric(_name(name, row["negatives"]), float(row[name]), at, _crops(row))
+        Metric(_name(name, row.negatives), float(row.figures[name]), at, row.num_crops or 0)
         for row in rows
-        for name in LOGGED
-        if name in row
+        for name in METRICS
+        if name in row.figures
     ]
 
 
@@ -265,13 +263,8 @@ def _name(figure: str, negatives: str) -> str:
     return f"test/{figure}" if negatives == "all" else f"test/{negatives}/{figure}"
 
 
-def _crops(row: Mapping[str, Any]) -> int:
-    number = str(row["num_crops"])
-    return int(number) if number.isdecimal() and row["crop_size"] != "whole" else 0
-
-
 def _write_method(
-    book: Logbook, rows: Sequence[Mapping[str, Any]], config: Config, tags: Mapping[str, str]
+    book: Logbook, rows: Sequence[ResultRow], config: Config, tags: Mapping[str, str]
 ) -> None:
     """Write a method's figures, its points, and what trained it, into its run."""
     folder, method = book.folder, tags["method"]
@@ -287,7 +280,7 @@ def _write_method(
         points = [row for row in csv_rows(folder, ROC_POINTS) if row["method"] == method]
         if points:
             mlflow.log_text(csv_text(points), "roc.csv")
-        mlflow.log_text(csv_text(rows), "results.csv")
+        mlflow.log_text(csv_text([row.flat() for row in rows]), "results.csv")
         log_files(mlflow, folder, [name for name in files if folder.exists(name)])
 
 

@@ -1,9 +1,8 @@
 """Training as a pipeline: train, keep the curves, then judge the network beside other methods."""
 
-from typing import Any
-
 from camid.config import Config
 from camid.dataset.splits import Split
+from camid.evaluation.result_rows import ResultRow
 from camid.io.csv_tables import write_csv
 from camid.io.folder import Folder
 from camid.io.output_layout import CHECKPOINT, HISTORY, PICTURES
@@ -21,7 +20,7 @@ from camid.training.tasks import Task
 
 def run_pairs(
     config: Config, output: Output, clock: Clock, *, split: Split, kind: type[PairTask]
-) -> list[dict[str, Any]]:
+) -> list[ResultRow]:
     """Train a network of pairs on the store at ``config.paths.store``; return the result rows.
 
     Writes the best network, its history, and everything that :func:`run_evaluation` writes of the
@@ -38,7 +37,6 @@ def run_pairs(
     ValueError
         As :meth:`PairTask.check_settings`, :func:`train` and :func:`run_evaluation`.
     """
-    check_pairs(config, kind)
     listed = prepared_list(config, output, split=split)  # before hours of training
     size = listed.crop_size or config.strips.size
     kind.check_settings(config, size=size, source=config.evaluate.comparisons)
@@ -47,18 +45,6 @@ def run_pairs(
         trained(task, output.folder, clock)
         networks = [output.folder.address(task.network)]
         return run_evaluation(config, output, clock, split=split, trained=networks)
-
-
-def check_pairs(config: Config, kind: type[PairTask]) -> None:
-    """Raise, before any work, if a network cannot be trained, or judged on the configured crops.
-
-    Raises
-    ------
-    ValueError
-        If it cannot.
-    """
-    size = config.comparisons.crop_size
-    kind.check_settings(config, size=size, source="the section comparisons")
 
 
 def trained(task: Task, folder: Folder, clock: Clock) -> None:

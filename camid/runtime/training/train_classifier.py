@@ -1,8 +1,7 @@
 """The classifier as a pipeline: train it, ask it about images, judge its answers and embedding."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from camid.evaluation.classification import (
     reliability,
     temperature,
 )
-from camid.evaluation.report.facts import BY_IMAGE
+from camid.evaluation.result_rows import ResultRow
 from camid.io.csv_tables import write_csv
 from camid.io.folder import Folder
 from camid.io.output_layout import (
@@ -53,7 +52,7 @@ CLASSIFIER = "cnn"
 EMBEDDED = "cnn-embedding.keras"
 
 
-def run_cnn(config: Config, output: Output, clock: Clock, *, split: Split) -> list[dict[str, Any]]:
+def run_cnn(config: Config, output: Output, clock: Clock, *, split: Split) -> list[ResultRow]:
     """Train the classifier on the store at ``config.paths.store``; return the result rows.
 
     It and ``evaluate.methods`` answer which of its devices took each of the test's images: methods
@@ -66,11 +65,10 @@ def run_cnn(config: Config, output: Output, clock: Clock, *, split: Split) -> li
     Raises
     ------
     ValueError
-        As :class:`camid.training.patch_task.PatchTask`, :func:`train` and :func:`run_evaluation`.
+        As :func:`train` and :func:`run_evaluation`.
     """
     folder = output.folder
     task = PatchTask(config=config, store=config.paths.store, split=split)
-    task.check()
     queries, others = prepare_cnn(task, folder)  # before hours of training
     with session():
         trained(task, folder, clock)
@@ -86,17 +84,17 @@ def run_cnn(config: Config, output: Output, clock: Clock, *, split: Split) -> li
             clock,
             split=split,
             told={CLASSIFIER: told[:, None]},
-            split_name=BY_IMAGE,
+            kind="classifier",
         )
         found = closed_set(test, heat) | open_set(
             test, unknown, validation=validation, heat=heat, accepted=config.classifier.accepted
         )
-        _name(rows, found)
-        write_csv(folder, TABLE, rows)
+        rows = [_named(row, found) for row in rows]
+        write_csv(folder, TABLE, [row.flat() for row in rows])
         write_csv(folder, GROUPS, by_group(test, task.known.devices))
         _draw(task, folder, test, unknown, heat)
         if others:
-            rows += _embedded(task, judged, folder, clock)
+            rows += [row.in_part(EMBEDDING) for row in _embedded(task, judged, folder, clock)]
     folder.delete(ANSWERS)
     return rows
 
@@ -116,15 +114,21 @@ def prepare_cnn(task: PatchTask, folder: Folder) -> tuple[ComparisonList, Compar
     return lists
 
 
-def _name(rows: Sequence[dict[str, Any]], found: Mapping[str, float]) -> None:
-    """Give rows of queries the accuracy of naming a device, in place of that of comparisons."""
-    for row in rows:
-        for comparing in ("accuracy", "accuracy_gain"):
-            row.pop(comparing, None)
-        if "rank1" in row:
-            row["accuracy"] = row["rank1"]
-        if row["method"] == CLASSIFIER and row["negatives"] == "all":
-            row.update({"rank1": found["accuracy"], **row, **found})
+def _named(row: ResultRow, found: Mapping[str, float]) -> ResultRow:
+    """Return a row of queries with the accuracy of naming a device, not that of comparisons.
+
+    Parameters
+    ----------
+    found
+        The classifier's own figures.
+    """
+    of_pairs = ("accuracy", "accuracy_gain")
+    figures = {name: value for name, value in row.figures.items() if name not in of_pairs}
+    if "rank1" in figures:
+        figures["accuracy"] = figures["rank1"]
+    if row.method == CLASSIFIER and row.negatives == "all":
+        figures = {"rank1": found["accuracy"], **figures, **found}
+    return replace(row, figures=figures)
 
 
 def _queries(task: PatchTask, folder: Folder) -> ComparisonList:
@@ -216,9 +220,7 @@ def _compared(
     return np.array(queries), np.array([column_of[first.device] for first, _ in pairs])
 
 
-def _embedded(
-    task: PatchTask, judged: Config, folder: Folder, clock: Clock
-) -> list[dict[str, Any]]:
+def _embedded(task: PatchTask, judged: Config, folder: Folder, clock: Clock) -> list[ResultRow]:
     """Return the rows of the comparison list of other devices, by the network's embedding too."""
     output, config = Output(folder / EMBEDDING), task.config
     listed = read_list(output.folder, LIST)

@@ -15,7 +15,7 @@ def test_baselines_score_the_devices_that_a_seeded_split_tests(made, tmp_path, h
     _, rows = make_baselines(replace(config, paths=paths))
     inputs = json.loads((tmp_path / "out/inputs.json").read_text())
     assert len(inputs["devices"]) == 2  # one of three models
-    assert {(row["split"], row["num_devices"]) for row in rows} == {("seeded", 2)}
+    assert {(row.split, row.figures["num_devices"]) for row in rows} == {("seeded", 2)}
     with (tmp_path / "out/devices.csv").open() as file:
         assert [row["device"] for row in csv.DictReader(file)] == inputs["devices"]
 

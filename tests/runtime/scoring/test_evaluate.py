@@ -59,19 +59,19 @@ def drawn(ray_here, made, tmp_path_factory, tracked_home):
 
 def test_every_method_has_a_row_for_each_number_of_crops_and_kind_of_negatives(drawn):
     _, rows = drawn
-    found = {(row["method"], row["num_crops"], row["negatives"]) for row in rows}
+    found = {(row.method, row.num_crops, row.negatives) for row in rows}
     kinds = ("all", "different-model", "same-model")
     assert found == {(m, n, k) for m in EVERY for n in (1, 4) for k in kinds}
-    assert all(row["images"] == "4+2" for row in rows)
-    assert all(row["seconds"] > 0 for row in rows if row["method"] in METHODS)
+    assert all(row.images == "4+2" for row in rows)
+    assert all(row.figures["seconds"] > 0 for row in rows if row.method in METHODS)
 
 
 def test_a_method_of_the_study_stands_beside_what_the_study_states(drawn):
     output, rows = drawn
     for row in rows:
-        stated = study_figures(row["method"]) if row["negatives"] == "all" else {}
-        assert {name: row[name] for name in row if name.startswith("study_")} == stated
-        single = [row[f"single_threshold_{name}"] for name in ("eer", "auc", "crossing")]
+        stated = study_figures(row.method) if row.negatives == "all" else {}
+        assert {k: v for k, v in row.figures.items() if k.startswith("study_")} == stated
+        single = [row.figures[f"single_threshold_{name}"] for name in ("eer", "auc", "crossing")]
         assert sum(single[:2]) == pytest.approx(1)
         assert 0 <= single[2] <= 0.5
     table = csv_rows(output.folder, TABLE)
@@ -102,7 +102,7 @@ def test_scores_are_drawn_and_mlflow_has_the_pictures_and_our_figures(drawn):
 
 def test_planted_patterns_are_found_and_more_crops_tell_more(drawn):
     _, rows = drawn
-    eer = {(r["method"], r["num_crops"]): r["eer"] for r in rows if r["negatives"] == "all"}
+    eer = {(r.method, r.num_crops): r.figures["eer"] for r in rows if r.negatives == "all"}
     for method in EVERY:
         assert eer[method, 4] < 0.25
         assert eer[method, 4] <= eer[method, 1]
@@ -126,7 +126,9 @@ def test_fused_scores_are_those_of_the_methods_that_the_configuration_names(draw
     listed = read_list(output.folder, LIST)
     expected = fused_scores(listed, {n: taken[n] for n in ("weighted", "lukas")}, seed=1)
     np.testing.assert_array_equal(taken[FUSED], expected)
-    assert all(0 <= row["cllr_min"] <= row["cllr"] for row in rows if row["method"] == FUSED)
+    assert all(
+        0 <= row.figures["cllr_min"] <= row.figures["cllr"] for row in rows if row.method == FUSED
+    )
     report = output.folder.read(REPORT).decode()
     assert "Fused: weighs the scores of several methods" in report
     tippett = csv_rows(output.folder, TIPPETT_POINTS)
@@ -162,7 +164,7 @@ def test_a_saved_list_is_scored_as_it_is_and_gives_the_same_scores(drawn, made, 
     again, found = make_evaluation(
         config_of(made, str(tmp_path / "out"), *settings, "evaluate.methods=[cleaned, lukas]")
     )
-    assert {row["method"] for row in found} == {"lukas", "cleaned"}
+    assert {row.method for row in found} == {"lukas", "cleaned"}
     both = [pq.read_table(f"{place.folder.uri}/{SCORES}") for place in (output, again)]
     for method in ("lukas", "cleaned"):
         assert both[0][method] == both[1][method]
@@ -178,7 +180,7 @@ def test_a_list_of_too_few_devices_has_no_fusion_and_the_run_says_so(drawn, made
     named = f"evaluate.comparisons={json.dumps(str(tmp_path / LIST))}"
     settings = ["evaluate.methods=[weighted, lukas]", "evaluate.fused=[weighted, lukas]", named]
     _, rows = make_evaluation(config_of(made, str(tmp_path / "out"), *settings))
-    assert {row["method"] for row in rows} == {"lukas", "weighted"}
+    assert {row.method for row in rows} == {"lukas", "weighted"}
     assert "fused is left out: the list has too few devices" in capsys.readouterr().err
 
 
@@ -194,9 +196,9 @@ def test_a_gallery_has_the_baselines_error_rates(made, tmp_path):
         )
     )
     _, rows = make_baselines(config_of(made, str(tmp_path / "baselines"), enrolment))
-    (mine,) = [r for r in judged if r["negatives"] == "all"]
-    (theirs,) = [r for r in rows if (r["method"], r["negatives"]) == ("lukas", "all")]
-    assert mine["images"] == theirs["images"]
+    (mine,) = [r for r in judged if r.negatives == "all"]
+    (theirs,) = [r for r in rows if (r.method, r.negatives) == ("lukas", "all")]
+    assert mine.images == theirs.images
     for figure in ("eer", "auc", "rank1"):
         assert mine[figure] == pytest.approx(theirs[figure], abs=0.02)
 
@@ -205,8 +207,8 @@ def test_a_gallery_of_crops_compares_as_many_as_comparisons_says(made, tmp_path)
     crops = ["comparisons.crop_size=64", "comparisons.num_crops=[2]", "enrolment.num_background=12"]
     gallery = ["evaluate.comparisons=gallery-crops", "evaluate.methods=[lukas]"]
     output, (row, *_) = make_evaluation(config_of(made, str(tmp_path / "out"), *crops, *gallery))
-    assert (row["crop_size"], row["num_crops"], row["mean_crops"]) == (64, 2, 2)
-    assert "rank1" in row
+    assert (row.crop_size, row.num_crops, row.figures["mean_crops"]) == (64, 2, 2)
+    assert "rank1" in row.figures
     listed = read_list(output.folder, LIST)
     assert all(len(pair.crops) == 2 for pair in listed.comparisons)
 

@@ -13,7 +13,6 @@ from camid.config import Classifier
 from camid.io.folder import Folder
 from camid.io.output_layout import CHECKPOINT
 from camid.runtime.pipelines.workflow import make_cnn, make_evaluation
-from camid.runtime.training.train_classifier import BY_IMAGE
 from camid.store.store import open_store
 from camid.training.checkpoint import checkpoint_parts
 from tests.runtime.conftest import Place
@@ -57,10 +56,12 @@ def test_methods_answer_the_same_queries_from_residuals_of_the_same_strips(made_
     assert residuals.description["samples"]["dtype"] == "int8"
     assert pixels.description["plan_digest"] == residuals.description["plan_digest"]
     assert pixels.index.equals(residuals.index)
-    asked = {r["method"]: r for r in rows if (r["split"], r["negatives"]) == (BY_IMAGE, "all")}
+    asked = {r.method: r for r in rows if (r.kind, r.negatives) == ("classifier", "all")}
     assert set(asked) == {"lukas", "classical", "cnn"}
-    assert {row["num_positives"] for row in asked.values()} == {asked["cnn"]["num_positives"]}
-    compared = {row["method"] for row in rows if row["split"] != BY_IMAGE}
+    assert {row.figures["num_positives"] for row in asked.values()} == {
+        asked["cnn"].figures["num_positives"]
+    }
+    compared = {row.method for row in rows if row.kind != "classifier"}
     assert compared == {"lukas", "classical", "cnn-embedding"}
     # What is printed of an image is what its scores say: the likeliest device's is the largest.
     table = pq.read_table(output.folder.local_path + "/scores.parquet")
@@ -71,7 +72,7 @@ def test_methods_answer_the_same_queries_from_residuals_of_the_same_strips(made_
     ):
         by_query.setdefault(second, []).append((score, label))
     right = np.mean([max(of)[1] for of in by_query.values()])
-    assert asked["cnn"]["accuracy"] == pytest.approx(right)
+    assert asked["cnn"].figures["accuracy"] == pytest.approx(right)
     for of in by_query.values():
         assert np.exp([score for score, _ in of]).sum() == pytest.approx(1)
     facts = json.loads(output.folder.read("inputs.json"))

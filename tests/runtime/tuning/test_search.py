@@ -89,7 +89,7 @@ def test_the_winner_is_judged_and_its_configuration_trains_it_again(found, at_ho
     told = json.loads(folder.read("search.json"))
     (trial,) = [t for t in read_trials(folder) if t.number == told["winner"]]
     assert folder.read(SIAMESE) == (folder / trial.name).read(SIAMESE)
-    assert {row["method"] for row in rows} == {"lukas", "siamese"}
+    assert {row.method for row in rows} == {"lukas", "siamese"}
     config = load_config(folder.address("winner.yaml"))
     again = replace(config, paths=replace(config.paths, out=str(tmp_path / "again")))
     output, repeated = make_siamese(again)
@@ -98,7 +98,7 @@ def test_the_winner_is_judged_and_its_configuration_trains_it_again(found, at_ho
         one = [row[figure] for row in history if figure in row]
         other = [row[figure] for row in trial.validations if figure in row]
         np.testing.assert_allclose(one, other, rtol=1e-3)
-    assert [r["eer"] for r in repeated] == pytest.approx([r["eer"] for r in rows], abs=0.1)
+    assert eers(repeated) == pytest.approx(eers(rows), abs=0.1)
 
 
 def test_a_search_is_one_run_with_a_run_a_trial_below_it(at_home):
@@ -112,7 +112,7 @@ def test_a_search_is_one_run_with_a_run_a_trial_below_it(at_home):
     every = client.search_runs([experiment], below)
     runs = {int(run.data.tags["trial"]): run for run in every if "trial" in run.data.tags}
     judged = {run.data.tags["method"] for run in every if run.data.tags["what"] == "method"}
-    assert judged == {row["method"] for row in rows}
+    assert judged == {row.method for row in rows}
     trials = read_trials(folder)
     assert sorted(runs) == [trial.number for trial in trials]
     for trial in trials:
@@ -136,12 +136,16 @@ def test_the_registered_winner_is_judged_by_its_name(at_home, tmp_path):
     )
     networks = replace(config.evaluate, methods=(), networks=("models:/siamese@best",))
     _, judged = make_evaluation(replace(plain, evaluate=networks))
-    assert {row["method"] for row in judged} == {"siamese-1"}
-    assert [r["eer"] for r in judged] == [r["eer"] for r in rows if r["method"] == "siamese"]
+    assert {row.method for row in judged} == {"siamese-1"}
+    assert eers(judged) == eers(row for row in rows if row.method == "siamese")
     for absent in ("siamese@worst", "siamese/7", "nobody@best"):
         named = replace(networks, networks=(f"models:/{absent}",))
         with pytest.raises(ValueError, match=f"models:/{absent}: no such model in MLflow's reg"):
             make_evaluation(replace(plain, evaluate=named))
+
+
+def eers(rows):
+    return [row.figures["eer"] for row in rows]
 
 
 def draws(config, known=(), **changes):

@@ -28,7 +28,7 @@ def run(rng) -> Scored:
         models=(models[first], models[second]),
         levels=levels,
         scores={"lukas": values, "net": values + rng.standard_normal(len(same))},
-        unit="side",
+        kind="pairs",
     )
 
 
@@ -73,13 +73,13 @@ def test_a_lead_is_told_from_one_that_is_inside_its_interval(run, rng):
     alike = run.scores["lukas"] + 1e-3 * rng.standard_normal(len(run.keys))
     scored, pairs, _ = merged({"a": replace(run, scores=run.scores | {"c": clear, "e": alike})})
     rows, differences = paired_rows(scored, pairs, seed=1)
-    told = {(d["method"], d["negatives"]): d for d in differences if d["figure"] == "eer"}
-    assert told["c", "all"]["verdict"] == "better"
-    assert told["c", "all"]["high"] < 0
-    assert told["e", "all"]["verdict"] == "undecided"
-    assert told["net", "all"]["verdict"] == "worse"
-    by_name = {(row["method"], row["negatives"]): row for row in rows}
+    told = {(d.method, d.negatives): d for d in differences if d.figure == "eer"}
+    assert told["c", "all"].verdict == "better"
+    assert told["c", "all"].high < 0
+    assert told["e", "all"].verdict == "undecided"
+    assert told["net", "all"].verdict == "worse"
+    by_name = {(row.method, row.negatives): row.figures for row in rows}
     for (method, negatives), found in told.items():
-        assert found["of_method"] == pytest.approx(by_name[method, negatives]["eer"])
-        assert found["of_baseline"] == pytest.approx(by_name["lukas", negatives]["eer"])
+        assert found.of_method == pytest.approx(by_name[method, negatives]["eer"])
+        assert found.of_baseline == pytest.approx(by_name["lukas", negatives]["eer"])
     assert by_name["c", "same-model"]["num_negatives"] == NUM_DEVICES * 2 * 3

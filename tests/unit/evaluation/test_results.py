@@ -42,7 +42,7 @@ def side(listed, pair):
 
 def rows_of(listed, scores, **more):
     rows, differences = judged_rows(listed, scores, num_crops=(), **STATED, **more)
-    return {(row["method"], row["negatives"]): row for row in rows}, differences
+    return {(row.method, row.negatives): row.flat() for row in rows}, differences
 
 
 def test_figures_are_those_of_the_plain_functions(listed, scores):
@@ -89,7 +89,7 @@ def test_a_row_tells_how_many_crops_there_were_and_how_much_was_seen_twice(liste
     cropped = replace(listed, crop_size=128, comparisons=pairs)
     once_and_thrice = {method: np.hstack([v, v]) for method, v in scores.items()}
     rows, _ = judged_rows(cropped, once_and_thrice, num_crops=(1, 3), **STATED)
-    first, last = (next(r for r in rows if r["num_crops"] == n) for n in (1, 3))
+    first, last = (next(r.figures for r in rows if r.num_crops == n) for n in (1, 3))
     assert (first["mean_crops"], first["overlap"]) == (1, 0)
     share = np.mean([pair.label for pair in pairs])
     assert last["mean_crops"] == pytest.approx(2 + share)
@@ -106,11 +106,12 @@ def test_what_the_study_states_stands_where_all_negatives_count(listed, scores):
 
 def test_a_difference_has_a_verdict_with_its_interval(listed, scores):
     _, differences = rows_of(listed, scores)
-    (eer,) = [d for d in differences if d["figure"] == "eer" and d["negatives"] == "all"]
-    assert (eer["method"], eer["baseline"], eer["verdict"]) == ("worse", "good", "worse")
-    assert 0 < eer["low"] <= eer["value"] <= eer["high"]
+    (eer,) = [d for d in differences if d.figure == "eer" and d.negatives == "all"]
+    assert (eer.method, eer.baseline, eer.verdict) == ("worse", "good", "worse")
+    assert 0 < eer.low <= eer.value <= eer.high
+    assert eer.value == eer.of_method - eer.of_baseline
     same = {"good": scores["good"], "again": scores["good"]}
-    verdicts = {d["verdict"] for d in rows_of(listed, same)[1]}
+    verdicts = {d.verdict for d in rows_of(listed, same)[1]}
     assert verdicts == {"undecided"}
 
 
@@ -133,7 +134,7 @@ def accuracies(listed, columns, num_crops):
     pairs = tuple(replace(pair, crops=crops) for pair in listed.comparisons)
     cropped = replace(listed, crop_size=128, comparisons=pairs)
     rows, _ = judged_rows(cropped, {"one": columns}, num_crops=num_crops, **STATED)
-    return [row for row in rows if row["negatives"] == "all"]
+    return [row.figures for row in rows if row.negatives == "all"]
 
 
 def test_accuracy_is_1_of_labels_that_scores_part_and_a_half_of_noise(listed, rng):
@@ -198,7 +199,7 @@ def test_methods_together_tell_more_than_each_and_what_they_tell_is_calibrated(l
     for name in each:
         assert found["eer"] < rows[name, "all"]["eer"]
         assert found["cllr"] < rows[name, "all"]["cllr"]
-    assert {row["method"] for row in differences} == {"other", "fused"}
+    assert {row.method for row in differences} == {"other", "fused"}
 
 
 def test_crops_are_fused_apart_and_what_a_method_lacks_the_fusion_lacks(listed, scores):

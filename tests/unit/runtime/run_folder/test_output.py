@@ -1,6 +1,7 @@
 import pytest
 
 from camid.config import load_config
+from camid.evaluation.result_rows import ResultRow
 from camid.runtime.run_folder.output import claimed
 
 
@@ -10,10 +11,21 @@ def config(out, *settings):
 
 def test_a_folder_is_claimed_once_and_gone_on_with(tmp_path):
     first = claimed(config(tmp_path / "out"), fresh=False, inputs={"digest": "a"})
-    first.finish([{"method": "lukas", "eer": 0.1}])
+    row = ResultRow(
+        kind="pairs",
+        method="lukas",
+        images="4+4",
+        crop_size=128,
+        num_crops=None,
+        negatives="all",
+        split="all",
+        figures={"eer": 0.1, "num_positives": 3},
+        part="siamese",
+    )
+    first.finish([row])
     again = claimed(config(tmp_path / "out"), fresh=False, inputs={"digest": "a"})
     assert again.is_finished
-    assert again.rows() == [{"method": "lukas", "eer": 0.1}]
+    assert again.rows() == [row]
 
 
 @pytest.mark.parametrize(

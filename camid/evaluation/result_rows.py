@@ -1,0 +1,108 @@
+"""Result rows: the figures of a method on comparisons of one condition, and their differences."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self
+
+from camid.io.folder import Folder
+from camid.io.output_layout import RESULTS
+
+Kind = Literal["gallery", "pairs", "classifier"]
+"""What is compared: queries with every enrolled device, drawn pairs of sides, or photographs with
+the devices that a classifier was trained on."""
+
+
+BY_IMAGE = "images"
+"""Split of a classifier's rows: images are dealt, not devices."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What figures are of."""
+
+    kind: Kind
+    images: str
+    """On the first side + on the second, such as ``50+1``."""
+    crop_size: int | None
+    """Pixels a side of the windows that are compared; None for whole strips."""
+    num_crops: int | None
+    """Windows of a comparison at most; None for all there are."""
+    negatives: str
+    """Which comparisons of two devices count: ``all``, or those of a kind."""
+    split: str
+    """Name of the split whose devices are tested."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultRow(Condition):
+    """Figures of one method on the comparisons of one condition."""
+
+    method: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """By name; ``…_low`` and ``…_high`` are the ends of a figure's 95 % interval."""
+    study_images: str = ""
+    """Images on both sides where the study states the figures ``study_…``; else empty."""
+    part: str = ""
+    """Folder below the output folder that the row belongs to; empty for the folder itself."""
+
+    def with_figures(self, figures: Mapping[str, float]) -> Self:
+        """Return the row with further figures."""
+        return type(self)(**{**_shallow(self), "figures": {**self.figures, **figures}})
+
+    def in_part(self, part: str) -> Self:
+        """Return the row of an output folder that is itself part of another."""
+        return type(self)(**{**_shallow(self), "part": "/".join(filter(None, (part, self.part)))})
+
+    def flat(self) -> dict[str, Any]:
+        """Return everything by name, figures beside the rest."""
+        named = _shallow(self)
+        figures = named.pop("figures")
+        method = {"method": named.pop("method")}
+        words = {key: value for key, value in named.items() if value != ""}
+        return {**method, **words, **figures}
+
+    @classmethod
+    def of_flat(cls, flat: Mapping[str, Any]) -> Self:
+        """Return the row that :meth:`flat` gave."""
+        names = {entry.name for entry in fields(cls)} - {"figures"}
+        figures = {key: value for key, value in flat.items() if key not in names}
+        return cls(**{key: flat[key] for key in flat if key in names}, figures=figures)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceRow(Condition):
+    """What a figure of one method is more than that of another, paired by resampled devices."""
+
+    method: str
+    baseline: str
+    figure: str
+    value: float
+    low: float
+    high: float
+    verdict: str
+    """On the first method: ``better``, ``worse``, or ``undecided`` where the interval holds 0."""
+    of_method: float
+    """The figure itself."""
+    of_baseline: float
+
+    def flat(self) -> dict[str, Any]:
+        """Return everything by name."""
+        return asdict(self)
+
+
+def read_rows(folder: Folder) -> list[ResultRow]:
+    """Return the rows of a finished output folder; none where it has none."""
+    if not folder.exists(RESULTS):
+        return []
+    return [ResultRow.of_flat(flat) for flat in json.loads(folder.read(RESULTS))]
+
+
+def write_rows(folder: Folder, rows: Iterable[ResultRow]) -> None:
+    """Write rows as the results of an output folder, which is then finished."""
+    text = json.dumps([row.flat() for row in rows], indent=2)
+    folder.write(RESULTS, f"{text}\n".encode())
+
+
+def _shallow(row: ResultRow) -> dict[str, Any]:
+    return {entry.name: getattr(row, entry.name) for entry in fields(row)}

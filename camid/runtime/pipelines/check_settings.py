@@ -1,0 +1,58 @@
+"""Checks of settings against one another, all of them before any work."""
+
+from camid.comparison.methods import chosen_methods
+from camid.comparison.methods.networks import network_name
+from camid.config import Config, Evaluate
+from camid.evaluation.fusion import FUSED
+from camid.io.folder import Folder
+from camid.runtime.scoring.prepare_list import DRAWN, GALLERY, GALLERY_CROPS
+from camid.store.make_chunk import smallest_side
+from camid.training.batches import check_batches
+from camid.training.pair_task import PairTask
+from camid.training.tasks import Task
+
+
+def check_settings(
+    config: Config, evaluate: Evaluate, *, trained: type[Task] | None = None
+) -> None:
+    """Raise if a pipeline's settings cannot work together, whatever its photographs are.
+
+    Parameters
+    ----------
+    config
+        With the sections that a finished store decides.
+    evaluate
+        What is compared by which methods.
+    trained
+        What is trained and then judged beside them.
+
+    Raises
+    ------
+    ValueError
+        Naming the first setting that cannot be.
+    """
+    smallest_side(config)
+    if not chosen_methods(evaluate.methods, evaluate.networks) and trained is None:
+        raise ValueError("nothing to judge by: name evaluate.methods or evaluate.networks")
+    for address in evaluate.networks:
+        if network_name(address) == FUSED:
+            raise ValueError(
+                f"a network's file cannot be called {FUSED!r}: evaluate.fused is; rename it"
+            )
+        folder, name = Folder.at(address)
+        if not folder.exists(name):
+            raise ValueError(f"{address}: no such network")
+    if evaluate.comparisons not in {DRAWN, GALLERY, GALLERY_CROPS}:
+        folder, name = Folder.at(evaluate.comparisons)
+        if not folder.exists(name):
+            raise ValueError(f"{evaluate.comparisons}: no such comparison list")
+    size = config.comparisons.crop_size
+    if evaluate.comparisons in {DRAWN, GALLERY_CROPS} and size > config.strips.size:
+        raise ValueError(
+            f"comparisons.crop_size = {size}: larger than the strips of {config.strips.size} px"
+        )
+    if trained is not None:
+        check_batches(config.training, multiple=trained.multiple)
+        if issubclass(trained, PairTask) and evaluate.comparisons == DRAWN:
+            crops = size or config.strips.size
+            trained.check_settings(config, size=crops, source="the section comparisons")
