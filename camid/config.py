@@ -12,7 +12,14 @@ from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass
 
 from camid.io.folder import Folder
@@ -56,14 +63,23 @@ def _odd(size: int) -> int:
     return size
 
 
+def _share_or_any(value: object) -> object:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value != "any" and not (is_number and 0 <= value <= 1):  # type: ignore[operator]
+        raise ValueError(f"expected a share from 0 to 1, or 'any', got {value!r}")
+    return value
+
+
+SameModel = Annotated[float | Literal["any"], BeforeValidator(_share_or_any)]
+"""A share of negatives, or ``any``."""
 NumImages = Annotated[int | tuple[int, int], AfterValidator(_number_or_range)]
-"""A number of images, or the range that one is drawn from."""
+"""A number of images, or the range that the number is drawn from."""
 Side = Annotated[int, Field(ge=64, le=16384, multiple_of=2)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Paths:
-    """Where things lie: paths or addresses; an empty one is filled in under ``$CAMID_HOME``."""
+    """Paths or addresses of inputs and outputs; if empty they are set under ``$CAMID_HOME``."""
 
     data: str = ""
     """Folder of photographs, or a table (CSV, parquet) of them."""
@@ -72,7 +88,7 @@ class Paths:
     residuals: str = ""
     """For a classifier of pixels: the store of the same strips' residuals, for other methods."""
     out: str = ""
-    """What the pipeline writes: results, figures and its resolved configuration."""
+    """Folder of the pipeline's results, figures and resolved configuration."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -81,7 +97,7 @@ class Simulate:
 
     num_devices: Positive = 30
     num_models: Positive = 12
-    """Devices are dealt to models in turn, so several share one."""
+    """Devices are dealt to models in turn, so several share a model."""
     num_background: Count = 20
     num_foreground: Count = 16
     sizes: Annotated[tuple[tuple[Side, Side], ...], Field(min_length=1)] = (
@@ -91,7 +107,7 @@ class Simulate:
     )
     """Width and height of the sensors, dealt to models in turn."""
     portraits: Share = 0.2
-    """Share of foregrounds that are taken upright."""
+    """Share of foregrounds in portrait format."""
     pattern_strength: PositiveFloat = 0.004
     """Standard deviation of a photosite's sensitivity around 1, of the median model.
 
@@ -101,14 +117,14 @@ class Simulate:
     pattern_spread: Annotated[float, Field(ge=0, le=3)] = 0.65
     """Standard deviation of the models' strengths, as natural logarithms; the strongest are cut."""
     kinship: Annotated[tuple[Share, Share], AfterValidator(_rising)] = (0.1, 0.5)
-    """Range of what devices of one model share, relative to their pattern's strength."""
+    """Range of the strength of models' patterns, relative to that of a device's own."""
     quality: Annotated[int, Field(ge=50, le=100)] = 98
     """JPEG quality of the best model; models have up to 22 points less, most of them few."""
     cameras: Literal["phones", "any"] = "phones"
-    """Which models are drawn: small phones, or whatever takes photographs.
+    """Which models are drawn: small phones, or cameras of any kind.
 
-    ``any`` has larger and cleaner sensors too, blurred and sharp lenses, no noise reduction or a
-    strong one, files that were reduced in the camera, and colour that JPEG keeps whole.
+    ``any`` has larger and cleaner sensors too, blurred and sharp lenses, no or strong noise
+    reduction, files that were reduced in the camera, and colour that JPEG keeps whole.
     """
     write_patterns: bool = False
     """Also write each device's planted pattern, beside the folder: ``<folder>-patterns``."""
@@ -121,7 +137,7 @@ class Images:
     reader: Literal[
         "auto", "socrates", "vision", "fodb", "dresden", "daxing", "folders", "table"
     ] = "auto"
-    """How files tell their device: as a data set names them, by folders, or by a table."""
+    """Source of a file's device: a data set's file names, folders, or a table."""
     max_megapixels: PositiveFloat = 250.0
     """Larger images are rejected before they are decoded."""
 
@@ -132,11 +148,11 @@ class Strips:
 
     size: Annotated[int, Field(ge=32, le=4096, multiple_of=16)] = 256
     layout: Literal["grid", "centre"] = "grid"
-    """As many as fit from the top left, or one in the middle of the image."""
+    """As many strips as fit from the top left, or one in the middle of the image."""
     prepare: Literal["crop", "resize"] = "crop"
     """Whether strips are cut out of an image, or all of it is made as small as one strip.
 
-    Resizing takes most of a sensor's pattern away; the study does not say which it did.
+    Resizing removes most of a sensor's pattern; the study does not state its choice.
     """
 
 
@@ -151,15 +167,15 @@ class Residual:
     wavelet: str = "db4"
     """PyWavelets' name, of ``lukas`` and of Li's enhancer; ``db4`` has eight taps."""
     levels: Positive = 4
-    """Of the wavelet's transform."""
+    """Levels of the wavelet transform."""
     window: Annotated[int, Field(ge=3, le=99), AfterValidator(_odd)] = 3
-    """Pixels a side of the surroundings from which ``wiener`` takes its means and variances."""
+    """Pixels per side of the window of ``wiener``'s means and variances."""
     blur: Annotated[float, Field(gt=0, le=99)] = 1.0
-    """Standard deviation of the blur that ``gaussian`` takes away, pixels."""
+    """Standard deviation of the blur that ``gaussian`` removes, pixels."""
     extent: Literal["image", "strip"] = "image"
     """Denoise whole images and cut them, or cut first as the study did."""
     step: PositiveFloat = 0.125
-    """Grey levels a unit of the stored int8 residual."""
+    """Grey levels per unit of the stored int8 residual."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -168,7 +184,7 @@ class Chunks:
 
     max_images: Positive = 16
     max_mebibytes: Positive = 1024
-    """Samples in one chunk before compression."""
+    """Mebibytes of samples in a chunk before compression."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -194,7 +210,7 @@ class Splits:
     validation: Share = 0.15
     """Share of the devices that validate; the rest trains."""
     whole_models: bool = True
-    """Devices of one model stay in one part, so that a tested model is new to what was trained."""
+    """Devices of one model stay in one part, so that a tested model is new to the networks."""
     scene_disjoint: bool = True
     """Scenes that several devices share are dealt too: none is trained on and tested on."""
     provenance: tuple[str, ...] = ()
@@ -205,7 +221,7 @@ class Splits:
 class Enhancer:
     """Li's enhancer of second sides' residuals (Li 2010, doi:10.1109/TIFS.2010.2046268).
 
-    The method ``li`` has all of this, ``li-1`` to ``li-4`` have models of their own.
+    The method ``li`` has all settings, ``li-1`` to ``li-4`` have models of their own.
     """
 
     model: Annotated[int, Field(ge=1, le=5)] = 5
@@ -220,17 +236,17 @@ class Pairs:
     """How pairs are drawn from a store; half of them are positive."""
 
     num_images: tuple[NumImages, NumImages] = (4, 4)
-    """Images of the first side and of the second; all are of one chunk a side.
+    """Images of the first side and of the second; each side's are of one chunk.
 
     A range, such as ``[[1, 8], [1, 8]]``, has each step draw its own.
     """
     per_row_group: Positive = 4
-    """Pairs of one step that are made of one read of a row group, at most."""
+    """Most pairs of a step that are made of one read of a row group."""
     crop_size: Annotated[int, Field(ge=16, le=4096)] = 128
-    """Pixels a side of the window that a pair's strips are cut to, at one place in all of them."""
+    """Pixels per side of the window that a pair's strips are cut to, at one place in all."""
     negatives: Literal["same-position", "any-position"] = "same-position"
-    """Whether the sides of a negative pair lie at one position, as those of a positive do."""
-    same_model: Literal["any"] | Share = "any"
+    """Whether the sides of a negative pair lie at one position, as a positive pair's do."""
+    same_model: SameModel = "any"
     """As ``comparisons.same_model``."""
 
 
@@ -239,7 +255,7 @@ class Siamese:
     """The network of pairs; ``camid/comparison/networks/siamese.py`` has its layers."""
 
     extractor: Literal["report", "report-code", "residual", "small"] = "small"
-    """What makes features of a side; the first two are the study's text and its notebooks."""
+    """Feature extractor of a side; the first two are the study's text and its notebooks."""
     width: PositiveFloat = 1.0
     """Factor on the numbers of channels."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -256,7 +272,7 @@ class PairNet:
     filters: Positive = 16
     """Linear filters 7×7 of the residual."""
     channels: Positive = 48
-    """Of the convolutions that weigh their outputs."""
+    """Channels of the convolutions that weigh the filters' outputs."""
     blocks: Count = 3
     """Pairs of convolutions 3×3, on cells of 4×4 pixels."""
     planes: Positive = 4
@@ -268,20 +284,20 @@ class Patches:
     """How patches are cut from a store's strips, side by side, for a classifier."""
 
     size: Annotated[int, Field(ge=0, le=4096, multiple_of=8), AfterValidator(_zero_or_wide)] = 32
-    """Pixels a side; 0 for whole strips."""
+    """Pixels per side; 0 for whole strips."""
     per_strip: Positive = 8
-    """Patches of one step that are cut from one strip, at most."""
+    """Most patches of a step that are cut from one strip."""
     per_image: Positive = 400
-    """Patches that an image is judged by, at most; they are spread over its strips."""
+    """Most patches that an image is judged by, spread over its strips."""
     validation_images: Positive = 256
-    """Images that validate while a network is trained, at most."""
+    """Most images that validate while a network is trained."""
     validation_per_image: Positive = 64
-    """Patches of each of them, at most."""
+    """Most patches of each validation image."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Classifier:
-    """The network of patches that tells some devices apart, and the images it learns from.
+    """The network of patches that tells known devices apart, and its training images.
 
     ``camid/comparison/networks/classifier.py`` has its layers.
     """
@@ -290,15 +306,15 @@ class Classifier:
     width: PositiveFloat = 1.0
     """Factor on the numbers of channels."""
     num_devices: Count = 15
-    """Devices that are told apart, drawn by the seed, or all there are; 0 for all."""
+    """Number of devices to tell apart, drawn by the seed, or all if there are fewer; 0 for all."""
     devices: tuple[str, ...] = ()
-    """Their names, where they are not drawn."""
+    """Names of the devices, if they are not drawn."""
     test: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of each device's images that is tested."""
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share that validates; the rest trains."""
     unknown_images: Count = 20
-    """Images of every other device that are asked too: how many of them are taken for one's?"""
+    """Images of every other device that are tested too, to count false acceptances."""
     accepted: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Share of the validation's images that are above the threshold for unknown devices."""
 
@@ -315,36 +331,36 @@ class Training:
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: PositiveFloat = 1e-3
     schedule: Literal["constant", "cosine"] = "cosine"
-    """Of the learning rate after the warm-up; ``cosine`` ends at a hundredth of it."""
+    """Schedule of the learning rate after the warm-up; ``cosine`` ends at a hundredth of it."""
     warmup_steps: Count = 100
     """Steps in which the learning rate rises from 0."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Of ``adamw``."""
+    """Weight decay of ``adamw``."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
     """Largest norm of all gradients together; 0 for any."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    """Of the layers; weights and losses are always float32."""
+    """Precision of the layers; weights and losses are always float32."""
     validate_every: Positive = 200
     """Steps between validations, each with a checkpoint."""
     validation_pairs: Positive = 512
     """Pairs of the validation's list, drawn once."""
     patience: Count = 0
-    """Validations without a better one after which training stops; 0 for no such stop."""
+    """Validations without improvement after which training stops; 0 for never."""
     num_workers: Positive = 1
     min_workers: Count = 0
-    """Training goes on with fewer workers, but at least so many; 0 waits for all of them."""
+    """Fewest workers with which training goes on; 0 waits for all of them."""
     use_gpu: bool = False
-    """A GPU a worker."""
+    """Whether each worker has a GPU."""
     worker_cpus: Annotated[float, Field(ge=0)] = 0.0
-    """Processors of a worker; 0 for as many as each can have with what reads for it."""
+    """Processors of a worker; 0 for as many as each can have beside its feed workers."""
     feed_workers: Positive = 1
     """Processes that draw and read batches, on any machine of the cluster."""
     feed_cpus: PositiveFloat = 0.25
-    """Processors that a worker takes for each of them."""
+    """Processors of each feed worker."""
     prefetch: Positive = 4
-    """Steps that each of them reads ahead."""
+    """Steps that each feed worker reads ahead."""
     placement: Literal["pack", "spread", "strict-pack", "strict-spread"] = "pack"
-    """Whether workers share a machine or have one each; ``strict`` waits until that can be."""
+    """Whether workers share a machine or have one each; ``strict`` waits until it is possible."""
     max_failures: Count = 3
     """Deaths of workers that training outlives, each time from the last checkpoint."""
 
@@ -360,34 +376,34 @@ class Search:
     """
     num_trials: Positive = 16
     algorithm: Literal["random", "optuna"] = "random"
-    """``random`` draws each trial by the seed and its number; ``optuna`` by those before it."""
+    """``random`` draws each trial by seed and number; ``optuna`` by the trials before it."""
     scheduler: Literal["asha", "none"] = "asha"
     """``asha`` stops the worse part of the trials at ever later steps (successive halving)."""
     grace_steps: Positive = 100
     """Steps that every trial takes."""
     reduction: Annotated[float, Field(gt=1)] = 3.0
-    """At each halt one trial of so many goes on, to so many times the steps."""
+    """At each halt one trial in this many goes on, to this many times the steps."""
     num_concurrent: Count = 0
-    """Trials at once; 0 for as many as there is place for, with a processor a worker."""
+    """Trials at once; 0 for as many as there is room for, with one processor per worker."""
     max_failures: Count = 2
     """Deaths of a trial's own process that it outlives, each time from its last checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Comparisons:
-    """How the list is drawn that every method is judged on; half of it is positive."""
+    """How the list that every method is judged on is drawn; half of it is positive."""
 
     num_images: tuple[Positive, Positive] = (4, 4)
     """Images of the first side and of the second; all of a side are of one kind and pixel size."""
     num_pairs: Positive = 1000
     crop_size: Annotated[int, Field(ge=0, le=4096), AfterValidator(_zero_or_wide)] = 128
-    """Pixels a side of the windows that are compared; 0 for whole strips."""
+    """Pixels per side of the windows that are compared; 0 for whole strips."""
     num_crops: Annotated[tuple[Positive, ...], AfterValidator(_ascending)] = (1, 10, 40)
     """Numbers of crops that are judged; a comparison has the last of them, or all there are."""
-    same_model: Literal["any"] | Share = 0.5
-    """Share of the negatives of a device that has others of its model which are against these.
+    same_model: SameModel = 0.5
+    """Share of a device's negatives that are against others of its model, if there are any.
 
-    All its other negatives are against devices of other models, where there are any. ``any`` draws
+    All other negatives are against devices of other models, where there are any. ``any`` draws
     every other device alike, whatever its model.
     """
 
@@ -397,7 +413,7 @@ class Metrics:
     """How scores are judged."""
 
     single_threshold_fpr: Annotated[float, Field(gt=0, lt=1)] = 1e-3
-    """False-accept rate at which the study's single-threshold figures are taken."""
+    """False-accept rate of the study's single-threshold figures."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -413,25 +429,25 @@ class Evaluate:
     methods: tuple[str, ...] = ("lukas", "li", "classical", "pairnet")
     """Names of methods, or ``[all]``."""
     networks: tuple[str, ...] = ()
-    """Trained networks (``….keras``) that are judged beside them; paths or addresses.
+    """Trained networks (``….keras``) that are judged beside the methods; paths or addresses.
 
     Or by their names in MLflow's registry, such as ``models:/siamese@best``.
     """
     fused: tuple[str, ...] = ("classical", "pairnet")
     """Methods that are also judged together, as ``fused``, where all of them are judged.
 
-    Networks go by their files' names. What fuses two sides' scores was fitted on other devices of
-    the list than theirs. ``[]`` fuses nothing.
+    Networks go by their files' names. The fusion of two sides' scores is fitted on other devices
+    of the list. ``[]`` fuses nothing.
     """
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
-    """Everything a pipeline can be told."""
+    """All settings of a pipeline."""
 
     seed: Count = 1
     split: str = "all"
-    """Whose test devices are used: ``all``, ``seeded``, a named split, or a YAML file of one."""
+    """The split whose test devices are used: ``all``, ``seeded``, a named split or a YAML file."""
     paths: Paths = Paths()
     simulate: Simulate = Simulate()
     images: Images = Images()
@@ -474,7 +490,7 @@ def load_config(
     settings: Sequence[str] = (),
     defaults: Sequence[str] = (),
 ) -> Config:
-    """Return the configuration that a YAML file and settings make of the defaults.
+    """Return the defaults changed by a YAML file and settings.
 
     Parameters
     ----------
@@ -483,7 +499,7 @@ def load_config(
     settings
         ``section.field=value`` strings, applied in order after the file; values are YAML.
     defaults
-        Such strings for what neither file nor settings state.
+        ``section.field=value`` strings for fields that neither file nor settings state.
 
     Raises
     ------
@@ -500,7 +516,7 @@ def load_config(
 
 
 def changed(config: Config, changes: Mapping[str, Any], *, source: str) -> Config:
-    """Return a configuration with what a tree of changes states.
+    """Return a configuration with a tree of changes applied.
 
     Raises
     ------
@@ -513,7 +529,7 @@ def changed(config: Config, changes: Mapping[str, Any], *, source: str) -> Confi
 
 
 def config_tree(config: object) -> dict[str, Any]:
-    """Return a configuration, or a section of one, as nested dictionaries."""
+    """Return a configuration, or a section of it, as nested dictionaries."""
     tree: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
     return tree
 
@@ -525,15 +541,15 @@ def config_yaml(config: Config) -> str:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], *, prefix: str = "") -> list[str]:
     """Return ``section.field: old, now new`` for every leaf in which two trees differ."""
-    found: list[str] = []
+    changes: list[str] = []
     for key in [*old, *(key for key in new if key not in old)]:
         before, after = old.get(key), new.get(key)
         name = f"{prefix}{key}"
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += differences(before, after, prefix=f"{name}.")
+            changes += differences(before, after, prefix=f"{name}.")
         elif before != after:
-            found.append(f"{name} was {before!r}, now {after!r}")
-    return found
+            changes.append(f"{name} was {before!r}, now {after!r}")
+    return changes
 
 
 def _set(tree: dict[str, Any], settings: Sequence[str]) -> None:
@@ -585,22 +601,24 @@ def _checked(tree: dict[str, Any], *, source: str) -> Config:
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
-    where = [str(part) for part in error["loc"]]
-    name = ".".join(where)
+    path = [str(part) for part in error["loc"]]
+    name = ".".join(path)
     if error["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-        known = _names(where[:-1])
-        here = difflib.get_close_matches(where[-1], known, n=1)
-        there = _anywhere(where[-1])
-        if here and not any(full.endswith(f".{where[-1]}") for full in there):
-            there = [".".join([*where[:-1], *here])]
-        hint = f"did you mean {there[0]!r}?" if there else f"there are {', '.join(known)}"
+        known = _names(path[:-1])
+        matches = difflib.get_close_matches(path[-1], known, n=1)
+        suggestions = _anywhere(path[-1])
+        if matches and not any(suggestion.endswith(f".{path[-1]}") for suggestion in suggestions):
+            suggestions = [".".join([*path[:-1], *matches])]
+        hint = (
+            f"did you mean {suggestions[0]!r}?" if suggestions else f"there are {', '.join(known)}"
+        )
         return f"no field {name!r}; {hint}"
     return f"{name} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
-def _names(where: Sequence[str]) -> list[str]:
+def _names(path: Sequence[str]) -> list[str]:
     section: Any = Config()
-    for part in where:
+    for part in path:
         section = getattr(section, part)
     return [field.name for field in fields(section)]
 
@@ -608,6 +626,11 @@ def _names(where: Sequence[str]) -> list[str]:
 def _anywhere(name: str) -> list[str]:
     """Return the full names of fields called like ``name`` in any section."""
     config = config_tree(Config())
-    leaves = {f"{s}.{f}": f for s, v in config.items() if isinstance(v, dict) for f in v}
-    near = difflib.get_close_matches(name, leaves.values(), n=1)
-    return [full for full, leaf in leaves.items() if near and leaf == near[0]]
+    leaves = {
+        f"{section}.{field}": field
+        for section, values in config.items()
+        if isinstance(values, dict)
+        for field in values
+    }
+    nearest = difflib.get_close_matches(name, leaves.values(), n=1)
+    return [full for full, leaf in leaves.items() if nearest and leaf == nearest[0]]

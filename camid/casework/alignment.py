@@ -1,4 +1,4 @@
-"""Alignment of an image with a device's sensor: the search by correlation, and its map."""
+"""Alignment of an image with a sensor: the search by correlation, and the map of a match."""
 
 import math
 from collections.abc import Iterable
@@ -19,12 +19,12 @@ from camid.prnu.residual import residual
 
 Plane = NDArray[np.float32]
 CELL = 64
-"""Pixels a side of what a map of a match shows."""
+"""Pixels a side of a cell in the map of a match."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """The best place of a query on an entry's sensor, and what was searched for it."""
+    """The best place of a query on an entry's sensor, and the extent of the search."""
 
     pce: float
     """Peak-to-correlation energy."""
@@ -35,31 +35,32 @@ class Match:
     scale: float
     """Pixels of the query for one of the sensor."""
     top: int
-    """Of the turned query on the sensor, its pixels."""
+    """Row of the turned query's top on the sensor, sensor pixels."""
     left: int
+    """Column of its left edge."""
     num_lags: int
-    """Places tried, of all hypotheses."""
+    """Places tried over all hypotheses."""
     num_hypotheses: int
     """Hypotheses tried."""
 
     @property
     def energy(self) -> float:
-        """The PCE that a single lag would need to be as rare among strangers."""
+        """PCE of a single lag that would be as rare among strangers."""
         return evidence_energy(self.pce, num_lags=self.num_lags)
 
     @property
     def false_alarm(self) -> float:
-        """The chance that strangers' best has such a PCE; 0 below what a float can tell."""
+        """Probability that strangers' best has this PCE or more; 0 where a float underflows."""
         return math.exp(self.log_false_alarm)
 
     @property
     def log_false_alarm(self) -> float:
-        """Its natural logarithm."""
+        """Natural logarithm of the false-alarm probability."""
         return log_false_alarm(self.pce, num_lags=self.num_lags)
 
 
 def query_plane(rgb: NDArray[np.uint8]) -> Plane:
-    """Return an image ``(height, width, 3)`` as it is compared with patterns, ``(height, width)``.
+    """Return the plane ``(height, width)`` of an image ``(height, width, 3)`` for comparison.
 
     The grey residual of the filter ``lukas``, cleaned and whitened.
 
@@ -73,7 +74,7 @@ def query_plane(rgb: NDArray[np.uint8]) -> Plane:
 
 
 class View:
-    """A plane as hypotheses see it: turned, resized, and its spectra, the latest of them kept."""
+    """A plane, turned and resized for hypotheses, which keeps its latest spectra."""
 
     def __init__(self, plane: Plane, *, keep: int = 1, num_threads: int | None = None) -> None:
         self.plane = np.ascontiguousarray(plane, np.float32)
@@ -82,17 +83,17 @@ class View:
         self._spectra: dict[tuple[int, Shape, Shape], NDArray[np.complex64]] = {}
 
     def seen(self, turn: int, shape: Shape) -> Plane:
-        """Return the plane turned anticlockwise by ``turn`` degrees and made of ``shape``."""
+        """Return the plane turned anticlockwise by ``turn`` degrees and resized to ``shape``."""
         return resampled(np.ascontiguousarray(np.rot90(self.plane, turn // 90)), shape)
 
     def spectrum(self, turn: int, shape: Shape, transform: Shape) -> NDArray[np.complex64]:
-        """Return the transform of :meth:`seen`, zeros below and right of it."""
+        """Return the transform of :meth:`seen`, padded with zeros below and on the right."""
         key = turn, shape, transform
         if key not in self._spectra:
             while len(self._spectra) >= self._keep:
                 del self._spectra[next(iter(self._spectra))]
-            made = fft.rfft2(self.seen(turn, shape), transform, workers=self._num_threads)
-            self._spectra[key] = made
+            spectrum = fft.rfft2(self.seen(turn, shape), transform, workers=self._num_threads)
+            self._spectra[key] = spectrum
         return self._spectra[key]
 
 
@@ -103,94 +104,94 @@ def search(
     tried: Iterable[Hypothesis] | None = None,
     num_threads: int | None = None,
 ) -> Match | None:
-    """Return where a query lies best on an entry's sensor, or None where nothing is tried.
+    """Return the best match of a query on an entry's sensor, or None if no hypothesis fits.
 
-    All hypotheses in turn, at all places of the smaller plane within the larger along either axis;
+    Each hypothesis is tried at all places of the smaller plane within the larger along either axis;
     the highest PCE wins.
 
     Parameters
     ----------
     query
-        What :func:`query_plane` returns, ``(height, width)``, or its view.
+        Plane of :func:`query_plane`, ``(height, width)``, or its view.
     pattern
         A cleaned and whitened reference pattern, ``(height, width)``, or its view.
     tried
-        Hypotheses, by default those of :func:`hypotheses`; those that do not fit are left out.
+        Hypotheses, by default all of :func:`hypotheses`; any that do not fit are left out.
     num_threads
-        Of transforms; the result is the same for any number.
+        Of the transforms; the result is the same for any number.
     """
     query = query if isinstance(query, View) else View(query)
     pattern = pattern if isinstance(pattern, View) else View(pattern)
     shapes = query.shape, pattern.shape
     best: tuple[float, Hypothesis, int, int] | None = None
     num_lags = num_hypotheses = 0
-    every = hypotheses(*shapes) if tried is None else tried
-    for one in (one for one in every if one.fits(*shapes)):
-        energy, top, left = _best_place(query, pattern, one, num_threads)
+    pool = hypotheses(*shapes) if tried is None else tried
+    for hypothesis in (h for h in pool if h.fits(*shapes)):
+        energy, top, left = _best_place(query, pattern, hypothesis, num_threads)
         num_hypotheses += 1
-        num_lags += one.num_lags(*shapes)
+        num_lags += hypothesis.num_lags(*shapes)
         if best is None or energy > best[0]:
-            best = energy, one, top, left
+            best = energy, hypothesis, top, left
     if best is None:
         return None
-    energy, one, top, left = best
-    a, b = shared(query, pattern, one, top, left)
+    energy, hypothesis, top, left = best
+    a, b = shared(query, pattern, hypothesis, top, left)
     return Match(
         pce=energy,
         ncc=correlation(a, b),
-        turn=one.turn,
-        scale=one.scale,
-        top=round(top / min(one.scale, 1)),
-        left=round(left / min(one.scale, 1)),
+        turn=hypothesis.turn,
+        scale=hypothesis.scale,
+        top=round(top / min(hypothesis.scale, 1)),
+        left=round(left / min(hypothesis.scale, 1)),
         num_lags=num_lags,
         num_hypotheses=num_hypotheses,
     )
 
 
 def heat(query: Plane, pattern: Plane, match: Match, *, cell: int = CELL) -> NDArray[np.float32]:
-    """Return how well each cell of a query matches at the place found: ``(row, column)``.
+    """Return the score of each cell of a query at the place of its match, ``(row, column)``.
 
-    As standard normal numbers among strangers: a cell's correlation times the square root of its
-    samples. Cells cover the query as it is seen, ``cell`` pixels a side at the scale of comparison;
-    what lies beyond the pattern is 0.
+    Standard normal among strangers: a cell's correlation times the square root of its samples.
+    Cells cover the query as displayed, ``cell`` pixels a side at the scale of comparison; pixels
+    beyond the pattern count 0.
     """
-    seen, laid = View(query), View(pattern)
-    one = Hypothesis(match.turn, match.scale)
-    shape, _ = one.shapes(seen.shape, laid.shape)
-    scale = min(one.scale, 1)
+    query_view, pattern_view = View(query), View(pattern)
+    hypothesis = Hypothesis(match.turn, match.scale)
+    shape, _ = hypothesis.shapes(query_view.shape, pattern_view.shape)
+    scale = min(hypothesis.scale, 1)
     top, left = round(match.top * scale), round(match.left * scale)
-    a, b = shared(seen, laid, one, top, left)
-    whole = np.zeros((2, *shape), np.float32)
-    above, before = max(0, -top), max(0, -left)
-    whole[:, above : above + a.shape[0], before : before + a.shape[1]] = a, b
-    back = np.ascontiguousarray(np.rot90(whole, -(one.turn // 90), axes=(1, 2)))
-    products = cell_products(back[0], back[1], cell)
-    samples = cell_products(*np.abs(np.sign(back)), cell)[..., 0]
+    a, b = shared(query_view, pattern_view, hypothesis, top, left)
+    planes = np.zeros((2, *shape), np.float32)
+    row, column = max(0, -top), max(0, -left)
+    planes[:, row : row + a.shape[0], column : column + a.shape[1]] = a, b
+    upright = np.ascontiguousarray(np.rot90(planes, -(hypothesis.turn // 90), axes=(1, 2)))
+    products = cell_products(upright[0], upright[1], cell)
+    samples = cell_products(*np.abs(np.sign(upright)), cell)[..., 0]
     norms = np.sqrt(products[..., 1] * products[..., 2])
-    found = np.divide(products[..., 0], norms, out=np.zeros_like(norms), where=norms > 0)
-    return np.asarray(found * np.sqrt(samples), np.float32)
+    correlations = np.divide(products[..., 0], norms, out=np.zeros_like(norms), where=norms > 0)
+    return np.asarray(correlations * np.sqrt(samples), np.float32)
 
 
 def shared(query: View, pattern: View, one: Hypothesis, top: int, left: int) -> tuple[Plane, Plane]:
-    """Return the pixels that both planes have, at the scale of comparison.
+    """Return the pixels common to both planes, at the scale of comparison.
 
     The turned query lies at ``top``, ``left`` of the pattern, in pixels of that scale.
     """
-    view, laid = one.shapes(query.shape, pattern.shape)
-    a, b = query.seen(one.turn, view), pattern.seen(0, laid)
-    a = a[max(0, -top) : laid[0] - top, max(0, -left) : laid[1] - left]
-    b = b[max(0, top) : top + view[0], max(0, left) : left + view[1]]
+    query_shape, pattern_shape = one.shapes(query.shape, pattern.shape)
+    a, b = query.seen(one.turn, query_shape), pattern.seen(0, pattern_shape)
+    a = a[max(0, -top) : pattern_shape[0] - top, max(0, -left) : pattern_shape[1] - left]
+    b = b[max(0, top) : top + query_shape[0], max(0, left) : left + query_shape[1]]
     return np.ascontiguousarray(a), np.ascontiguousarray(b)
 
 
 def correlation(a: Plane, b: Plane) -> float:
-    """Return Σab / √(Σa² Σb²) of two planes of one shape, 0 if one of them is 0."""
+    """Return Σab / √(Σa² Σb²) of two planes of one shape, 0 if either is 0."""
     ab, aa, bb = cell_products(a, b, max(a.shape)).sum(axis=(0, 1))
     return float(ab / math.sqrt(aa * bb)) if aa * bb > 0 else 0.0
 
 
 def resampled(plane: Plane, shape: Shape) -> Plane:
-    """Return a plane ``(height, width)`` made of another shape, bicubically, averaging to shrink.
+    """Return a plane ``(height, width)`` resized to a shape, bicubically, averaging to shrink.
 
     Keys 1981, doi:10.1109/TASSP.1981.1163711.
     """
@@ -199,18 +200,22 @@ def resampled(plane: Plane, shape: Shape) -> Plane:
     return np.array(Image.fromarray(plane).resize(shape[::-1], Image.Resampling.BICUBIC))
 
 
-def _best_place(query: View, pattern: View, one: Hypothesis, num_threads: int | None) -> Peak:
+def _best_place(
+    query: View, pattern: View, hypothesis: Hypothesis, num_threads: int | None
+) -> Peak:
     """Return the highest PCE of a hypothesis, and the turned query's top and left."""
-    view, laid = one.shapes(query.shape, pattern.shape)
-    transform = transform_shape(view, laid)
-    product = np.conj(query.spectrum(one.turn, view, transform))
-    product *= pattern.spectrum(0, laid, transform)
+    query_shape, pattern_shape = hypothesis.shapes(query.shape, pattern.shape)
+    transform = transform_shape(query_shape, pattern_shape)
+    product = np.conj(query.spectrum(hypothesis.turn, query_shape, transform))
+    product *= pattern.spectrum(0, pattern_shape, transform)
     product[0, 0] = 0  # the means of both
     lags = np.asarray(fft.irfft2(product, transform, workers=num_threads), np.float32)
-    places = [(min(0, b - a), abs(b - a) + 1) for a, b in zip(view, laid, strict=True)]
+    places = [
+        (min(0, b - a), abs(b - a) + 1) for a, b in zip(query_shape, pattern_shape, strict=True)
+    ]
     (top, num_rows), (left, num_columns) = places
-    # all lags of a plane laid round a larger one are alike; zeros that pad a transform add none
-    whole = math.prod(max(a, b) for a, b in zip(view, laid, strict=True))
+    # all cyclic lags of the larger plane count alike; a transform's zero padding adds none
+    num_lags = math.prod(max(a, b) for a, b in zip(query_shape, pattern_shape, strict=True))
     return peak(
-        lags, top=top, num_rows=num_rows, left=left, num_columns=num_columns, num_lags=whole
+        lags, top=top, num_rows=num_rows, left=left, num_columns=num_columns, num_lags=num_lags
     )

@@ -1,8 +1,8 @@
 """Shortlist of entries for a full test, by the signs of their binarised fingerprints.
 
-A pattern's digest is one bit a pixel: an eighth of the eighth-bit pattern's bytes, in which 2/π of
-the energy of a match is left. Bayram, Sencar, Memon 2012, doi:10.1109/TIFS.2012.2192272. A query is
-taken in four levels, which leave 0.88; so a PCE of 60 is a normal number of 5.8 here, and one of
+A pattern's digest is one bit a pixel: an eighth of the eighth-bit pattern's bytes, which
+keeps 2/π of the energy of a match. Bayram, Sencar, Memon 2012, doi:10.1109/TIFS.2012.2192272. A
+query has four levels, which keep 0.88; so a PCE of 60 is a normal number of 5.8 here, and one of
 1,000 strangers has 3.2.
 """
 
@@ -23,13 +23,13 @@ from camid.casework.transforms import Shape
 Words = NDArray[np.uint64]
 
 MOST_SAMPLES = 2**24
-"""Of a digest: of larger patterns the central rows are taken."""
+"""Samples of a digest at most: the central rows of larger patterns."""
 STEP = 0.9957
-"""Deviations at which a normal number's levels part: Max 1960, doi:10.1109/TIT.1960.1057548."""
+"""Deviations at which a normal number changes level: Max 1960, doi:10.1109/TIT.1960.1057548."""
 
 
 class Enrolled(Protocol):
-    """An enrolled device's entry, as the shortlist needs it."""
+    """An enrolled device's entry, as the shortlist reads it."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -41,7 +41,7 @@ class Enrolled(Protocol):
     def height(self) -> int: ...  # noqa: D102
     @property
     def sha256s(self) -> Sequence[str]:
-        """Of its photographs."""
+        """Digests of its photographs' files."""
         ...
 
 
@@ -77,7 +77,7 @@ class Patterns:
         self._patterns = dict(patterns)
 
     def entries(self) -> list[Named]:
-        """Return an entry for each pattern; the digest of its bytes stands for photographs."""
+        """Return an entry for each pattern, with a digest of its bytes as its photograph's."""
         return [
             Named(
                 name, plane.shape[1], plane.shape[0], (hashlib.sha256(plane.tobytes()).hexdigest(),)
@@ -92,42 +92,42 @@ class Patterns:
 
 @dataclass(frozen=True)
 class Sketches:
-    """Queries in the shape of some entries, in four levels: −3, −1, 1 and 3."""
+    """Queries in one shape of entries, in four levels: −3, −1, 1 and 3."""
 
     words: Words
     """``(query and bit, word)``: a query's bits of 2, then its bits of 1."""
     norms: NDArray[np.float64]
-    """Roots of the levels' squares, added up, ``(query,)``."""
+    """Euclidean norms of the levels, ``(query,)``."""
     num_samples: int
 
     @classmethod
     def of(cls, planes: Sequence[Plane]) -> "Sketches":
-        """Return those of planes in the shape of entries, ``(height, width)``; one at least."""
+        """Return the sketches of one or more planes ``(height, width)`` in the entries' shape."""
         words, norms = [], []
-        for part in map(_centre, planes):
-            high, large = part > 0, np.abs(part) > STEP * np.std(part, dtype=np.float64)
+        for centre in map(_centre, planes):
+            high, large = centre > 0, np.abs(centre) > STEP * np.std(centre, dtype=np.float64)
             words += [_packed(high), _packed(high == large)]
-            norms.append(math.sqrt(part.size + 8 * np.count_nonzero(large)))
-        return cls(np.stack(words), np.array(norms), part.size)
+            norms.append(math.sqrt(centre.size + 8 * np.count_nonzero(large)))
+        return cls(np.stack(words), np.array(norms), centre.size)
 
     def scores(self, row: Words) -> NDArray[np.float64]:
-        """Return each query's correlation with a digest, ``(query,)``: if strangers, normal.
+        """Return each query's correlation with a digest, ``(query,)``: normal among strangers.
 
-        Sums of integers: they are the same in any order.
+        Sums of integers, the same in any order.
         """
         high, low = differing(row, self.words).reshape(-1, 2).T
         return np.asarray((3 * self.num_samples - 4 * high - 2 * low) / self.norms)
 
 
 def digest(pattern: Plane) -> Words:
-    """Return the signs of a pattern ``(height, width)``, 64 in a word."""
+    """Return the signs of a pattern ``(height, width)``, 64 to a word."""
     return _packed(_centre(pattern) > 0)
 
 
 def by_shape(entries: Sequence[E]) -> dict[Shape, list[E]]:
-    """Return entries by their height and width, both in order; those of a shape by name."""
+    """Return entries by height and width, in order, and by name within a shape."""
     ordered = sorted(entries, key=lambda entry: (shape_of(entry), entry.name))
-    return {shape: list(some) for shape, some in groupby(ordered, key=shape_of)}
+    return {shape: list(group) for shape, group in groupby(ordered, key=shape_of)}
 
 
 def shape_of(entry: Enrolled) -> Shape:
@@ -148,11 +148,11 @@ def _num_rows(height: int, width: int) -> int:
 
 
 def num_digest_words(shape: Shape) -> int:
-    """Return how many words the digest of a pattern has."""
+    """Return the number of words of a pattern's digest."""
     return -(-_num_rows(*shape) * shape[1] // 64)
 
 
 def _packed(bits: NDArray[np.bool_]) -> Words:
-    """Return bits, 64 in a word, zeros at the end."""
+    """Return bits packed 64 to a word, with zeros at the end."""
     octets = np.packbits(bits, axis=None, bitorder="little")
     return np.pad(octets, (0, -len(octets) % 8)).view("<u8").astype(np.uint64, copy=False)

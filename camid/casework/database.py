@@ -1,9 +1,9 @@
 """The database of enrolled devices: a parquet file for each device, lens and pixel size.
 
 ``device=<device>/<width>x<height>[-<lens>].parquet`` has a row for each row of pixels, 256 of them
-a row group: the pattern as int8, and the sums that it is made of, apart for two halves of the
-images. The sums are of integers, so that it makes no difference in which order images come, and in
-how many goes. The footer says what the entry is, and has digests of both.
+a row group: the pattern as int8, and the sums that it is made of, separately for two halves
+of the images. The sums are of integers, so that neither the order of images nor the number of
+enrolments makes a difference. The footer has the entry's facts, and digests of both.
 """
 
 import hashlib
@@ -44,29 +44,29 @@ _SUMS = ("products_0", "squares_0", "products_1", "squares_1")
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """A database at a path or address; it need not be there before something is written."""
+    """A database at a path or address, which need not exist before the first write."""
 
     uri: str
 
     @property
     def folder(self) -> Folder:
-        """The folder that holds it."""
+        """The folder of the database."""
         return Folder(absolute(self.uri))
 
     def entries(self) -> list[Entry]:
-        """Return all that can be read, by name; only footers are."""
+        """Return all readable entries, by name; only footers are read."""
         return self.contents()[0]
 
     def damaged(self) -> list[tuple[str, str]]:
-        """Return the files that cannot be read, are no entries or not whole, and reasons, by name.
+        """Return files that are unreadable, incomplete or no entries, with reasons, by name.
 
         A folder that cannot be listed is among them. Footers alone are read; :meth:`sums` and
-        :meth:`pattern` see to the content.
+        :meth:`pattern` check the content.
         """
         return self.contents()[1]
 
     def contents(self) -> tuple[list[Entry], list[tuple[str, str]]]:
-        """Return what :meth:`entries` and :meth:`damaged` do, of one reading."""
+        """Return :meth:`entries` and :meth:`damaged`, of one reading."""
         entries: list[Entry] = []
         damaged: list[tuple[str, str]] = []
         for name in self._names():
@@ -99,7 +99,7 @@ class Fingerprints:
         return restored(steps.view(np.int8).reshape(entry.height, entry.width), step=STEP)
 
     def sums(self, entry: Entry) -> Sums:
-        """Return what an entry is made of, for more images to be added.
+        """Return the sums that an entry is made of, to add images to.
 
         Raises
         ------
@@ -116,14 +116,14 @@ class Fingerprints:
         return Sums(images=images, halves=(Half(*planes[:2]), Half(*planes[2:])))
 
     def write(self, device: str, sums: Sums, *, lens: str = "") -> Entry:
-        """Write the entry that ``sums`` make, seen whole or not at all, and return it.
+        """Write the entry of ``sums``, whole or not at all, and return the entry.
 
         Equal sums give equal bytes.
 
         Raises
         ------
         OSError
-            If it cannot be written.
+            If the file cannot be written.
         """
         entry = entry_of(device, sums, lens=lens)
         columns: dict[str, NDArray[Any]] = {"pattern": quantised(sums.pattern(), step=STEP)}
@@ -141,7 +141,7 @@ class Fingerprints:
         }
         facts["seal"] = _seal(facts)
         schema = pa.schema(
-            [(name, pa.binary(c.shape[1] * c.itemsize)) for name, c in columns.items()],
+            [(name, pa.binary(plane.shape[1] * plane.itemsize)) for name, plane in columns.items()],
             metadata={_FACTS: json.dumps(facts)},
         )
 
@@ -151,48 +151,48 @@ class Fingerprints:
             ) as writer:
                 for top in range(0, entry.height, BAND):
                     bands = [plane[top : top + BAND] for plane in columns.values()]
-                    writer.write_table(pa.table([_binary(b) for b in bands], schema=schema))
+                    writer.write_table(pa.table([_binary(band) for band in bands], schema=schema))
 
         self.folder.write(entry.file, fill)
         return entry
 
     @contextmanager
     def alone(self, device: str) -> Iterator[None]:
-        """Keep others that do the same away from a device's entries, where there are locks.
+        """Lock a device's entries against other processes, on a local disk.
 
-        A dead one keeps nobody away. At an address there are none: who writes last is read.
+        A dead process holds no lock. At an address there are no locks: the last write counts.
 
         Raises
         ------
         ValueError
-            If another is at work.
+            If another process holds the lock.
         """
         if not self.folder.is_local:
             yield
             return
-        place = self._place(device)
-        place.mkdir(parents=True, exist_ok=True)
+        folder = self._place(device)
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            held = FileLock(place / LOCK, timeout=0).acquire()
-        except (Timeout, FileNotFoundError):  # one that ends may delete the folder
+            lock = FileLock(folder / LOCK, timeout=0).acquire()
+        except (Timeout, FileNotFoundError):  # a process that ends may delete the folder
             raise ValueError(
                 f"{self.uri}: {device} is being enrolled by another; wait for it"
             ) from None
-        with held:
-            for left in place.glob(f"*{TEMPORARY}"):  # by one that was killed
-                left.unlink(missing_ok=True)
+        with lock:
+            for leftover in folder.glob(f"*{TEMPORARY}"):  # by a process that was killed
+                leftover.unlink(missing_ok=True)
             try:
                 yield
             finally:
-                with suppress(OSError):  # somebody else's doing, and none of an entry's
-                    if [path.name for path in place.iterdir()] == [LOCK]:
-                        (place / LOCK).unlink()
-                        place.rmdir()
+                with suppress(OSError):  # another process's doing, harmless to entries
+                    if [path.name for path in folder.iterdir()] == [LOCK]:
+                        (folder / LOCK).unlink()
+                        folder.rmdir()
 
     def remove(self, device: str) -> int:
-        """Delete all entries of a device, damaged ones too, and return how many there were.
+        """Delete all entries of a device, damaged ones too, and return their number.
 
-        Nothing of the device's folder is left.
+        The device's folder is deleted with them.
 
         Raises
         ------
@@ -216,17 +216,17 @@ class Fingerprints:
         return [name for name in self._names() if name.startswith(f"{device_name(device)}/")]
 
     def _names(self) -> list[str]:
-        """Return the names of files that are to be entries, and of folders that are closed."""
+        """Return the names of entries' files, and of folders that cannot be listed."""
         names = self.folder.files() if self.folder.exists() else []
-        return [n for n in names if n == "." or _ENTRY_OR_CLOSED.fullmatch(n)]
+        return [name for name in names if name == "." or _ENTRY_OR_CLOSED.fullmatch(name)]
 
     def _entry(self, name: str) -> Entry:
         facts = self._facts(name)
-        stated = {field: facts[field] for field in Entry.__dataclass_fields__}
-        stated |= {field: tuple(facts[field]) for field in ("sha256s", "warnings")}
+        fields = {field: facts[field] for field in Entry.__dataclass_fields__}
+        fields |= {field: tuple(facts[field]) for field in ("sha256s", "warnings")}
         if facts["split_half"] is None:
-            stated["split_half"] = math.nan
-        entry = Entry(**stated)
+            fields["split_half"] = math.nan
+        entry = Entry(**fields)
         if entry.file != name:
             raise ValueError(f"{self.folder.uri}/{name}: the file of the entry {entry.name!r}")
         return entry
@@ -236,22 +236,22 @@ class Fingerprints:
         with self._open(name) as file:
             return _facts_of(_parsed(file, address), address)
 
-    def _columns(self, name: str, columns: tuple[str, ...], digest: str) -> dict[str, Any]:
-        """Return columns ``(height, width × bytes a sample)`` uint8 whose digest is as stated."""
+    def _columns(self, name: str, names: tuple[str, ...], digest: str) -> dict[str, Any]:
+        """Return columns ``(height, width × bytes a sample)`` uint8, checked by their digest."""
         address = f"{self.folder.uri}/{name}"
         with self._open(name) as file:
             parsed = _parsed(file, address)
             facts = _facts_of(parsed, address)
             with _content(address):
-                table = parsed.read(columns=list(columns), use_threads=False)
-                found = {column: _bytes(table[column]) for column in columns}
-        if _digest(found, columns) != facts[digest]:
+                table = parsed.read(columns=list(names), use_threads=False)
+                columns = {column: _bytes(table[column]) for column in names}
+        if _digest(columns, names) != facts[digest]:
             raise _damaged(address, "not as it was written")
-        return found
+        return columns
 
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
-        """Open a file; a failure to read it is told as that, whatever was made of it before."""
+        """Open a file; a failure to read within the context is a ``ValueError`` with the reason."""
         address = f"{self.folder.uri}/{name}"
         try:
             with self.folder.open(name) as file:
@@ -259,7 +259,7 @@ class Fingerprints:
         except FileNotFoundError:
             raise ValueError(f"{address}: no such entry; it may have been removed") from None
         except ConnectionError:
-            raise  # says nothing of the file
+            raise  # the file may be sound
         except (OSError, MemoryError, UnicodeEncodeError) as error:
             number = getattr(error, "errno", None)
             words = os.strerror(number).lower() if number else " ".join(str(error).split())
@@ -319,9 +319,9 @@ def _damaged(address: str, error: Exception | str) -> ValueError:
     return ValueError(f"{address}: damaged ({words}); remove it and enrol the device again")
 
 
-def _empty(place: Path) -> None:
-    """Delete what is in a folder, but for its lock."""
-    for path in place.iterdir():
+def _empty(folder: Path) -> None:
+    """Delete a folder's content, except its lock."""
+    for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != LOCK:
@@ -329,7 +329,7 @@ def _empty(place: Path) -> None:
 
 
 def _binary(rows: NDArray[Any]) -> pa.Array:
-    """Return rows as one fixed-size binary value each, without a copy."""
+    """Return each row as a fixed-size binary value, without a copy."""
     flat = np.ascontiguousarray(rows)
     width = pa.binary(flat.shape[1] * flat.itemsize)
     return pa.FixedSizeBinaryArray.from_buffers(width, len(flat), [None, pa.py_buffer(flat)])

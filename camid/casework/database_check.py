@@ -1,4 +1,4 @@
-"""Checks of a database: entries that are damaged, and those that know too much of one another."""
+"""Checks of a database: damaged entries, and devices that share images or patterns."""
 
 import math
 import os
@@ -20,11 +20,11 @@ from camid.prnu.residual import quantised
 CENTRE = 1024
 """Pixels a side of the middle in which patterns are compared."""
 SHARED = 8.0
-"""Standard deviations of a chance correlation from which two patterns share something."""
+"""Standard deviations of a chance correlation from which two patterns agree."""
 ONE_DEVICE = 0.5
-"""Share of what two patterns of one device would correlate by, from which they are taken for it."""
+"""Share of one device's expected correlation from which two patterns are taken for one device's."""
 MEMORY = 2**28
-"""Bytes of middles that are held at once; more of them wait on the disk."""
+"""Bytes of middles that are held at once; the others are on disk."""
 TILE = 1024
 """Entries that are compared with as many others at once."""
 
@@ -32,7 +32,7 @@ TILE = 1024
 def problems(
     fingerprints: Fingerprints, *, tell: Callable[[str], None] = lambda _: None
 ) -> list[str]:
-    """Return a sentence for each problem: damaged files, doubtful entries, what entries share.
+    """Return a sentence for each problem: damaged files, doubtful entries, shared contents.
 
     Patterns are compared where devices differ, pixel sizes are equal, and so are models where both
     are known. Each pattern is read once.
@@ -40,12 +40,12 @@ def problems(
     Parameters
     ----------
     tell
-        Is given words on what is being done.
+        Called with a message on each step.
     """
     entries, damaged = fingerprints.contents()
-    found = [f"{name}: {reason}" for name, reason in damaged]
-    compared = {entry.file for some in _comparable(entries).values() for entry in some}
-    whole: list[Entry] = []
+    sentences = [f"{name}: {reason}" for name, reason in damaged]
+    compared = {entry.file for group in _comparable(entries).values() for entry in group}
+    readable: list[Entry] = []
     with Middles() as middles:
         for number, entry in enumerate(entries, 1):
             tell(f"{number} of {len(entries)} fingerprints: {entry.name}")
@@ -53,13 +53,13 @@ def problems(
                 fingerprints.sums(entry)
                 pattern = fingerprints.pattern(entry)
             except (ValueError, OSError) as error:
-                found.append(str(error))
+                sentences.append(str(error))
                 continue
-            whole.append(entry)
+            readable.append(entry)
             if entry.file in compared:
                 middles.keep(entry, pattern)
-        found += [words for entry in whole for words in _doubts(entry)]
-        return [*found, *_shared_images(whole), *_shared_patterns(middles, whole, tell)]
+        sentences += [words for entry in readable for words in _doubts(entry)]
+        return [*sentences, *_shared_images(readable), *_shared_patterns(middles, readable, tell)]
 
 
 def _doubts(entry: Entry) -> Iterator[str]:
@@ -75,9 +75,9 @@ def _shared_images(entries: Sequence[Entry]) -> Iterator[str]:
     for number, entry in enumerate(entries):
         for sha256 in set(entry.sha256s):
             holders[sha256].append(number)
-    counts = Counter(pair for some in holders.values() for pair in combinations(some, 2))
-    for (one, other), count in sorted(counts.items()):
-        first, second = entries[one], entries[other]
+    counts = Counter(pair for numbers in holders.values() for pair in combinations(numbers, 2))
+    for (i, j), count in sorted(counts.items()):
+        first, second = entries[i], entries[j]
         if first.device != second.device:
             yield (
                 f"{first.name} and {second.name}: {count} of their images "
@@ -90,50 +90,50 @@ def _shared_patterns(
     middles: "Middles", entries: Sequence[Entry], tell: Callable[[str], None]
 ) -> Iterator[str]:
     """Yield a sentence for each pair of devices whose patterns agree."""
-    for (height, width), some in _comparable(entries).items():
-        found: list[tuple[int, int, float]] = []
-        for tile, other in _tiles(some):
+    for (height, width), group in _comparable(entries).items():
+        agreements: list[tuple[int, int, float]] = []
+        for tile, other in _tiles(group):
             tell(f"comparing {len(tile)} patterns of {width}x{height} px with {len(other)}")
-            found += _agreeing(middles, some, tile, other)
-        for one, second, agreed in sorted(found):
-            yield _sentence(some[one], some[second], agreed)
+            agreements += _agreeing(middles, group, tile, other)
+        for i, j, agreement in sorted(agreements):
+            yield _sentence(group[i], group[j], agreement)
 
 
-def _sentence(first: Entry, second: Entry, agreed: float) -> str:
-    by = f"{first.name} and {second.name}: their patterns agree by {agreed:.4f}"
+def _sentence(first: Entry, second: Entry, agreement: float) -> str:
+    finding = f"{first.name} and {second.name}: their patterns agree by {agreement:.4f}"
     unknown = [entry.name for entry in (first, second) if not entry.split_half > 0]
     if unknown:
         return (
-            f"{by}; whether they are one device's or share an artefact cannot be told, as "
+            f"{finding}; whether they are one device's or share an artefact cannot be told, as "
             f"{' and '.join(unknown)} {'has' if len(unknown) == 1 else 'have'} no measured "
             f"reliability; enrol more images of {'it' if len(unknown) == 1 else 'them'}"
         )
     expected = math.sqrt(_reliability(first) * _reliability(second))
-    if agreed > ONE_DEVICE * expected:
-        return f"{by}, as those of one device do; is it enrolled under two names?"
-    return f"{by}, of {expected:.4f} were they one device's; they share an artefact"
+    if agreement > ONE_DEVICE * expected:
+        return f"{finding}, as those of one device do; is it enrolled under two names?"
+    return f"{finding}, of {expected:.4f} were they one device's; they share an artefact"
 
 
 def _comparable(entries: Sequence[Entry]) -> dict[Shape, list[Entry]]:
-    """Return entries by height and width, without those that have none to be compared with."""
+    """Return entries by height and width, without entries that no other is compared with."""
     shapes: dict[Shape, list[Entry]] = defaultdict(list)
     for entry in entries:
         shapes[entry.height, entry.width].append(entry)
-    return {shape: _with_others(some) for shape, some in shapes.items()}
+    return {shape: _with_others(group) for shape, group in shapes.items()}
 
 
 def _with_others(entries: Sequence[Entry]) -> list[Entry]:
-    """Return those entries of which one of another device may be the same."""
+    """Return the entries that may be of one device with an entry of another name."""
     devices: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
         devices[entry.model].add(entry.device)
-    every = set().union(*devices.values())
-    around = {model: own | devices.get("", set()) for model, own in devices.items()} | {"": every}
-    return [entry for entry in entries if len(around[entry.model]) > 1]
+    names = set().union(*devices.values())
+    peers = {model: own | devices.get("", set()) for model, own in devices.items()} | {"": names}
+    return [entry for entry in entries if len(peers[entry.model]) > 1]
 
 
 def _tiles(entries: Sequence[Entry]) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield pairs of numbers of entries, and each with itself, in which some may be one device."""
+    """Yield pairs of tiles, lists of entries' numbers, in which two entries may be one device's."""
     order = sorted(range(len(entries)), key=lambda number: (entries[number].model, number))
     tiles = [order[start : start + TILE] for start in range(0, len(order), TILE)]
     for pair in combinations_with_replacement(tiles, 2):
@@ -145,17 +145,19 @@ def _tiles(entries: Sequence[Entry]) -> Iterator[tuple[list[int], list[int]]]:
 def _agreeing(
     middles: "Middles", entries: Sequence[Entry], tile: list[int], other: list[int]
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield pairs of numbers, the lower first, whose patterns agree, and by how much."""
-    agreed = middles.agreements(*([entries[number] for number in some] for some in (tile, other)))
+    """Yield pairs of numbers, the lower first, whose patterns agree, and their correlation."""
+    correlations = middles.agreements(
+        *([entries[number] for number in numbers] for numbers in (tile, other))
+    )
     least = SHARED / math.sqrt(middles.num_samples(entries[0]))
-    for row, column in np.argwhere(agreed >= least).tolist():
+    for row, column in np.argwhere(correlations >= least).tolist():
         pair = tile[row], other[column]
         if (tile is not other or row < column) and _may_be_one(*(entries[n] for n in pair)):
-            yield min(pair), max(pair), float(agreed[row, column])
+            yield min(pair), max(pair), float(correlations[row, column])
 
 
 def _may_be_one(first: Entry, second: Entry) -> bool:
-    """Return whether two entries' patterns are compared."""
+    """Return whether two entries may be one device's, and are compared."""
     models = {entry.model for entry in (first, second) if entry.model}
     return first.device != second.device and len(models) < 2
 
@@ -166,13 +168,13 @@ def _reliability(entry: Entry) -> float:
 
 
 class Middles:
-    """The middles of patterns, in memory or, if they are many, on the disk; a context manager."""
+    """The middles of patterns, in memory or, if they are many, on disk; a context manager."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(max_size=MEMORY // 2)  # noqa: SIM115  (closed by the context)
         self._starts: dict[str, int] = {}
         self._moments: dict[str, tuple[int, float]] = {}
-        """Sums, and deviations from the mean: roots of N Σx² − (Σx)²."""
+        """Sums, and norms of deviations from the mean: roots of N Σx² − (Σx)²."""
 
     def __enter__(self) -> "Middles":
         return self
@@ -181,40 +183,40 @@ class Middles:
         self._file.close()
 
     def num_samples(self, entry: Entry) -> int:
-        """Return how many samples the middle of an entry's pattern has."""
+        """Return the number of samples of the middle of an entry's pattern."""
         return min(entry.height, CENTRE) * min(entry.width, CENTRE)
 
     def keep(self, entry: Entry, pattern: Plane) -> None:
         """Keep the middle of an entry's pattern ``(height, width)``, exactly, as it is stored."""
         top, left = (max(0, (side - CENTRE) // 2) for side in pattern.shape)
         steps = quantised(pattern[top : top + CENTRE, left : left + CENTRE], step=STEP)
-        added = int(steps.sum(dtype=np.int64))
+        total = int(steps.sum(dtype=np.int64))
         squares = int(np.square(steps, dtype=np.int16).sum(dtype=np.int64))
-        self._moments[entry.file] = added, math.sqrt(steps.size * squares - added**2)
+        self._moments[entry.file] = total, math.sqrt(steps.size * squares - total**2)
         self._starts[entry.file] = self._file.seek(0, os.SEEK_END)
         self._file.write(steps.tobytes())
 
     def agreements(self, first: Sequence[Entry], second: Sequence[Entry]) -> NDArray[np.float64]:
-        """Return the correlations of middles of one size that are kept, ``(first, second)``.
+        """Return the correlations of kept middles of one size, ``(first, second)``.
 
         They are those of :func:`camid.prnu.correlation.ncc`. Single precision loses nothing that
-        matters: samples are integers up to 127, and some of them at a time are added up.
+        matters: samples are integers up to 127, and are added up in blocks.
         """
         size = self.num_samples(first[0])
         products = np.zeros((len(first), len(second)))
-        num = max(1, MEMORY // 2 // (4 * (len(first) + len(second))))
-        for start in range(0, size, num):
-            rows = self._samples(first, start, min(num, size - start))
+        block_size = max(1, MEMORY // 2 // (4 * (len(first) + len(second))))
+        for start in range(0, size, block_size):
+            rows = self._samples(first, start, min(block_size, size - start))
             columns = rows if first == second else self._samples(second, start, rows.shape[1])
             products += rows @ columns.T
-        moments = [[self._moments[entry.file] for entry in some] for some in (first, second)]
-        (sums, spreads), (other_sums, other_spreads) = (np.array(some).T for some in moments)
+        moments = [[self._moments[entry.file] for entry in side] for side in (first, second)]
+        (sums, spreads), (other_sums, other_spreads) = (np.array(side).T for side in moments)
         scale = np.outer(spreads, other_spreads)
-        agreed = size * products - np.outer(sums, other_sums)
-        return np.asarray(np.divide(agreed, scale, out=np.zeros_like(scale), where=scale > 0))
+        covariances = size * products - np.outer(sums, other_sums)
+        return np.asarray(np.divide(covariances, scale, out=np.zeros_like(scale), where=scale > 0))
 
     def _samples(self, entries: Sequence[Entry], start: int, num: int) -> NDArray[np.float32]:
-        """Return some samples of middles, ``(entry, sample)``."""
+        """Return ``num`` samples of each middle, ``(entry, sample)``."""
         samples = np.empty((len(entries), num), np.float32)
         for row, entry in zip(samples, entries, strict=True):
             self._file.seek(self._starts[entry.file] + start)

@@ -1,4 +1,4 @@
-"""An entry of the database: whose pattern it is, of which images, and what is to be warned of."""
+"""An entry of the database: its device, its images and its warnings."""
 
 import hashlib
 import math
@@ -20,7 +20,7 @@ AGREEMENT = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A device's pattern with one lens at one pixel size, as stored: turned ones are another's."""
+    """A device's pattern with one lens at one pixel size as stored; turned images make another."""
 
     device: str
     make: str
@@ -36,7 +36,7 @@ class Entry:
 
     @property
     def num_images(self) -> int:
-        """Images that it is made of."""
+        """Number of images that the entry is made of."""
         return len(self.sha256s)
 
     @property
@@ -59,10 +59,10 @@ class Entry:
 
 
 def entry_of(device: str, sums: Sums, *, lens: str) -> Entry:
-    """Return the entry that sums make, with what is to be warned of."""
+    """Return the entry of a device's sums, with its warnings."""
     height, width = sums.total.products.shape
-    cameras = Counter((i.make, i.model) for i in sums.images if i.camera)
-    make, model = min(cameras, key=lambda one: (-cameras[one], one), default=("", ""))
+    cameras = Counter((image.make, image.model) for image in sums.images if image.camera)
+    make, model = min(cameras, key=lambda camera: (-cameras[camera], camera), default=("", ""))
     entry = empty_entry(
         device=device, lens=lens, width=width, height=height, make=make, model=model
     )
@@ -76,8 +76,10 @@ def entry_of(device: str, sums: Sums, *, lens: str) -> Entry:
     if split_half * math.sqrt(width * height) < AGREEMENT:
         warnings.append(DISAGREES)
     if len(cameras) > 1:
-        told = ", ".join(f"{count} of {' '.join(c)}" for c, count in sorted(cameras.items()))
-        warnings.append(f"{MIXED}: by their EXIF images are {told}")
+        counts = ", ".join(
+            f"{count} of {' '.join(camera)}" for camera, count in sorted(cameras.items())
+        )
+        warnings.append(f"{MIXED}: by their EXIF images are {counts}")
     warnings += [f"{image.name}: {words}" for image in sums.images for words in image.warnings]
     return replace(
         entry,
@@ -90,7 +92,7 @@ def entry_of(device: str, sums: Sums, *, lens: str) -> Entry:
 def empty_entry(
     *, device: str, lens: str, width: int, height: int, make: str = "", model: str = ""
 ) -> Entry:
-    """Return an entry of no image, which has the name and the file of one that has some."""
+    """Return an entry without images, whose name and file are those of one with images."""
     return Entry(
         device=device,
         make=make,

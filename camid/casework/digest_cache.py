@@ -1,6 +1,6 @@
-"""Files of digests: one a pixel size, which is read in pieces, each digest with a seal.
+"""Files of digests: one per pixel size, read in pieces; each digest has a seal.
 
-A digest that is not there, or not as it was written, is made of the entry's pattern.
+A missing or damaged digest is computed from the entry's pattern.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ from camid.io.folder import TEMPORARY, Folder
 from camid.jit import compiled
 
 LAYOUT = 2
-"""Of what a digest and its seal are: another number where their bits would mean something else."""
+"""Version of digests and their seals, which changes with the meaning of their bits."""
 PIECE = 2**25
 """Bytes of digests that are read at once."""
 FOLDER = "digests"
 SEAL = 4
-"""Words of a digest's seal, which follow it in its file."""
+"""Words of a digest's seal, which follows the digest in its file."""
 ABANDONED = 24 * 3600
-"""Seconds after which a file that nobody finished is taken for a dead one's."""
+"""Seconds after which an unfinished file is taken for a dead process's."""
 
 
 def rows(
@@ -46,9 +46,8 @@ def rows(
 ) -> Iterator[tuple[E, Words]]:
     """Yield the digests of entries of one shape, in their order; a row is valid until the next.
 
-    Of those that the folder has not, or not as they were written, the pattern is read; an entry
-    whose pattern cannot be read is left out. Where a digest is not as it was written, the folder
-    is marked for :func:`refresh`.
+    For missing or damaged digests the pattern is read; an entry whose pattern cannot be read is
+    left out. A damaged digest marks the folder for :func:`refresh`.
 
     Raises
     ------
@@ -63,47 +62,47 @@ def rows(
 def _rows(
     gallery: Gallery[E], entries: Sequence[E], folder: Folder | None
 ) -> Iterator[tuple[E, Words | None]]:
-    """Yield what :func:`rows` does, and None for an entry whose pattern cannot be read."""
-    kept = _Kept.of(folder, shape_of(entries[0])) if folder and entries else None
+    """Yield entries and their digests, None for an entry whose pattern cannot be read."""
+    cache = _Kept.of(folder, shape_of(entries[0])) if folder and entries else None
     is_worn = False
     try:
         for entry in entries:
             key = entry_key(entry)
-            row = kept.row(key) if kept else None
+            row = cache.row(key) if cache else None
             if row is None:
                 row = _made(gallery, entry)
-                is_worn |= row is not None and kept is not None and key in kept.numbers
+                is_worn |= row is not None and cache is not None and key in cache.numbers
             yield entry, row
     finally:
-        if kept:
-            kept.file.close()
+        if cache:
+            cache.file.close()
         if folder and is_worn:
             with suppress(OSError):
                 folder.write(_worn(shape_of(entries[0])), b"")
 
 
 def _made(gallery: Gallery[E], entry: E) -> Words | None:
-    """Return the digest of an entry's pattern, or None where that cannot be read."""
+    """Return the digest of an entry's pattern, or None if the pattern cannot be read."""
     try:
         return digest(gallery.pattern(entry))
     except ConnectionError:
-        raise  # says nothing of the entry
+        raise  # the entry may be sound
     except (ValueError, OSError):
         return None
 
 
 def refresh(gallery: Gallery[E], folder: Folder) -> str:
-    """Write the digests of a gallery's entries below a folder, where they are not there yet.
+    """Write the missing digests of a gallery's entries below a folder.
 
-    A file a shape, the same bytes for the same entries. Each is seen whole or not at all; the
-    pattern of an entry whose digest is there is not read. An entry whose pattern cannot be read
-    has a digest without a seal, for which the pattern is looked up again. Files of shapes that no
-    entry has are deleted, and those that nobody finished within a day.
+    One file per shape, written whole or not at all, with the same bytes for the same entries.
+    Patterns are read for missing digests only. An entry whose pattern cannot be read has a digest
+    without a seal, for which the pattern is read again. Files of shapes that no entry has are
+    deleted, and files that are unfinished after a day.
 
     Returns
     -------
-    A sentence where digests cannot be kept, as on a disk that is full or may not be written, and
-    nothing else. :func:`rows` does without them, from the patterns.
+    A sentence if digests cannot be written, as on a full or read-only disk, else an empty string.
+    :func:`rows` then reads the patterns.
 
     Raises
     ------
@@ -119,18 +118,18 @@ def refresh(gallery: Gallery[E], folder: Folder) -> str:
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         return f"{folder.uri}: digests cannot be kept, so that questions take longer: {reason}"
-    with suppress(OSError):  # what is left takes room alone
+    with suppress(OSError):  # leftover files only take up space
         _tidy(folder, shapes)
     return ""
 
 
 def _refresh(gallery: Gallery[E], entries: Sequence[E], folder: Folder) -> None:
-    """Write the file of one shape, if it is not there or a digest in it is not as it was."""
+    """Write the file of one shape, if the file is missing or outdated, or a digest damaged."""
     shape, keys = shape_of(entries[0]), [entry_key(entry) for entry in entries]
-    kept = _Kept.of(folder, shape)
-    if kept:
-        kept.file.close()
-        if list(kept.numbers) == keys and not folder.exists(_worn(shape)):
+    cache = _Kept.of(folder, shape)
+    if cache:
+        cache.file.close()
+        if list(cache.numbers) == keys and not folder.exists(_worn(shape)):
             return
 
     def fill(sink: IO[bytes]) -> None:
@@ -146,27 +145,27 @@ def _refresh(gallery: Gallery[E], entries: Sequence[E], folder: Folder) -> None:
 
 
 def _tidy(folder: Folder, shapes: Mapping[Shape, Sequence[E]]) -> None:
-    """Delete files of other shapes, and those that were not finished long ago."""
-    own = [name(shape) for shape in shapes for name in (_file_name, _worn)]
+    """Delete files of other shapes, and abandoned unfinished files."""
+    current = [name_of(shape) for shape in shapes for name_of in (_file_name, _worn)]
     for name in (f"{FOLDER}/{name}" for name in (folder / FOLDER).files()):
-        with suppress(FileNotFoundError):  # another may tidy too
+        with suppress(FileNotFoundError):  # another process may tidy too
             if name.endswith(TEMPORARY):
-                is_left = time.time() - folder.modified(name) / 1e9 > ABANDONED
+                is_stale = time.time() - folder.modified(name) / 1e9 > ABANDONED
             else:
-                is_left = name.endswith((".bits", ".worn")) and name not in own
-            if is_left:
+                is_stale = name.endswith((".bits", ".worn")) and name not in current
+            if is_stale:
                 folder.delete(name)
 
 
 def entry_key(entry: Enrolled) -> str:
-    """Return a digest of what an entry's pattern is made of."""
+    """Return a digest of an entry's name, size and photographs."""
     facts = [LAYOUT, entry.name, entry.width, entry.height, sorted(entry.sha256s)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 @dataclass
 class _Kept:
-    """An open file of digests: their keys, and words and seals, two arrays as NumPy writes them."""
+    """An open file of digests: two arrays in NumPy's format, keys, then words and seals."""
 
     file: io.BufferedReader
     numbers: dict[str, int]
@@ -177,7 +176,7 @@ class _Kept:
 
     @classmethod
     def of(cls, folder: Folder, shape: Shape) -> "_Kept | None":
-        """Open the file of a shape; one that is missing, cut off or of another kind is None."""
+        """Open the file of a shape; None if the file is missing, truncated or of another format."""
         name = _file_name(shape)
         with suppress(OSError, ValueError):
             size, file = folder.size(name), folder.open(name)
@@ -200,7 +199,7 @@ class _Kept:
         return None
 
     def row(self, key: str) -> Words | None:
-        """Return the digest of a key, or None where it is not there as it was written."""
+        """Return the digest of a key, or None if the digest is missing or damaged."""
         number = self.numbers.get(key)
         if number is None:
             return None
@@ -213,7 +212,7 @@ class _Kept:
         return words if (_seal(words, _start(key)) == row[-SEAL:]).all() else None
 
     def _read(self, number: int) -> None:
-        """Read a piece, from a row on; it is empty where that fails."""
+        """Read a piece, from a row on; the piece is empty if reading fails."""
         num_rows = min(max(1, PIECE // (8 * self.num_words)), len(self.numbers) - number)
         piece = np.empty((num_rows, self.num_words), "<u8")
         num_read = 0
@@ -242,12 +241,12 @@ def _file_name(shape: Shape) -> str:
 
 
 def _worn(shape: Shape) -> str:
-    """Return the name of a file that is there where a digest was found to have changed."""
+    """Return the name of the file that marks a shape with a damaged digest."""
     return f"{FOLDER}/{shape[1]}x{shape[0]}.worn"
 
 
 def _start(key: str) -> Words:
-    """Return what a seal starts from: no digest passes for another entry's."""
+    """Return the first state of a key's seal, so that no digest passes for another entry's."""
     return np.frombuffer(bytearray.fromhex(key), "<u8").astype(np.uint64, copy=False)
 
 

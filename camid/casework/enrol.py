@@ -14,9 +14,9 @@ from camid.casework.outliers import Middles, suspected
 from camid.casework.photographs import Opened, Refused, named, opened, photographs
 
 KEPT_EVERY = 16
-"""Images after which an entry is written, so that no more are lost with a process."""
+"""Images after which an entry is written: a process that dies loses no more."""
 NONE = "none"
-"""No device's name: what answers say where none is supported."""
+"""Decision of answers that support no device; no device may have this name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,18 +25,18 @@ class Enrolled:
 
     device: str
     entries: tuple[Entry, ...]
-    """Those that the photographs belong to."""
+    """Entries that the photographs belong to."""
     accepted: tuple[str, ...]
-    """Paths of those that were added."""
+    """Paths of photographs that were added."""
     skipped: tuple[tuple[str, str], ...]
-    """Paths, and reasons: these are enrolled already."""
+    """Paths and reasons of photographs that are enrolled already."""
     rejected: tuple[tuple[str, str], ...]
-    """Paths, and reasons."""
+    """Paths and reasons of photographs that were refused."""
     shared: Mapping[str, int]
-    """Photographs of it that are also enrolled as another device's: their number, by device."""
+    """Number of photographs that are also enrolled as another device's, by device."""
 
     def facts(self) -> dict[str, Any]:
-        """Return it as JSON knows it."""
+        """Return the outcome, for JSON."""
         return {
             "device": self.device,
             "accepted": list(self.accepted),
@@ -55,19 +55,19 @@ class Enrolled:
         }
 
     def lines(self) -> list[str]:
-        """Return it as sentences: the files that were left out, the entries, and the counts."""
+        """Return the outcome as sentences: files that were left out, entries, and counts."""
         lines = [f"{path}: {reason}" for path, reason in (*self.rejected, *self.skipped)]
         for entry in self.entries:
-            agreed = (
+            agreement = (
                 "" if math.isnan(entry.split_half) else f", halves agree {entry.split_half:.4f}"
             )
-            lines.append(f"{entry.name}: {entry.num_images} images{agreed}")
+            lines.append(f"{entry.name}: {entry.num_images} images{agreement}")
             lines += [f"  {words}" for words in entry.warnings]
         lines += [
             f"{count} of its photographs enrolled {device} too: one of the two did not take them"
             for device, count in self.shared.items()
         ]
-        counts = [len(some) for some in (self.accepted, self.skipped, self.rejected)]
+        counts = [len(paths) for paths in (self.accepted, self.skipped, self.rejected)]
         lines.append("{}: {} accepted, {} skipped, {} rejected".format(self.device, *counts))
         return lines
 
@@ -79,25 +79,25 @@ def enrol(
     *,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Enrolled:
-    """Add photographs to a device's entries, one for each lens and pixel size, and say what became.
+    """Add photographs to a device's entries, one per lens and pixel size, and return the outcome.
 
-    What was enrolled already, by the digest of its file, is skipped. A photograph whose EXIF names
-    another model than the others' is enrolled and warned of, and so is one whose pixels do not
-    carry the pattern of the others, where there are eight and more. One image and one entry's sums
-    are in memory at a time. What was read is kept where the call is stopped, but for a few.
+    Files that are enrolled already, by their digests, are skipped. A photograph whose EXIF names
+    another model than the others' is enrolled with a warning; so is a photograph that does not
+    carry the pattern of the others, in entries of eight images or more. One image and one entry's
+    sums are in memory at a time. A call that is stopped keeps all but the last few images.
 
     Parameters
     ----------
     paths
         Files, folders of them, or patterns of names.
     tell
-        Is given a sentence before each photograph is read.
+        Called with a sentence before each photograph is read.
 
     Raises
     ------
     ValueError
-        If the device has no name, nothing is at a path, an entry's file is damaged, or another
-        enrolment of the device is at work.
+        If the device has no name, nothing is at a path, an entry's file is damaged, or the
+        device is being enrolled by another process.
     """
     _check_name(device)
     groups, rejected = _grouped(named(paths))
@@ -140,12 +140,12 @@ def _check_name(device: str) -> None:
 
 
 def _shared(fingerprints: Fingerprints, device: str, entries: Sequence[Entry]) -> dict[str, int]:
-    """Return how many of the entries' photographs are other devices' too, by device."""
-    mine = {sha256 for entry in entries for sha256 in entry.sha256s}
+    """Return the number of the entries' photographs that are other devices' too, by device."""
+    sha256s = {sha256 for entry in entries for sha256 in entry.sha256s}
     counts: Counter[str] = Counter()
     for other in fingerprints.entries():
         if other.device != device:
-            counts[other.device] += len(mine & set(other.sha256s))
+            counts[other.device] += len(sha256s & set(other.sha256s))
     return dict(sorted((+counts).items()))
 
 
@@ -156,18 +156,18 @@ def withdraw(
     *,
     tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """Take photographs out of a device's entries, as if they had never enrolled it.
+    """Remove photographs from a device's entries, as if they had never been enrolled.
 
-    What they had added is made of them anew and taken off; an entry without images is deleted.
+    Their samples are computed anew and subtracted; an entry without images is deleted.
 
     Parameters
     ----------
     paths, tell
-        As :func:`enrol` takes them.
+        As for :func:`enrol`.
 
     Returns
     -------
-    The files that were taken out, and those that were not, with reasons.
+    Files that were removed, and files that were not, with reasons.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def withdraw(
         If nothing is at a path, an entry's file is damaged, or the device is being enrolled.
     """
     groups, rejected = _grouped(named(paths))
-    taken: list[str] = []
+    withdrawn: list[str] = []
     total, number = sum(map(len, groups.values())), 0
     with fingerprints.alone(device):
         for (lens, width, height), files in sorted(groups.items()):
@@ -188,26 +188,26 @@ def withdraw(
                     rejected.append((file.path, f"has not enrolled {device}"))
                     continue
                 sums = sums.minus(*_read(file))
-                taken.append(file.path)
+                withdrawn.append(file.path)
             if entry and len(sums.images) < entry.num_images:
                 if sums.images:
                     fingerprints.write(device, sums, lens=lens)
                 else:
                     fingerprints.folder.delete(entry.file)
-    return taken, rejected
+    return withdrawn, rejected
 
 
 class _Growing:
     """An entry that images are added to; a context manager.
 
-    It is written after every :data:`KEPT_EVERY` of them, and at the end, also if that is an error.
+    It is written after every :data:`KEPT_EVERY` images, and at the end, also after an error.
     """
 
     def __init__(
         self, fingerprints: Fingerprints, device: str, lens: str, width: int, height: int
     ) -> None:
         self.entry = fingerprints.entry(device, lens=lens, width=width, height=height)
-        """As it is written; None where there is none."""
+        """The entry as written, or None."""
         self._sums = fingerprints.sums(self.entry) if self.entry else Sums.empty(height, width)
         self._fingerprints, self._device, self._lens = fingerprints, device, lens
         self._middles = Middles((height, width))
@@ -235,7 +235,7 @@ class _Growing:
             self._write(since=self._num_written)
 
     def _write(self, *, since: int) -> None:
-        """Write the entry, those images that were added since one compared with all others."""
+        """Write the entry; its images from number ``since`` on are compared with all others."""
         self._sums = suspected(self._sums, self._middles, since=since)
         self.entry = self._fingerprints.write(self._device, self._sums, lens=self._lens)
         self._num_written = len(self._middles.names)
@@ -244,7 +244,7 @@ class _Growing:
 def _grouped(
     paths: Sequence[str],
 ) -> tuple[dict[tuple[str, int, int], list[Opened]], list[tuple[str, str]]]:
-    """Return files by lens, width and height, and those whose headers cannot be read."""
+    """Return files by lens, width and height, and files whose headers cannot be read."""
     groups: dict[tuple[str, int, int], list[Opened]] = {}
     rejected = []
     for path in paths:
@@ -257,17 +257,20 @@ def _grouped(
 
 
 def _read(file: Opened) -> tuple[EnrolledImage, Sample]:
-    """Return an image and what it adds, or raise ``ValueError`` with the reason for refusing it."""
-    (found,) = photographs([file.path])
-    if isinstance(found, Refused):
-        raise ValueError(found.reason)
-    if found.rgb.shape[:2] != (file.head.height, file.head.width) or found.sha256 != file.sha256:
+    """Return an image and its sample, or raise ``ValueError`` with the reason for refusing it."""
+    (photograph,) = photographs([file.path])
+    if isinstance(photograph, Refused):
+        raise ValueError(photograph.reason)
+    if (
+        photograph.rgb.shape[:2] != (file.head.height, file.head.width)
+        or photograph.sha256 != file.sha256
+    ):
         raise ValueError("changed while it was read, or its header is wrong")
     image = EnrolledImage(
         sha256=file.sha256,
         name=PurePath(file.path).name,
         make=file.head.make,
         model=file.head.model,
-        warnings=found.quality.warnings,
+        warnings=photograph.quality.warnings,
     )
-    return image, Sample.of(found.rgb)
+    return image, Sample.of(photograph.rgb)

@@ -5,10 +5,10 @@ from scipy.special import log_ndtr, ndtri_exp
 
 
 def log_false_alarm(energy: float, *, num_lags: int) -> float:
-    """Return the natural logarithm of the chance that strangers' best PCE is ``energy`` or more.
+    """Return the natural log-probability that strangers' best PCE is ``energy`` or more.
 
-    That of :func:`camid.prnu.correlation.false_alarm_probability`, 1 − (1 − Q(√PCE))^k, where it
-    is too small for a float too. ``num_lags`` counts all correlations that the best was taken of:
+    The probability of :func:`camid.prnu.correlation.false_alarm_probability`, 1 − (1 − Q(√PCE))^k,
+    may be too small for a float. ``num_lags`` counts all correlations that the best was taken of:
     lags of every turn, scale and entry.
 
     Raises
@@ -22,9 +22,9 @@ def log_false_alarm(energy: float, *, num_lags: int) -> float:
 def evidence_energy(energy: float, *, num_lags: int) -> float:
     """Return the PCE that a single lag would need for the false-alarm probability of the best of k.
 
-    About ``energy`` − 2 ln k. So a PCE found by any search stands on the scale of one lag, where
-    calibrations are made. It has a sign, as the PCE has: below 0 the best of so many lags is lower
-    than half of the strangers'.
+    About ``energy`` − 2 ln k. This puts the PCE of any search on the scale of one lag, where
+    calibrations are made. It is signed like the PCE: below 0, the best of so many lags is lower
+    than the median of strangers'.
 
     Raises
     ------
@@ -43,13 +43,13 @@ def evidence_energy(energy: float, *, num_lags: int) -> float:
 
 
 def _log_expected(energy: float, num_lags: int) -> float:
-    """Return ln(−k ln(1 − Q)): about the expected number of strangers' lags so high, in logs."""
+    """Return ln(−k ln(1 − Q)): about the log of the expected number of strangers' lags so high."""
     if num_lags < 1:
         raise ValueError(f"expected a search of at least one lag, got num_lags={num_lags}")
     z = np.sign(energy) * np.sqrt(abs(energy))
-    log_one = log_ndtr(-z)
+    log_single = log_ndtr(-z)
     # ln(1 − Q) = ln Φ(z); −ln(1 − Q) → Q where Q is far below the float's precision
-    return float(np.log(num_lags) + (log_one if log_one < -40 else np.log(-log_ndtr(z))))
+    return float(np.log(num_lags) + (log_single if log_single < -40 else np.log(-log_ndtr(z))))
 
 
 def _log_missed(log_expected: float) -> float:

@@ -1,4 +1,4 @@
-"""Pictures of a case: where it matched, and where its score stands among the reference's."""
+"""Pictures of a case: the map of its match, and its score among the reference devices'."""
 
 from collections.abc import Mapping
 
@@ -20,34 +20,34 @@ EXTENT = 25.0
 
 
 def heat_figure(values: NDArray[np.floating], *, cell: str) -> Figure:
-    """Return a map of cells' scores ``(row, column)``, of strangers standard normal numbers."""
+    """Return a map of cells' scores ``(row, column)``, standard normal among strangers."""
     figure = Figure(figsize=(5.6, 4.4), layout="constrained")
     axes = figure.add_subplot()
-    shown = axes.imshow(values, cmap="RdBu", vmin=-LIMIT, vmax=LIMIT, interpolation="nearest")
+    image = axes.imshow(values, cmap="RdBu", vmin=-LIMIT, vmax=LIMIT, interpolation="nearest")
     axes.set(xticks=[], yticks=[], title=f"Score of every {cell}")
-    bar = figure.colorbar(shown, ax=axes, shrink=0.85)
+    bar = figure.colorbar(image, ax=axes, shrink=0.85)
     bar.set_label("standard deviations of strangers' scores")
     return figure
 
 
 def reference_figure(reference: Reference, scores: Mapping[str, float], *, axis: str) -> Figure:
-    """Return histograms of reference comparisons, and lines where this case's scores are."""
+    """Return histograms of reference comparisons, with lines at this case's scores."""
     figure = Figure(figsize=(6.4, 3.4), layout="constrained")
     axes = figure.add_subplot()
     kinds = {
         "same device": (reference.positives, reference.num_positives),
         "two devices": (reference.negatives, reference.num_negatives),
     }
-    for kind, (kept, number) in kinds.items():
-        inside = np.clip(kept, -EXTENT, EXTENT)
-        heights, edges = np.histogram(inside, np.linspace(-EXTENT, EXTENT, 51), density=True)
+    for kind, (quantiles, count) in kinds.items():
+        clipped = np.clip(quantiles, -EXTENT, EXTENT)
+        heights, edges = np.histogram(clipped, np.linspace(-EXTENT, EXTENT, 51), density=True)
         axes.stairs(
             heights,
             edges,
             fill=True,
             fc=(COLOURS[kind], 0.25),
             ec=COLOURS[kind],
-            label=f"{kind} ({number:,})",
+            label=f"{kind} ({count:,})",
         )
     for name, value in scores.items():
         axes.axvline(np.clip(value, -EXTENT, EXTENT), color="#222222", lw=1.6, label=name)

@@ -1,7 +1,7 @@
-"""Sums over an entry's images, for two halves of them apart.
+"""Sums over an entry's images, separately for two halves of them.
 
-Sums are of integers, so that it makes no difference in which order images come, and in how many
-goes.
+Sums are of integers, so that neither the order of images nor the number of enrolments makes a
+difference.
 """
 
 import math
@@ -55,7 +55,7 @@ class Sample(NamedTuple):
 
     @classmethod
     def of(cls, rgb: NDArray[np.uint8]) -> "Sample":
-        """Return that of an image ``(height, width, 3)``, by the filter ``lukas``.
+        """Return the sample of an image ``(height, width, 3)``, by the filter ``lukas``.
 
         Raises
         ------
@@ -67,23 +67,23 @@ class Sample(NamedTuple):
         return cls(quantised(residual(levels), step=NOISE_STEP), weight)
 
     def half(self) -> "Half":
-        """Return its sums alone."""
+        """Return the sums of this image alone."""
         weight = self.weight.astype(np.int32)
         return Half(self.noise * weight, weight * weight)
 
 
 class Half(NamedTuple):
-    """Sums over some images, ``(height, width)`` int32 each, in units of the steps."""
+    """Sums over images, ``(height, width)`` int32 each, in units of the steps."""
 
     products: NDArray[np.int32]
     squares: NDArray[np.int32]
 
     def plus(self, other: "Half") -> "Half":
-        """Return the sums over both's images."""
+        """Return the sums over the images of both halves."""
         return Half(self.products + other.products, self.squares + other.squares)
 
     def less(self, other: "Half") -> "Half":
-        """Return the sums without another's images."""
+        """Return the sums without the images of another half."""
         return Half(self.products - other.products, self.squares - other.squares)
 
     def pattern(self) -> Plane:
@@ -96,7 +96,7 @@ class Half(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sums:
-    """Images, ordered by digest, and what their two halves add up to."""
+    """Images, ordered by digest, and the sums of their two halves."""
 
     images: tuple[EnrolledImage, ...]
     halves: tuple[Half, Half]
@@ -109,17 +109,17 @@ class Sums:
 
     def plus(self, image: EnrolledImage, sample: Sample) -> "Sums":
         """Return the sums with an image that is not yet in them."""
-        images = tuple(sorted((*self.images, image), key=lambda one: one.sha256))
-        added = self.halves[image.half].plus(sample.half())
+        images = tuple(sorted((*self.images, image), key=lambda member: member.sha256))
+        half = self.halves[image.half].plus(sample.half())
         first, second = self.halves
-        return Sums(images=images, halves=(first, added) if image.half else (added, second))
+        return Sums(images=images, halves=(first, half) if image.half else (half, second))
 
     def minus(self, image: EnrolledImage, sample: Sample) -> "Sums":
         """Return the sums without an image that is in them."""
-        images = tuple(one for one in self.images if one.sha256 != image.sha256)
-        left = self.halves[image.half].less(sample.half())
+        images = tuple(member for member in self.images if member.sha256 != image.sha256)
+        half = self.halves[image.half].less(sample.half())
         first, second = self.halves
-        return Sums(images=images, halves=(first, left) if image.half else (left, second))
+        return Sums(images=images, halves=(first, half) if image.half else (half, second))
 
     @property
     def total(self) -> Half:
@@ -131,7 +131,7 @@ class Sums:
         return cleaned(self.total.pattern(), whiten=True)
 
     def split_half(self) -> float:
-        """Return how the patterns of the halves correlate, NaN where one has no image."""
+        """Return the correlation of the halves' patterns, NaN if a half has no image."""
         if len({image.half for image in self.images}) < 2:
             return math.nan
         first, second = (cleaned(half.pattern(), whiten=True) for half in self.halves)

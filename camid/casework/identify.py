@@ -1,4 +1,4 @@
-"""Photographs in, answers out: which enrolled device took each of them."""
+"""Identification of photographs: which enrolled device took each of them."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ __all__ = ["BUDGET", "answers", "state"]
 
 
 class Snapshot:
-    """A database as it was when a question was asked, and what of it cannot be read."""
+    """A database at the time of a question, and its unreadable files."""
 
     def __init__(self, fingerprints: Fingerprints) -> None:
         self._fingerprints = fingerprints
@@ -38,7 +38,7 @@ class Snapshot:
         return list(self.by_name.values())
 
     def asked(self, one: Photograph | Refused) -> Photograph | Refused:
-        """Return a photograph, or its refusal where it would be compared with itself."""
+        """Return a photograph, or its refusal if it would be compared with itself."""
         name = self._known.get(one.sha256) if isinstance(one, Photograph) else None
         if name is None:
             return one
@@ -59,7 +59,7 @@ class Snapshot:
         try:
             return self._fingerprints.pattern(entry)
         except ConnectionError:
-            raise  # says nothing of the entry
+            raise  # the entry may be sound
         except (ValueError, OSError) as error:
             address = f"{self._fingerprints.folder.uri}/{entry.file}: "
             self.unreadable[entry.file] = str(error).removeprefix(address)
@@ -67,7 +67,7 @@ class Snapshot:
 
     @property
     def num_readable(self) -> int:
-        """Entries that photographs are compared with."""
+        """Number of entries that photographs are compared with."""
         return sum(entry.file not in self.unreadable for entry in self.by_name.values())
 
     def warnings(self) -> list[str]:
@@ -79,7 +79,7 @@ class Snapshot:
 
 
 def state(fingerprints: Fingerprints) -> str:
-    """Return where a database is, and a digest of what its entries are made of."""
+    """Return a database's address, and a digest of its entries' photographs."""
     entries = [[entry.name, *sorted(entry.sha256s)] for entry in fingerprints.entries()]
     digest = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
     return (
@@ -97,16 +97,16 @@ def answers(
     has_pictures: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Answer]:
-    """Yield the answer of each photograph, in order; a few share what is read of the database.
+    """Yield the answer for each photograph, in order; a few share one reading of the database.
 
     Parameters
     ----------
     files
         Photographs, as :func:`camid.casework.photographs.named` returns them.
     num_candidates
-        Of a photograph, that are told at most; all of them count for the decision.
+        Candidates that an answer lists at most; all of them count for the decision.
     tell
-        Is given words on what is being done, some of them many times a second.
+        Called with a message on each step, up to many times a second.
 
     Raises
     ------
@@ -114,39 +114,39 @@ def answers(
         If a scale is out of range.
     """
     _check_scales(scales or ())
-    told, gallery = shipped_reference(IDENTIFICATION_FILE), Snapshot(fingerprints)
-    slow = refresh(gallery, fingerprints.folder)
+    reference, gallery = shipped_reference(IDENTIFICATION_FILE), Snapshot(fingerprints)
+    cache_warning = refresh(gallery, fingerprints.folder)
     todo, number = map(gallery.asked, photographs(files)), 0
     while group := list(islice(todo, TOGETHER)):
         number += len(group)
-        where = f"{number} of {len(files)} photographs"
-        tell(f"{where}: denoising")
-        taken = [one for one in group if isinstance(one, Photograph)]
-        planes = [query_plane(one.rgb) for one in taken]
-        found = rankings(
+        progress = f"{number} of {len(files)} photographs"
+        tell(f"{progress}: denoising")
+        readable = [photograph for photograph in group if isinstance(photograph, Photograph)]
+        planes = [query_plane(photograph.rgb) for photograph in readable]
+        results = rankings(
             planes,
             gallery,
             folder=fingerprints.folder,
             budget=budget,
             scales=scales,
             num_candidates=None,
-            tell=partial(_tell, tell, where),
+            tell=partial(_tell, tell, progress),
         )
-        ranked = dict(zip(map(id, taken), zip(planes, found, strict=True), strict=True))
-        for one in group:
-            if not isinstance(one, Photograph):
-                yield not_identified(one), {}
+        ranked = dict(zip(map(id, readable), zip(planes, results, strict=True), strict=True))
+        for photograph in group:
+            if not isinstance(photograph, Photograph):
+                yield not_identified(photograph), {}
                 continue
-            plane, ranking = ranked[id(one)]
+            plane, ranking = ranked[id(photograph)]
             answer = identified(
-                one,
+                photograph,
                 ranking,
-                told,
+                reference,
                 num_entries=gallery.num_readable,
                 num_candidates=num_candidates,
-                warnings=[*gallery.warnings(), *([slow] if slow else [])],
+                warnings=[*gallery.warnings(), *([cache_warning] if cache_warning else [])],
             )
-            yield answer, _pictures(plane, ranking, gallery, told) if has_pictures else {}
+            yield answer, _pictures(plane, ranking, gallery, reference) if has_pictures else {}
 
 
 def _check_scales(scales: Sequence[float]) -> None:
@@ -157,14 +157,14 @@ def _check_scales(scales: Sequence[float]) -> None:
             )
 
 
-def _tell(tell: Callable[[str], None], where: str, words: str) -> None:
-    tell(f"{where}: {words}")
+def _tell(tell: Callable[[str], None], progress: str, words: str) -> None:
+    tell(f"{progress}: {words}")
 
 
 def _pictures(
-    plane: Plane, ranking: Ranking, gallery: Snapshot, told: Reference
+    plane: Plane, ranking: Ranking, gallery: Snapshot, reference: Reference
 ) -> dict[str, bytes]:
-    """Return pictures of a photograph and its best candidate by their titles, if there is one."""
+    """Return pictures of a photograph and its best candidate, if there is one, by title."""
     from camid.casework.figures import MAP_WORDS, heat_figure, reference_figure
     from camid.evaluation.report.figures import png
 
@@ -172,13 +172,13 @@ def _pictures(
         return {}
     best = ranking.candidates[0]
     cells = heat(plane, gallery.pattern(gallery.by_name[best.entry]), best)
-    scores = {one.device: score_of(one.energy) for one in ranking.candidates[:1]}
-    low, high = bounds(told)
+    scores = {candidate.device: score_of(candidate.energy) for candidate in ranking.candidates[:1]}
+    low, high = bounds(reference)
     title = f"The photograph and the best candidate's fingerprint: {MAP_WORDS}"
     return {
         title: png(heat_figure(cells, cell=f"{CELL}×{CELL} px")),
         "The best candidate's score among those of the reference devices; likelihood ratios are "
         f"bounded at {low:+.1f} and {high:+.1f} nats": png(
-            reference_figure(told, scores, axis="score: root of the energy")
+            reference_figure(reference, scores, axis="score: root of the energy")
         ),
     }

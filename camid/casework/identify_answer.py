@@ -14,22 +14,22 @@ from camid.casework.verbal_scale import DECIDED, answer, ratio_words, support
 from camid.evaluation.calibration import Logistic
 
 Answer = tuple[dict[str, Any], Mapping[str, bytes]]
-"""As JSON has it, and pictures by title, PNG."""
+"""Facts for JSON, and PNG pictures by title."""
 
 
 def rounded(value: float) -> float:
-    """Return a number to six digits, as answers have it."""
+    """Return a number rounded to six significant digits."""
     return float(f"{value:.6g}")
 
 
 def candidate_facts(candidate: Candidate, reference: Reference) -> dict[str, Any]:
-    """Return what is told of a candidate; log-likelihood ratios are nats."""
-    named = {"device": candidate.device, "entry": candidate.entry}
-    return named | match_facts(candidate, reference) | {"counted": candidate.num_lags}
+    """Return the facts of a candidate, for JSON; log-likelihood ratios are in nats."""
+    names = {"device": candidate.device, "entry": candidate.entry}
+    return names | match_facts(candidate, reference) | {"counted": candidate.num_lags}
 
 
 def match_facts(match: Match, reference: Reference) -> dict[str, Any]:
-    """Return what is told of a match."""
+    """Return the facts of a match, for JSON."""
     return {
         "pce": rounded(match.pce),
         "ncc": rounded(match.ncc),
@@ -50,7 +50,7 @@ def match_llr(match: Match, reference: Reference) -> float:
 
 
 def score_of(energy: float) -> float:
-    """Return the root of an energy with its sign, which is calibrated: normal if strangers."""
+    """Return the signed root of an energy, the score to calibrate: normal among strangers."""
     return math.copysign(math.sqrt(abs(energy)), energy)
 
 
@@ -80,14 +80,14 @@ def identified(
     Parameters
     ----------
     num_candidates
-        That are told at most; all of them count for the decision.
+        Candidates to list at most; all of them count for the decision.
     warnings
-        Of the database.
+        Warnings about the database.
     """
-    candidates = [candidate_facts(one, reference) for one in ranking.candidates]
+    candidates = [candidate_facts(candidate, reference) for candidate in ranking.candidates]
     llrs: dict[str, float] = {}
-    for one in candidates:
-        llrs[one["device"]] = max(one["llr"], llrs.get(one["device"], -math.inf))
+    for facts in candidates:
+        llrs[facts["device"]] = max(facts["llr"], llrs.get(facts["device"], -math.inf))
     best = max(llrs.values(), default=-math.inf)
     supported = [device for device, llr in llrs.items() if llr >= DECIDED]
     alike = [device for device in supported if llrs[device] > best - DECIDED]
@@ -95,11 +95,11 @@ def identified(
         different = (
             "another device did" if len(alike) == 1 else "a device that is none of these did"
         )
-        took = f"{_listed(alike, 'or')} took it"
-        words = answer(best, same=took, different=different, bounds=bounds(reference))
+        claim = f"{_listed(alike, 'or')} took it"
+        words = answer(best, same=claim, different=different, bounds=bounds(reference))
     else:
         words = _none(llrs, num_entries)
-    grade = (reference.grades or {}).get(photograph.quality.grade)
+    grade_rates = (reference.grades or {}).get(photograph.quality.grade)
     return {
         "photograph": photograph.facts(),
         "decision": supported[0] if supported else NONE,
@@ -110,7 +110,7 @@ def identified(
         "bounds": [rounded(bound) for bound in bounds(reference)],
         "reference": IDENTIFICATION_FILE,
         "grade": photograph.quality.grade,
-        "grade_rates": dict(grade) if grade else None,
+        "grade_rates": dict(grade_rates) if grade_rates else None,
         "warnings": [
             *_several(supported),
             *photograph.quality.warnings,
@@ -123,7 +123,7 @@ def identified(
 
 
 def _searched(ranking: Ranking) -> dict[str, Any]:
-    """Return how much of the database was searched."""
+    """Return the extent of the search, for JSON."""
     return {
         "whole": ranking.num_aligned,
         "parts": ranking.num_searched,
@@ -134,10 +134,10 @@ def _searched(ranking: Ranking) -> dict[str, Any]:
 
 
 def _none(llrs: Mapping[str, float], num_entries: int) -> str:
-    """Return the sentence where no device is supported, by their log-likelihood ratios."""
+    """Return the answer that supports no device, by the devices' log-likelihood ratios."""
     if not llrs:
         return "No answer: it could be compared with none of the enrolled devices."
-    ten = ratio_words(DECIDED)
+    least = ratio_words(DECIDED)
     device = max(llrs, key=lambda name: llrs[name])
     if llrs[device] <= -DECIDED:
         return (
@@ -147,13 +147,13 @@ def _none(llrs: Mapping[str, float], num_entries: int) -> str:
         )
     return (
         f"None of these is supported: of {num_entries} enrolled entries none reaches a likelihood "
-        f"ratio of {ten}. {device} fits best, and is neither supported nor excluded: "
+        f"ratio of {least}. {device} fits best, and is neither supported nor excluded: "
         f"{answer(llrs[device], same=f'{device} took it', different='another device did')}"
     )
 
 
 def _several(devices: Sequence[str]) -> list[str]:
-    """Return what is to be said where more than one device is supported."""
+    """Return the warning if more than one device is supported."""
     if len(devices) < 2:
         return []
     return [
@@ -163,12 +163,12 @@ def _several(devices: Sequence[str]) -> list[str]:
 
 
 def _listed(words: Sequence[str], last: str) -> str:
-    """Return words as a sentence lists them: ``a, b or c``."""
+    """Return words listed in a sentence: ``a, b or c``."""
     return f" {last} ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
 def not_identified(refused: Refused) -> dict[str, Any]:
-    """Return the same of a photograph that carries no answer."""
+    """Return the answer for a photograph that was refused."""
     return {
         "photograph": refused.facts(),
         "decision": NONE,
@@ -188,7 +188,7 @@ def not_identified(refused: Refused) -> dict[str, Any]:
 
 def _is_ended(ranking: Ranking) -> bool:
     """Return whether a match ended the search."""
-    return any(one.pce >= THRESHOLD for one in ranking.candidates)
+    return any(candidate.pce >= THRESHOLD for candidate in ranking.candidates)
 
 
 def _left(ranking: Ranking) -> list[str]:

@@ -37,7 +37,7 @@ def cell_products(a: NDArray[np.float32], b: NDArray[np.float32], cell: int) -> 
 
 @compiled
 def differing(row: NDArray[np.uint64], queries: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return in how many bits a row of words ``(word,)`` differs from each of ``(query, word)``."""
+    """Count the bits that differ between a row ``(word,)`` and each of ``(query, word)``."""
     num_queries, num_words = queries.shape
     counts = np.zeros(num_queries, np.int64)
     for start in range(0, num_words, BLOCK):
@@ -52,7 +52,7 @@ def differing(row: NDArray[np.uint64], queries: NDArray[np.uint64]) -> NDArray[n
 
 @compiled
 def _ones(word: np.uint64) -> np.uint64:
-    """Return the number of ones; the compiler knows this form, and has an instruction for it."""
+    """Return the number of set bits, in a form that compilers turn into one instruction."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     word = (word & np.uint64(0x3333333333333333)) + (
         (word >> np.uint64(2)) & np.uint64(0x3333333333333333)

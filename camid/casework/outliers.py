@@ -23,13 +23,13 @@ from camid.prnu.correlation import ncc
 from camid.prnu.residual import restored
 
 FEWEST = 8
-"""Images of an entry from which on single ones are compared with the others."""
+"""Images of an entry from which on each is compared with the others."""
 CENTRE = 1024
-"""Pixels a side of the middle in which they are."""
+"""Pixels a side of the middle in which images are compared."""
 STRANGE = 2.0
 """Standard deviations of a chance correlation that a stranger's image seldom exceeds …"""
 KINSHIP = 1 / 30
-"""… or this share of what is expected, as devices of one model share something."""
+"""… or this share of the expected score, as patterns of one model resemble each other."""
 EXPECTED = 16.0
 """Least expected score of an image that can be suspected. Of the 862 photographs that
 the project measures on five were, which are by all signs zoomed or another camera's; of photographs
@@ -65,8 +65,8 @@ class Middles:
         self.names.append(name)
 
     def samples(self, *, since: int) -> Iterable[tuple[str, Sample]]:
-        """Yield names and middles in order, from a number on."""
-        shape = [part.stop - part.start for part in self.window]
+        """Yield names and middles in order, from number ``since`` on."""
+        shape = [side.stop - side.start for side in self.window]
         size = math.prod(shape)
         self._file.seek(2 * size * since)
         for name in self.names[since:]:
@@ -76,23 +76,23 @@ class Middles:
 
 
 def suspected(sums: Sums, middles: Middles, *, since: int) -> Sums:
-    """Return sums in which those images have a warning that do not carry the others' pattern.
+    """Return sums with a warning for each image that does not carry the others' pattern.
 
-    Those whose middles are kept, from a number on, are judged anew.
+    Images whose middles are kept, from number ``since`` on, are judged anew.
     """
     agreement = sums.split_half() if len(sums.images) >= FEWEST else 0.0
     if not agreement > 0:
         return sums
     reliability = 2 * agreement / (1 + agreement)
-    whole = Half(*(plane[middles.window] for plane in sums.total))
-    strange = {}
+    total = Half(*(plane[middles.window] for plane in sums.total))
+    is_strange = {}
     for name, sample in middles.samples(since=since):
-        found, possible = correlation(sample, whole.less(sample.half()))
+        score, possible = correlation(sample, total.less(sample.half()))
         expected = reliability * possible
-        strange[name] = expected > EXPECTED and found < max(STRANGE, KINSHIP * expected)
+        is_strange[name] = expected > EXPECTED and score < max(STRANGE, KINSHIP * expected)
     images = tuple(
-        replace(image, warnings=_warnings(image, is_strange=strange[image.sha256]))
-        if image.sha256 in strange
+        replace(image, warnings=_warnings(image, is_strange=is_strange[image.sha256]))
+        if image.sha256 in is_strange
         else image
         for image in sums.images
     )
@@ -105,15 +105,15 @@ def _warnings(image: EnrolledImage, *, is_strange: bool) -> tuple[str, ...]:
 
 
 def correlation(sample: Sample, others: Half) -> tuple[float, float]:
-    """Return how an image correlates with other images' pattern, and how it would without noise.
+    """Return the score of an image against other images' pattern, and the score without noise.
 
-    Both in standard deviations of a chance correlation. The second is what an image of the same
-    sensor reaches if the pattern is exact; multiplied by the pattern's reliability it is what is
-    expected of one. Intensity and local energy of the residual are taken into account.
+    Both in standard deviations of a chance correlation. An image of the same sensor reaches the
+    second if the pattern is exact; multiplied by the pattern's reliability, it is the expected
+    score. Intensity and local energy of the residual are taken into account.
     """
     pattern = cleaned(others.pattern())
     noise = cleaned(restored(sample.noise, step=NOISE_STEP))
-    found = ncc(whitened(noise), whitened(pattern)) * math.sqrt(noise.size)
+    score = ncc(whitened(noise), whitened(pattern)) * math.sqrt(noise.size)
     local = np.sqrt(uniform_filter(noise * noise, 9) + FLOOR)
     signal = sample.weight * np.float32(WEIGHT_STEP) * pattern / local
-    return found, float(np.linalg.norm(signal) / max(float(np.std(noise / local)), 1e-6))
+    return score, float(np.linalg.norm(signal) / max(float(np.std(noise / local)), 1e-6))

@@ -1,4 +1,4 @@
-"""The photographs of a case: read as stored, hashed, graded; those that cannot be are named."""
+"""The photographs of a case: read as stored, hashed and graded, or refused with a reason."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -24,28 +24,28 @@ from camid.io.images import (
 )
 
 NAMED = SUFFIXES | RAW_SUFFIXES | HEIF_SUFFIXES
-"""Of files in folders, what is taken or refused with a reason; others are no photographs."""
+"""Suffixes of photographs in folders, which are read or refused; other files are ignored."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Photograph:
-    """One that was read."""
+    """A photograph that was read."""
 
     path: str
     sha256: str
     rgb: NDArray[np.uint8]
     """``(height, width, 3)`` as stored; EXIF orientation is not applied."""
     claimed: str
-    """Make and model that its EXIF claims."""
+    """Make and model by its EXIF."""
     quality: Quality
 
     @property
     def size(self) -> str:
-        """Width and height, as they are told."""
+        """Width and height, as ``<width>x<height>``."""
         return f"{self.rgb.shape[1]}x{self.rgb.shape[0]}"
 
     def facts(self) -> dict[str, Any]:
-        """Return what is told of it, for JSON."""
+        """Return the facts, for JSON."""
         return {
             "path": self.path,
             "sha256": self.sha256,
@@ -58,13 +58,13 @@ class Photograph:
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """One that carries no answer."""
+    """A photograph that carries no answer."""
 
     path: str
     reason: str
 
     def facts(self) -> dict[str, Any]:
-        """Return what is told of it, for JSON."""
+        """Return the facts, for JSON."""
         return {"path": self.path, "grade": "refused", "reason": self.reason}
 
 
@@ -77,35 +77,35 @@ class Opened(NamedTuple):
 
 
 def named(paths: Sequence[str]) -> list[str]:
-    """Return the files that are named: those of folders too, and what a pattern matches.
+    """Return the files at paths: photographs in folders too, and the matches of patterns.
 
     Raises
     ------
     ValueError
-        If nothing is at one of them.
+        If nothing is at a path.
     """
-    found: list[str] = []
+    files: list[str] = []
     for path in paths:
         place = Path(path)
         if place.is_dir():
-            inside = (p for p in place.rglob("*") if p.suffix.lower() in NAMED)
-            some = sorted(str(p) for p in inside if p.is_file())
+            inside = (file for file in place.rglob("*") if file.suffix.lower() in NAMED)
+            matches = sorted(str(file) for file in inside if file.is_file())
         else:
-            some = [path] if place.exists() else sorted(glob(path, recursive=True))  # noqa: PTH207 - may be absolute
-        if not some:
-            what = "a folder without photographs" if place.is_dir() else "no such file or folder"
-            raise ValueError(f"{path}: {what}")
-        found += some
-    return list(dict.fromkeys(found))
+            matches = [path] if place.exists() else sorted(glob(path, recursive=True))  # noqa: PTH207 - may be absolute
+        if not matches:
+            problem = "a folder without photographs" if place.is_dir() else "no such file or folder"
+            raise ValueError(f"{path}: {problem}")
+        files += matches
+    return list(dict.fromkeys(files))
 
 
 def opened(path: str) -> Opened:
-    """Return what is known of a file before its pixels are read.
+    """Return a file's digest and header, without its pixels.
 
     Raises
     ------
     ValueError
-        With the reason why it cannot be used.
+        If the file cannot be used, with the reason.
     """
     try:
         if reason := unreadable_reason(path, Path(path).stat().st_size):
@@ -119,7 +119,7 @@ def opened(path: str) -> Opened:
 
 
 def photographs(paths: Sequence[str]) -> Iterator[Photograph | Refused]:
-    """Yield what is read of files, one at a time, in their order."""
+    """Yield the photographs of files, or their refusals, one at a time, in order."""
     for path in paths:
         try:
             yield _read(path)
@@ -134,7 +134,7 @@ def _read(path: str) -> Photograph:
     if reason := unreadable_reason(path, len(data)):
         raise ValueError(reason)
     with quiet():
-        found, rgb = header(BytesIO(data)), pixels(data)
+        head, rgb = header(BytesIO(data)), pixels(data)
     graded = quality(rgb)
     if graded.reason:
         raise ValueError(graded.reason)
@@ -142,6 +142,6 @@ def _read(path: str) -> Photograph:
         path=path,
         sha256=hashlib.sha256(data).hexdigest(),
         rgb=rgb,
-        claimed=" ".join(part for part in (found.make, found.model) if part),
+        claimed=" ".join(part for part in (head.make, head.model) if part),
         quality=graded,
     )

@@ -23,7 +23,8 @@ REFUSED = "refused"
 MIN_SIDE = 128
 """Pixels; of smaller pieces fewer than half reached four standard deviations."""
 A, B, C = 20_000, 3_000, 100
-"""Evidence, pixels, of which on: 94, 86 and 60 % of pieces reached four standard deviations."""
+"""Least evidence of each grade, pixels: 94, 86 and 60 % of pieces with as much reached four
+standard deviations."""
 NOISELESS = 0.1
 """Residual energy, grey levels squared, below which a compressor has left no noise."""
 BARE = 0.75
@@ -50,8 +51,8 @@ third of one phone's, which resamples in the camera; 72 and 90 % of photographs 
 that were enlarged to 130 and 150 %, 17 % of those to 200 %."""
 
 CENTRE = 768
-"""Pixels a side of the middle that is looked at for traces of processing: the height of a line
-grows with it."""
+"""Pixels a side of the middle that is searched for traces of processing; the height of a spectral
+line grows with the side."""
 LOWEST = 0.06
 """Cycles a pixel below which the scene's own changes lie."""
 
@@ -69,24 +70,24 @@ class Quality:
     texture: float
     """Share of pixels where the scene outweighs a sensor's noise."""
     evidence: float
-    """Bright, flat pixels that it is worth."""
+    """Number of bright, flat pixels that carry as much."""
     grade: str
     """``A``, ``B``, ``C`` or ``refused``."""
     warnings: tuple[str, ...] = ()
     reason: str = ""
-    """Why it is refused, or empty."""
+    """Reason of a refusal, or empty."""
 
 
 def quality(rgb: NDArray[np.uint8]) -> Quality:
-    """Return the quality of a photograph ``(height, width, 3)``, with its pixels as stored.
+    """Return the quality of a photograph ``(height, width, 3)``, its pixels as stored.
 
     Second derivatives of resampled images are periodic: Gallagher 2005, doi:10.1109/CRV.2005.66.
-    Reducing leaves no such line, and is not told.
+    Shrinking leaves no such line, and is not detected.
 
     Raises
     ------
     ValueError
-        If it has another number of axes or channels.
+        If the array has another number of axes or channels.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f"expected an image (height, width, 3), got an array of shape {rgb.shape}")
@@ -102,8 +103,8 @@ def quality(rgb: NDArray[np.uint8]) -> Quality:
         noisy = energy > NOISELESS
         bare = 1 - float(np.mean(noisy[lit])) if lit.any() else 0.0
         texture = float(np.mean(energy > ENERGETIC))
-        carried = np.where(noisy, intensity_weight(levels) ** 2 / (energy + 1), 0)
-        evidence = float(carried.sum(dtype=np.float64))
+        pixel_evidence = np.where(noisy, intensity_weight(levels) ** 2 / (energy + 1), 0)
+        evidence = float(pixel_evidence.sum(dtype=np.float64))
     reason = _reason((height, width), clipped=(saturated, black), bare=bare, evidence=evidence)
     warnings: list[str] = []
     grade = REFUSED
@@ -148,27 +149,27 @@ def _reason(
 
 
 def _seen(saturated: float, mean: float, texture: float) -> list[str]:
-    """Return what is to be warned of that the photograph shows."""
-    found = []
+    """Return warnings about the photograph's exposure and texture."""
+    warnings = []
     if saturated > BRIGHT:
-        found.append(f"saturated: {saturated:.0%} of it is white")
+        warnings.append(f"saturated: {saturated:.0%} of it is white")
     if mean < DARK:
-        found.append(f"dark: its mean is {mean:.0f} of 255")
+        warnings.append(f"dark: its mean is {mean:.0f} of 255")
     if texture > TEXTURED:
-        found.append(f"textured: the scene hides the sensor's noise in {texture:.0%} of it")
-    return found
+        warnings.append(f"textured: the scene hides the sensor's noise in {texture:.0%} of it")
+    return warnings
 
 
 def _middle(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the middle of a plane, which begins where a JPEG block does."""
+    """Return the middle of a plane, aligned to JPEG blocks."""
     top, left = (max(0, (side - CENTRE) // 16 * 8) for side in levels.shape)
     return levels[top : top + CENTRE, left : left + CENTRE].astype(np.float32)
 
 
 def _is_periodic(plane: NDArray[np.float32]) -> bool:
-    """Return whether second derivatives have one line along both axes."""
-    (high, at), (wide, where) = map(_line, (plane, plane.T))
-    return min(high, wide) > PERIODIC and abs(at - where) < 0.01
+    """Return whether second derivatives have the same spectral line along both axes."""
+    (height, frequency), (other_height, other_frequency) = map(_line, (plane, plane.T))
+    return min(height, other_height) > PERIODIC and abs(frequency - other_frequency) < 0.01
 
 
 def _blockiness(plane: NDArray[np.float32]) -> float:
@@ -179,11 +180,13 @@ def _blockiness(plane: NDArray[np.float32]) -> float:
 
 
 def _line(plane: NDArray[np.float32]) -> tuple[float, float]:
-    """Return a spectrum's highest line over its median, and its frequency, without JPEG's."""
+    """Return the highest spectral line over the median, and its frequency, without JPEG's lines."""
     curve = np.minimum(np.abs(np.diff(plane, n=2, axis=1)), 16).mean(axis=0)
     curve = (curve - uniform_filter(curve, 31)) * np.hanning(len(curve)).astype(np.float32)
     spectrum, frequencies = np.abs(np.fft.rfft(curve)), np.fft.rfftfreq(len(curve))
     is_block = np.abs(frequencies * 8 - np.rint(frequencies * 8)) < 0.08
     spectrum[is_block | (frequencies < LOWEST)] = 0
-    top = int(spectrum.argmax())
-    return float(spectrum[top] / max(np.median(spectrum[spectrum > 0]), 1e-6)), frequencies[top]
+    highest = int(spectrum.argmax())
+    return float(spectrum[highest] / max(np.median(spectrum[spectrum > 0]), 1e-6)), frequencies[
+        highest
+    ]

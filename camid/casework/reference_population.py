@@ -1,4 +1,4 @@
-"""Reference devices: what their comparisons scored, and the likelihood ratios that follow."""
+"""Reference devices: the scores of their comparisons, and the likelihood ratios that follow."""
 
 import json
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from camid.evaluation.calibration import Logistic, calibrator
 
 VERIFICATION_FILE, IDENTIFICATION_FILE = "verification.json", "identification.json"
 NUM_QUANTILES = 101
-"""Of scores that are kept: enough for a histogram."""
+"""Quantiles of scores that are kept: enough for a histogram."""
 LISTS = ("positives", "negatives", "same_model")
-"""Of quantiles."""
+"""Names of the lists of quantiles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,50 +30,52 @@ class Reference:
     positives: tuple[float, ...]
     """Quantiles of the scores of one device, the least first."""
     negatives: tuple[float, ...]
-    """Of two devices."""
+    """Quantiles of the scores of two devices."""
     same_model: tuple[float, ...] = ()
-    """Of two devices of one model, which are among the negatives; empty if these are not known."""
+    """Quantiles of two devices of one model, which are among the negatives; empty if unknown."""
     num_same_model: int = 0
     calibrator: Logistic | None = None
-    """From scores to log-likelihood ratios, where the scores are none."""
+    """From scores to log-likelihood ratios, unless the scores are such already."""
     grades: Mapping[str, Mapping[str, int]] | None = None
     """By grade of a photograph: of a ``count`` whose own device is enrolled, how many were
     ``unanswered`` and ``wrong``; of a ``stranger_count`` whose own is not, how many were given a
     device, ``stranger_named``."""
 
     def facts(self) -> dict[str, Any]:
-        """Return what JSON keeps and :func:`reference` takes."""
-        made = self.calibrator.facts() if self.calibrator else None
+        """Return the facts for JSON, as :func:`reference` takes them."""
+        calibration = self.calibrator.facts() if self.calibrator else None
         lists = {name: list(getattr(self, name)) for name in LISTS}
-        return {**asdict(self), **lists, "calibrator": made}
+        return {**asdict(self), **lists, "calibrator": calibration}
 
 
 def quantiles(scores: ArrayLike) -> tuple[float, ...]:
-    """Return what is kept of scores, to four digits."""
-    found: NDArray[np.float64] = np.quantile(
+    """Return the quantiles of scores that are kept, to four significant digits."""
+    kept: NDArray[np.float64] = np.quantile(
         np.asarray(scores, np.float64), np.linspace(0, 1, NUM_QUANTILES)
     )
-    return tuple(float(f"{value:.4g}") for value in found)
+    return tuple(float(f"{value:.4g}") for value in kept)
 
 
 def reference(facts: Mapping[str, Any]) -> Reference:
-    """Return the reference whose facts these are.
+    """Return the reference of facts, as :meth:`Reference.facts` returns them.
 
     Raises
     ------
     ValueError
-        If they are none's.
+        If the facts are not a reference's.
     """
     try:
-        made = facts["calibrator"]
+        calibration = facts["calibrator"]
         lists = {name: tuple(map(float, facts[name])) for name in LISTS if name in facts}
-        return Reference(**{**facts, **lists, "calibrator": calibrator(made) if made else None})
+        return Reference(
+            **{**facts, **lists, "calibrator": calibrator(calibration) if calibration else None}
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not the facts of reference devices: {error}") from None
 
 
 def shipped_reference(name: str) -> Reference:
-    """Return what camid comes with.
+    """Return a reference that camid comes with.
 
     Raises
     ------

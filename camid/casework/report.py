@@ -1,4 +1,4 @@
-"""The case report: one HTML page, whole in itself, of what a command answered."""
+"""The case report: a self-contained HTML page of a command's answers."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ TERMS = {
 
 
 def shipped_digests() -> dict[str, str]:
-    """Return the SHA-256 of the files that camid comes with and that the answer follows from."""
+    """Return the SHA-256 of the shipped files that answers depend on, by name."""
     from importlib import resources
 
     names = (pairnet.SHIPPED_FILE, fusion.SHIPPED_FILE, VERIFICATION_FILE, IDENTIFICATION_FILE)
@@ -66,7 +66,7 @@ def case_facts(
     command: str,
     parameters: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return everything that the page shows, pictures apart, as JSON has it."""
+    """Return the facts of the page, all but its pictures, for JSON."""
     return {
         "question": question,
         "made": datetime.now(UTC).isoformat(sep=" ", timespec="seconds"),
@@ -83,30 +83,31 @@ def case_facts(
 
 
 def _named(answers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the references that likelihood ratios are of, each once."""
-    return list(dict.fromkeys(one["reference"] for one in answers if one["reference"]))
+    """Return the names of the answers' references, each once."""
+    return list(dict.fromkeys(answer["reference"] for answer in answers if answer["reference"]))
 
 
 def _reference(name: str) -> str:
-    """Return what a shipped reference is, in a sentence."""
-    told = shipped_reference(name)
+    """Return a sentence about a shipped reference."""
+    reference = shipped_reference(name)
     return (
-        f"{told.num_devices} devices: {told.made_of}; {told.num_positives:,} comparisons of one "
-        f"device and {told.num_negatives:,} of two"
+        f"{reference.num_devices} devices: {reference.made_of}; "
+        f"{reference.num_positives:,} comparisons of one device and "
+        f"{reference.num_negatives:,} of two"
     )
 
 
 def case_page(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]) -> str:
-    """Return the page of a case.
+    """Return the HTML page of a case.
 
     Parameters
     ----------
     facts
-        Of :func:`case_facts`.
+        Facts of :func:`case_facts`.
     pictures
-        PNG files by title, for each of the answers.
+        PNG files by title, for each answer.
     """
-    shown = [{title: embedded(data) for title, data in some.items()} for some in pictures]
+    sources = [{title: embedded(data) for title, data in images.items()} for images in pictures]
     template = page_environment(__package__).get_template("case.html.jinja")
-    page = template.render(facts, pictures=shown, scale=SCALE, terms=TERMS)
+    page = template.render(facts, pictures=sources, scale=SCALE, terms=TERMS)
     return page.encode("utf-8", "backslashreplace").decode()

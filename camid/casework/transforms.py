@@ -1,6 +1,6 @@
 """Transforms between a sensor and an image: quarter turns, resizing, cropping.
 
-EXIF orientation is no part of it. An image and a pattern are compared at the coarser of their two
+EXIF orientation is ignored. An image and a pattern are compared at the coarser of their two
 scales: a pattern is shrunk to an image that was made smaller, an enlarged image to the pattern.
 """
 
@@ -18,10 +18,10 @@ Shape = tuple[int, int]
 TURNS = (0, 90, 180, 270)
 """Degrees anticlockwise that an image is turned by, to lie as the sensor."""
 COMMON_SCALES = (0.5, 0.75, 0.7, 0.8, 1.25, 1.5, 2.0)
-"""Of resized images and digital zoom, after 1 and the ratios that two sizes imply."""
+"""Scales of resized images and digital zoom, tried after 1 and the ratios of two sizes."""
 LEAST_SCALE, GREATEST_SCALE = 0.2, 5.0
 SLACK = 1
-"""Pixels that a program's rounding may make an image's side longer or shorter."""
+"""Pixels by which a program's rounding may change an image's side."""
 LEAST_SIDE = 2 * (2 * PEAK_RADIUS + 1)
 """Pixels a side from which planes have enough lags beside a peak's."""
 
@@ -44,7 +44,7 @@ class Hypothesis:
     def shapes(self, query: Shape, entry: Shape) -> tuple[Shape, Shape]:
         """Return the shapes at which the turned query and the pattern of an entry are compared.
 
-        They are made one where rounding alone keeps those of a resized image apart.
+        Shapes of a resized image that differ by rounding alone are made equal.
         """
         view = query if self.turn % 180 == 0 else query[::-1]
         if self.scale == 1:
@@ -54,22 +54,22 @@ class Hypothesis:
         return _near(_times(view, 1 / self.scale), entry), entry
 
     def fits(self, query: Shape, entry: Shape) -> bool:
-        """Return whether the two can be compared.
+        """Return whether a query and an entry can be compared.
 
         A resized query must lie within the pattern. At scale 1 it may reach beyond, as entries may
         be of a sensor's part too.
         """
         view, pattern = self.shapes(query, entry)
-        inside = self.scale == 1 or all(a <= b for a, b in zip(view, pattern, strict=True))
-        return inside and min(*view, *pattern) >= LEAST_SIDE
+        is_inside = self.scale == 1 or all(a <= b for a, b in zip(view, pattern, strict=True))
+        return is_inside and min(*view, *pattern) >= LEAST_SIDE
 
     def num_lags(self, query: Shape, entry: Shape) -> int:
-        """Return at how many places one lies within the other: 1 if they are of one shape."""
+        """Return the number of places of one within the other: 1 if their shapes are equal."""
         view, pattern = self.shapes(query, entry)
         return math.prod(abs(a - b) + 1 for a, b in zip(view, pattern, strict=True))
 
     def num_samples(self, query: Shape, entry: Shape) -> int:
-        """Return what the search costs: samples of its two transforms, the pattern's and back."""
+        """Return the search's cost: samples of two transforms, the pattern's and the inverse."""
         return 2 * math.prod(transform_shape(*self.shapes(query, entry)))
 
 
@@ -77,18 +77,18 @@ def scales_for(query: Shape, entry: Shape) -> tuple[float, ...]:
     """Return the scales at which a query may lie on an entry's sensor, the likeliest first.
 
     1, the ratio of the whole images if both sides have it, those of single sides, and
-    :data:`COMMON_SCALES`. Those that differ by less than half a pixel over the query are one.
+    :data:`COMMON_SCALES`. Scales that differ by less than half a pixel over the query count once.
     """
     ratios = {a / b for a in query for b in entry}
-    whole = math.sqrt(math.prod(query) / math.prod(entry))
-    is_whole = any(len({*Hypothesis(turn, whole).shapes(query, entry)}) == 1 for turn in (0, 90))
-    wholes = [whole] if is_whole else []
-    found: list[float] = []
-    for scale in (1.0, *wholes, *sorted(sorted(ratios), key=_change), *COMMON_SCALES):
-        apart = all(abs(scale / other - 1) * max(query) > 0.5 for other in found)
-        if apart and LEAST_SCALE <= scale <= GREATEST_SCALE:
-            found.append(scale)
-    return tuple(found)
+    ratio = math.sqrt(math.prod(query) / math.prod(entry))
+    is_whole = any(len({*Hypothesis(turn, ratio).shapes(query, entry)}) == 1 for turn in (0, 90))
+    whole_ratios = [ratio] if is_whole else []
+    scales: list[float] = []
+    for scale in (1.0, *whole_ratios, *sorted(sorted(ratios), key=_change), *COMMON_SCALES):
+        is_new = all(abs(scale / other - 1) * max(query) > 0.5 for other in scales)
+        if is_new and LEAST_SCALE <= scale <= GREATEST_SCALE:
+            scales.append(scale)
+    return tuple(scales)
 
 
 def hypotheses(
@@ -100,12 +100,12 @@ def hypotheses(
 ) -> list[Hypothesis]:
     """Return the hypotheses that fit two shapes, by scale (:func:`scales_for`), then by turn."""
     scales = scales_for(query, entry) if scales is None else scales
-    every = [Hypothesis(turn, scale) for scale in scales for turn in turns]
-    return [one for one in every if one.fits(query, entry)]
+    pool = [Hypothesis(turn, scale) for scale in scales for turn in turns]
+    return [hypothesis for hypothesis in pool if hypothesis.fits(query, entry)]
 
 
 def transform_shape(query: Shape, pattern: Shape) -> Shape:
-    """Return the shape of transforms whose lags hold all places without going round."""
+    """Return the shape of transforms whose lags hold all places without wrapping around."""
     height, width = (max(a, b) for a, b in zip(query, pattern, strict=True))
     return fft.next_fast_len(height, real=True), fft.next_fast_len(width, real=True)
 
@@ -119,5 +119,5 @@ def _times(shape: Shape, scale: float) -> Shape:
 
 
 def _near(shape: Shape, other: Shape) -> Shape:
-    """Return the other shape where rounding alone keeps this one from it."""
+    """Return the other shape if the two differ by rounding alone, else this shape."""
     return other if all(abs(a - b) <= SLACK for a, b in zip(shape, other, strict=True)) else shape

@@ -11,18 +11,18 @@ SCALE = (
     (1_000_000.0, "very strong support"),
     (math.inf, "extremely strong support"),
 )
-"""Likelihood ratios below, and what is said of them: the scale of the ENFSI guideline for
+"""Limits of likelihood ratios, and the words below each: the scale of the ENFSI guideline for
 evaluative reporting in forensic science, 2015."""
 DECIDED = math.log(10)
 """Log-likelihood ratio, nats, from which an answer is given: a likelihood ratio of ten."""
 FEW = 1_000
-"""Likelihood ratios below are written without thousands apart."""
+"""Likelihood ratio below which thousands are not separated."""
 EPSILON = 1e-9
-"""Of a ratio, that its logarithm may have lost."""
+"""Share of a ratio that its logarithm may have lost."""
 SLACK = 1e-6
-"""Nats from a bound at which it counts as reached."""
+"""Nats from a bound at which the bound counts as reached."""
 MOST = 50.0
-"""Log-likelihood ratio, nats, from which a ratio is written as if it were this."""
+"""Greatest log-likelihood ratio, nats, that is written; greater ones are written as this."""
 
 
 def support(llr: float) -> str:
@@ -32,9 +32,9 @@ def support(llr: float) -> str:
 
 
 def ratio_words(llr: float) -> str:
-    """Return a log-likelihood ratio, nats, as how many times likelier what was seen is, at least.
+    """Return the likelihood ratio of a log-likelihood ratio, nats, of the likelier proposition.
 
-    Two digits, rounded down: what is below a limit is not written as if it reached it.
+    Two digits, rounded down: a ratio below a limit is not written as if the limit were reached.
     """
     exact = math.exp(min(abs(llr), MOST)) * (1 + EPSILON)
     step = 10.0 ** (math.floor(math.log10(exact)) - 1)
@@ -52,18 +52,18 @@ def answer(
     same, different
         The two propositions, as they follow "that": ``one camera took both sides``.
     bounds
-        The least and the greatest ratio that can be answered, nats; one that is reached is told.
+        Least and greatest possible log-likelihood ratio, nats; the sentence says if one is reached.
     """
     if support(llr) == SCALE[0][1]:
         return f"What is seen supports neither that {same} nor that {different}."
     likelier, other = (same, different) if llr > 0 else (different, same)
     low, high = bounds
-    most = (
+    note = (
         ", the most that the reference devices allow to say,"
         if not low + SLACK < llr < high - SLACK
         else ""
     )
     return (
-        f"What is seen is {ratio_words(llr)} times likelier{most} if {likelier} than if {other}: "
+        f"What is seen is {ratio_words(llr)} times likelier{note} if {likelier} than if {other}: "
         f"{support(llr)} that {likelier}."
     )

@@ -1,6 +1,6 @@
-"""Two sides' photographs in, an answer out: did one camera take both?
+"""Verification of two sides' photographs: did one camera take both?
 
-Headers tell which photographs are compared. These are then read one at a time, and none is kept.
+Headers decide which photographs are compared, which are then read one at a time; none is kept.
 """
 
 import math
@@ -33,7 +33,7 @@ class _File:
     path: str
     sha256: str
     shape: Shape
-    """As its header has it."""
+    """Height and width, by the header."""
 
 
 class _Patterns:
@@ -58,9 +58,9 @@ def verification(
     has_pictures: bool = False,
     tell: Tell = lambda _: None,
 ) -> Answer:
-    """Return the answer of two sides' files, as JSON has it, and pictures by title, PNG.
+    """Return the answer for two sides' files, for JSON, and PNG pictures by title.
 
-    Photographs of another size than is compared (:func:`compared_shapes`), that both sides have, or
+    Photographs of other sizes than are compared (:func:`compared_shapes`), that both sides have, or
     that carry no answer are left out, with the reason. Sides of two sizes are compared where the
     smaller lies best within the larger: cropped, resized or turned. One photograph is in memory at
     a time.
@@ -68,7 +68,7 @@ def verification(
     Parameters
     ----------
     tell
-        Is given words on what is being done.
+        Called with a message on each step.
 
     Raises
     ------
@@ -82,37 +82,36 @@ def verification(
             [file for file in side if file.shape == shape]
             for side, shape in zip(files, shapes, strict=True)
         ]
-        added = Sides(*shapes) if turns_between(*shapes) else _Patterns()
-        used, refused = _read(chosen, added, tell)
+        sums = Sides(*shapes) if turns_between(*shapes) else _Patterns()
+        used, refused = _read(chosen, sums, tell)
         left_out += refused
-        paths = {one.path for one in refused}
+        paths = {refusal.path for refusal in refused}
         files = [[file for file in side if file.path not in paths] for side in files]
-        # those that carry no answer must not have chosen the size
+        # refused photographs must not have decided the size
         if all(files) and _shapes(files) == shapes:
             left_out += _of_other_sizes(files, shapes)
-            if isinstance(added, Sides):
-                return _compared(added, used, left_out, tell, has_pictures=has_pictures)
-            return _searched(added, shapes, used, left_out, tell, has_pictures=has_pictures)
+            if isinstance(sums, Sides):
+                return _compared(sums, used, left_out, tell, has_pictures=has_pictures)
+            return _searched(sums, shapes, used, left_out, tell, has_pictures=has_pictures)
     name = next(name for name, side in zip(SIDES, files, strict=True) if not side)
     return not_verified(f"no photograph of {name} can be used", left_out), {}
 
 
 def compared_shapes(first: Sequence[Shape], second: Sequence[Shape]) -> tuple[Shape, Shape]:
-    """Return which of each side's shapes is compared, given those of all its photographs.
+    """Return the shape of each side that is compared, given the shapes of its photographs.
 
-    The commonest that both sides have, in some turn; where they have none, each side's commonest.
-    Of those that are as common, the one of the most pixels, and then one that lies alike on both
-    sides.
+    The commonest shape that both sides have, in any turn; if there is none, each side's commonest.
+    Of equally common shapes the one of the most pixels, then one that lies alike on both sides.
     """
-    counts, others = Counter(first), Counter(second)
-    every = [*product(counts, others)]
+    counts, other_counts = Counter(first), Counter(second)
+    pairs = [*product(counts, other_counts)]
 
     def rank(pair: tuple[Shape, Shape]) -> tuple[int, ...]:
-        one, other = pair
-        num_pixels = math.prod(one) + math.prod(other)
-        return counts[one] + others[other], num_pixels, one == other, one[1], other[1]
+        shape, other = pair
+        num_pixels = math.prod(shape) + math.prod(other)
+        return counts[shape] + other_counts[other], num_pixels, shape == other, shape[1], other[1]
 
-    return max([pair for pair in every if turns_between(*pair)] or every, key=rank)
+    return max([pair for pair in pairs if turns_between(*pair)] or pairs, key=rank)
 
 
 def _shapes(files: Sequence[Sequence[_File]]) -> tuple[Shape, Shape]:
@@ -123,27 +122,27 @@ def _shapes(files: Sequence[Sequence[_File]]) -> tuple[Shape, Shape]:
 def _opened_sides(
     sides: Sequence[Sequence[str]], tell: Tell
 ) -> tuple[list[list[_File]], list[Refused]]:
-    """Return each side's files by their headers, and what is left out of them."""
+    """Return each side's files by their headers, and the files that are left out."""
     left_out: list[Refused] = []
-    found: list[list[_File]] = [[] for _ in sides]
+    files: list[list[_File]] = [[] for _ in sides]
     seen: dict[str, str] = {}
     for number, paths in enumerate(map(named, sides)):
         for count, path in enumerate(paths, 1):
             tell(f"{SHORT[number]}: header {count} of {len(paths)}")
-            one = _opened(path)
-            if isinstance(one, Refused):
-                left_out.append(one)
-            elif one.sha256 in seen:
-                reason = f"the very file is in {seen[one.sha256]} already"
+            file = _opened(path)
+            if isinstance(file, Refused):
+                left_out.append(file)
+            elif file.sha256 in seen:
+                reason = f"the very file is in {seen[file.sha256]} already"
                 left_out.append(Refused(path=path, reason=reason))
             else:
-                seen[one.sha256] = SIDES[number]
-                found[number].append(one)
-    return found, left_out
+                seen[file.sha256] = SIDES[number]
+                files[number].append(file)
+    return files, left_out
 
 
 def _opened(path: str) -> _File | Refused:
-    """Return a file with its digest and what its header says, or why it is left out."""
+    """Return a file with its digest and header's shape, or the refusal."""
     try:
         _, sha256, head = opened(path)
     except ValueError as error:
@@ -152,40 +151,40 @@ def _opened(path: str) -> _File | Refused:
 
 
 def _read(
-    chosen: Sequence[Sequence[_File]], added: Sides | _Patterns, tell: Tell
+    chosen: Sequence[Sequence[_File]], sums: Sides | _Patterns, tell: Tell
 ) -> tuple[list[list[dict[str, Any]]], list[Refused]]:
-    """Add each side's photographs; return what is told of those, and what carries no answer."""
+    """Add each side's photographs; return their facts, and the refused ones."""
     used: list[list[dict[str, Any]]] = [[] for _ in chosen]
     refused: list[Refused] = []
     for number, files in enumerate(chosen):
         for count, file in enumerate(files, 1):
             tell(f"{SHORT[number]}: {count} of {len(files)}")
-            told = _added(file, added, number)
-            if isinstance(told, Refused):
-                refused.append(told)
+            facts = _added(file, sums, number)
+            if isinstance(facts, Refused):
+                refused.append(facts)
             else:
-                used[number].append(told)
+                used[number].append(facts)
     return used, refused
 
 
-def _added(file: _File, added: Sides | _Patterns, side: int) -> dict[str, Any] | Refused:
-    """Add a photograph to a side; return what is told of it, or why it is left out."""
-    (one,) = photographs([file.path])  # of several, two would be in memory at once
-    if isinstance(one, Refused):
-        return one
-    if one.sha256 != file.sha256:
+def _added(file: _File, sums: Sides | _Patterns, side: int) -> dict[str, Any] | Refused:
+    """Add a photograph to a side; return its facts, or the refusal."""
+    (photograph,) = photographs([file.path])  # of several, two would be in memory at once
+    if isinstance(photograph, Refused):
+        return photograph
+    if photograph.sha256 != file.sha256:
         return Refused(path=file.path, reason="was changed while it was read")
-    if one.rgb.shape[:2] != file.shape:
-        reason = f"its header promises {_size(file.shape)} px, and its pixels are {one.size}"
+    if photograph.rgb.shape[:2] != file.shape:
+        reason = f"its header promises {_size(file.shape)} px, and its pixels are {photograph.size}"
         return Refused(path=file.path, reason=reason)
-    added.add(one.rgb, side=side)
-    return one.facts()
+    sums.add(photograph.rgb, side=side)
+    return photograph.facts()
 
 
 def _of_other_sizes(
     files: Sequence[Sequence[_File]], shapes: tuple[Shape, Shape]
 ) -> Iterator[Refused]:
-    """Yield the photographs of other sizes than those that are compared, with the reason."""
+    """Yield the photographs of other sizes than are compared, with the reason."""
     why = "as no size is commoner there"
     if turns_between(*shapes):
         why = f"which the other side has {'too' if shapes[0] == shapes[1] else 'turned'}"
@@ -213,8 +212,8 @@ def _compared(
 ) -> Answer:
     """Return the answer for sides whose pixels are one sensor's."""
     tell("comparing the sides")
-    found = sides.verdict()
-    return verified(found, used, left_out), _pictures(found) if has_pictures else {}
+    verdict = sides.verdict()
+    return verified(verdict, used, left_out), _pictures(verdict) if has_pictures else {}
 
 
 def _searched(
@@ -226,16 +225,16 @@ def _searched(
     *,
     has_pictures: bool,
 ) -> Answer:
-    """Return the answer for sides that differ in size: the smaller is looked for in the larger."""
-    told = shipped_reference(IDENTIFICATION_FILE)
+    """Return the answer for sides of different sizes: the smaller is searched for in the larger."""
+    reference = shipped_reference(IDENTIFICATION_FILE)
     smaller, larger = sorted((0, 1), key=lambda side: math.prod(shapes[side]))
     tell("making the sides' patterns")
     small, large = patterns.pattern(smaller), patterns.pattern(larger)
-    every = hypotheses(shapes[smaller], shapes[larger])
-    match = search(small, large, tried=_tried(every, SHORT[smaller], tell))
+    pool = hypotheses(shapes[smaller], shapes[larger])
+    match = search(small, large, tried=_tried(pool, SHORT[smaller], tell))
     if match is None:
         return not_verified("neither side can be a part of the other", left_out), {}
-    answer = verified_by_search(match, told, used, left_out, smaller=smaller)
+    answer = verified_by_search(match, reference, used, left_out, smaller=smaller)
     if not has_pictures:
         return answer, {}
     from camid.casework.figures import MAP_WORDS, heat_figure, reference_figure
@@ -248,27 +247,32 @@ def _searched(
             heat_figure(cells, cell=f"{CELL}×{CELL} px")
         ),
         "This case's score among those of the reference devices": png(
-            reference_figure(told, score, axis="score: root of the energy")
+            reference_figure(reference, score, axis="score: root of the energy")
         ),
     }
 
 
-def _tried(every: Sequence[Hypothesis], name: str, tell: Tell) -> Iterator[Hypothesis]:
-    """Yield hypotheses, and tell of each as it is tried."""
-    for one in every:
-        tell(f"looking for the {name} in the other, turn {one.turn}°, scale {one.scale:.3g}")
-        yield one
+def _tried(pool: Sequence[Hypothesis], name: str, tell: Tell) -> Iterator[Hypothesis]:
+    """Yield hypotheses, and call ``tell`` with a message on each."""
+    for hypothesis in pool:
+        tell(
+            f"looking for the {name} in the other, turn {hypothesis.turn}°, "
+            f"scale {hypothesis.scale:.3g}"
+        )
+        yield hypothesis
 
 
-def _pictures(found: Verdict) -> dict[str, bytes]:
+def _pictures(verdict: Verdict) -> dict[str, bytes]:
     from camid.casework.figures import MAP_WORDS, heat_figure, reference_figure
     from camid.evaluation.report.figures import png
 
-    told = shipped_reference(VERIFICATION_FILE)
+    reference = shipped_reference(VERIFICATION_FILE)
     return {
-        f"The two sides: {MAP_WORDS}": png(heat_figure(found.heat, cell="crop of 128×128 px")),
+        f"The two sides: {MAP_WORDS}": png(heat_figure(verdict.heat, cell="crop of 128×128 px")),
         "This case's log-likelihood ratio among those of the reference devices, which are shown "
-        f"before the bounds at {found.low:+.1f} and {found.high:+.1f} nats": png(
-            reference_figure(told, {"this case": found.llr}, axis="log-likelihood ratio, nats")
+        f"before the bounds at {verdict.low:+.1f} and {verdict.high:+.1f} nats": png(
+            reference_figure(
+                reference, {"this case": verdict.llr}, axis="log-likelihood ratio, nats"
+            )
         ),
     }

@@ -25,7 +25,7 @@ def verified(
     Parameters
     ----------
     sides
-        Of each side, what is told of its photographs (:meth:`Photograph.facts`).
+        Facts of each side's photographs (:meth:`Photograph.facts`).
     """
     return {
         **_answered(verdict.llr, (verdict.low, verdict.high)),
@@ -47,16 +47,16 @@ def verified_by_search(
     *,
     smaller: int,
 ) -> dict[str, Any]:
-    """Return the same of sides that differ in size, where one lies best within the other.
+    """Return the answer for sides that differ in size, by the best place of one in the other.
 
     Parameters
     ----------
     smaller
-        The side that was looked for within the other, 0 or 1.
+        The side that was searched for within the other, 0 or 1.
     """
     facts = match_facts(match, reference)
     place = {name: facts[name] for name in ("turn", "scale", "top", "left", "false_alarm")}
-    told = _sides(sides, left_out)
+    side_facts = _sides(sides, left_out)
     cautions = []
     if len(sides[smaller]) > 1:
         cautions.append(
@@ -72,13 +72,13 @@ def verified_by_search(
         "turns": {},
         "num_crops": 0,
         "place": {"side": ("first", "second")[smaller], **place, "places": match.num_lags},
-        **told,
-        "warnings": [*cautions, *told["warnings"]],
+        **side_facts,
+        "warnings": [*cautions, *side_facts["warnings"]],
     }
 
 
 def _answered(llr: float, limits: tuple[float, float]) -> dict[str, Any]:
-    """Return what a log-likelihood ratio, nats, says of two sides."""
+    """Return the decision and answer of a log-likelihood ratio, nats, for JSON."""
     decision = "undecided" if abs(llr) < DECIDED else "same" if llr > 0 else "different"
     words = {"same": "one camera took both sides", "different": "two cameras took them"}
     return {
@@ -94,13 +94,19 @@ def _answered(llr: float, limits: tuple[float, float]) -> dict[str, Any]:
 def _sides(
     sides: Sequence[Sequence[Mapping[str, Any]]], left_out: Sequence[Refused]
 ) -> dict[str, Any]:
-    """Return what is told of two sides' photographs; the grade is that of the worst."""
-    every = [photograph for side in sides for photograph in side]
+    """Return the facts and warnings of two sides' photographs, and the worst grade."""
+    photographs = [photograph for side in sides for photograph in side]
     return {
-        "grade": max((one["grade"] for one in every), key=GRADES.index, default=REFUSED),
+        "grade": max(
+            (photograph["grade"] for photograph in photographs), key=GRADES.index, default=REFUSED
+        ),
         "warnings": [
-            *(f"{one['path']}: {words}" for one in every for words in one["warnings"]),
-            *(f"{one.path}: left out: {one.reason}" for one in left_out),
+            *(
+                f"{photograph['path']}: {words}"
+                for photograph in photographs
+                for words in photograph["warnings"]
+            ),
+            *(f"{refused.path}: left out: {refused.reason}" for refused in left_out),
         ],
         "sides": [[dict(photograph) for photograph in side] for side in sides],
         "left_out": [refused.facts() for refused in left_out],
@@ -108,7 +114,7 @@ def _sides(
 
 
 def not_verified(reason: str, left_out: Sequence[Refused]) -> dict[str, Any]:
-    """Return the same where the sides carry no answer."""
+    """Return the answer for sides that carry none, with the reason."""
     return {
         "decision": "refused",
         "answer": f"No answer: {reason}.",

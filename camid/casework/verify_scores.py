@@ -3,8 +3,8 @@
 Both sides' evidence is compared as evaluations do it, strip by strip and crop by crop, by the
 correlation ``classical`` and by the pair network that camid comes with, and the shipped fusion
 makes one log-likelihood ratio of the two scores. How the second side lies on the first one's sensor
-is not known: the likelihood ratio is the mean over all turns that its shape allows, and no more
-than one turn at its bound is worth in it.
+is not known: the likelihood ratio is the mean over all turns that its shape allows, and at
+most the share of one turn at its bound.
 """
 
 import math
@@ -29,13 +29,13 @@ Image = NDArray[np.uint8]
 Shape = tuple[int, int]
 
 STRIP, CROP = 256, 128
-"""Pixels a side of what evidence is made of and of what is compared: what was calibrated."""
+"""Pixels a side of strips of evidence and of crops that are compared, as calibrated."""
 LEAST_SIDE = 128
-"""Pixels that an image has at least."""
+"""Pixels a side that an image has at least."""
 AREA = 1024
 """Pixels a side of the middle that is compared at most."""
 MARGIN = 64
-"""Pixels around it that are denoised too, as the transform reaches so far."""
+"""Pixels around the middle that are denoised too, as the transform reaches so far."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,12 +45,12 @@ class Verdict:
     llr: float
     """Log-likelihood ratio, nats: one camera over two."""
     low: float
-    """Least and greatest that the reference devices support, nats."""
+    """Least and greatest log-likelihood ratio that the reference devices support, nats."""
     high: float
     turns: Mapping[int, float]
     """Log-likelihood ratio of each turn of the second side, degrees anticlockwise."""
     scores: Mapping[str, float]
-    """Of each method, of the likeliest turn."""
+    """Score of each method in the likeliest turn."""
     num_crops: int
     heat: NDArray[np.float64]
     """Each crop's ``classical`` score ``(row, column)``: standard normal among strangers."""
@@ -62,10 +62,10 @@ class Verdict:
 
 
 def turns_between(first: Shape, second: Shape) -> tuple[int, ...]:
-    """Return the turns, degrees anticlockwise, that give an image of one shape the other's."""
+    """Return the turns, degrees anticlockwise, that give an image of one shape the other shape."""
     upright = (0, 180) if first == second else ()
-    aside = (90, 270) if first == second[::-1] else ()
-    return tuple(sorted((*upright, *aside)))
+    sideways = (90, 270) if first == second[::-1] else ()
+    return tuple(sorted((*upright, *sideways)))
 
 
 @dataclass(kw_only=True)
@@ -75,7 +75,7 @@ class SideEvidence:
     turn: int
     num_images: int = 0
     totals: dict[str, Array] = field(default_factory=dict)
-    """By method ``(strip, …, height, width)``."""
+    """Sums by method, ``(strip, …, height, width)``."""
 
     def add(self, image: Image, methods: Mapping[str, Method]) -> None:
         """Add an image."""
@@ -84,13 +84,13 @@ class SideEvidence:
         self.num_images += 1
 
     def prepared(self, name: str, method: Method) -> Array:
-        """Return what a method compares ``(strip, …, height, width)``."""
-        make, total = method.first.prepared, self.totals[name]
-        return np.stack([make(strip, self.num_images) for strip in total])
+        """Return the strips that a method compares, ``(strip, …, height, width)``."""
+        prepare, total = method.first.prepared, self.totals[name]
+        return np.stack([prepare(strip, self.num_images) for strip in total])
 
 
 def image_evidence(image: Image, methods: Mapping[str, Method], *, turn: int) -> dict[str, Array]:
-    """Return what an image adds to a side by each method, ``(strip, …, height, width)``.
+    """Return an image's contribution to a side by each method, ``(strip, …, height, width)``.
 
     Parameters
     ----------
@@ -99,28 +99,30 @@ def image_evidence(image: Image, methods: Mapping[str, Method], *, turn: int) ->
     """
     turned = np.rot90(image, turn // 90)
     height, width = turned.shape[:2]
-    size, where = compared_strips(height, width)
-    (top, left), (low, right) = where[0], where[-1]
-    above, before = max(top - MARGIN, 0), max(left - MARGIN, 0)
-    part = np.ascontiguousarray(turned[above : low + size + MARGIN, before : right + size + MARGIN])
-    inside = [(y - above, x - before) for y, x in where]
-    noise = cut(restored(quantised(residual(part))), inside, size=size)
-    light = intensity(cut(part, inside, size=size), LUMA)
-    found = {}
+    size, corners = compared_strips(height, width)
+    (top, left), (bottom, right) = corners[0], corners[-1]
+    row, column = max(top - MARGIN, 0), max(left - MARGIN, 0)
+    region = np.ascontiguousarray(
+        turned[row : bottom + size + MARGIN, column : right + size + MARGIN]
+    )
+    places = [(y - row, x - column) for y, x in corners]
+    noise = cut(restored(quantised(residual(region))), places, size=size)
+    light = intensity(cut(region, places, size=size), LUMA)
+    evidence = {}
     for name, method in methods.items():
-        way = method.first.gathered
-        rows = [
-            way.of(strip, *([grey] if way.needs_intensity else []))
+        gathered = method.first.gathered
+        strips = [
+            gathered.of(strip, *([grey] if gathered.needs_intensity else []))
             for strip, grey in zip(noise, light, strict=True)
         ]
-        found[name] = np.stack(rows).astype(np.float32)
-    return found
+        evidence[name] = np.stack(strips).astype(np.float32)
+    return evidence
 
 
 def compared_strips(height: int, width: int) -> tuple[int, list[Position]]:
-    """Return the pixels a side of the strips that are compared, and where they lie.
+    """Return the side, pixels, and the corners of the strips that are compared.
 
-    They cover the middle of an image, on the grid of JPEG's blocks.
+    Strips cover the middle of an image, on the grid of JPEG's blocks.
 
     Raises
     ------
@@ -150,7 +152,7 @@ class Sides:
     first, second
         The shape of all images of a side.
     fusion
-        Of ``classical`` and ``pairnet`` scores; the shipped one if none is given.
+        Fusion of ``classical`` and ``pairnet`` scores; by default the shipped one.
 
     Raises
     ------
@@ -170,8 +172,8 @@ class Sides:
         self._fusion = fusion or shipped_fusion()
         self._methods = chosen_methods(self._fusion.methods)
         self._shapes = first, second
-        self._here = SideEvidence(turn=0)
-        self._ways = [SideEvidence(turn=turn) for turn in turns]
+        self._first = SideEvidence(turn=0)
+        self._second_turns = [SideEvidence(turn=turn) for turn in turns]
 
     def add(self, image: Image, *, side: int) -> None:
         """Add an image to a side, 0 or 1; to the second in each of its turns.
@@ -186,35 +188,37 @@ class Sides:
             raise ValueError(
                 f"expected an image of {width}x{height} px, got {image.shape[1]}x{image.shape[0]}"
             )
-        for evidence in self._ways if side else [self._here]:
+        for evidence in self._second_turns if side else [self._first]:
             evidence.add(image, self._methods)
 
     def verdict(self) -> Verdict:
-        """Return what they tell.
+        """Return the scores and likelihood ratios of the sides.
 
         Raises
         ------
         ValueError
             If a side has no image.
         """
-        if not self._here.num_images or not self._ways[0].num_images:
+        if not self._first.num_images or not self._second_turns[0].num_images:
             raise ValueError("both sides need an image, got a side without one")
         fusion, methods = self._fusion, self._methods
-        found = {way.turn: _compared(self._here, way, methods) for way in self._ways}
-        scores = {turn: _scores(sums, methods) for turn, sums in found.items()}
-        llrs = {
-            turn: float(fusion.llr([of[name] for name in fusion.methods]))
-            for turn, of in scores.items()
+        evidence = {
+            second.turn: _compared(self._first, second, methods) for second in self._second_turns
         }
-        best = max(llrs, key=lambda turn: llrs[turn])
-        high = fusion.high - math.log(len(llrs))  # what one turn may say, were all others nothing
-        crops = found[best]["classical"]
+        scores = {turn: _scores(sums, methods) for turn, sums in evidence.items()}
+        llrs = {
+            turn: float(fusion.llr([turn_scores[name] for name in fusion.methods]))
+            for turn, turn_scores in scores.items()
+        }
+        likeliest = max(llrs, key=lambda turn: llrs[turn])
+        high = fusion.high - math.log(len(llrs))  # the bound of one turn, were all others nothing
+        crops = evidence[likeliest]["classical"]
         return Verdict(
             llr=min(high, float(logsumexp(list(llrs.values())) - math.log(len(llrs)))),
             low=fusion.low,
             high=high,
             turns=llrs,
-            scores=scores[best],
+            scores=scores[likeliest],
             num_crops=len(crops),
             heat=_laid_out(np.nan_to_num(methods["classical"].score(crops)), self._shapes[0]),
         )
@@ -223,12 +227,12 @@ class Sides:
 def verdict(
     first: Iterable[Image], second: Iterable[Image], *, fusion: Fusion | None = None
 ) -> Verdict:
-    """Return what two sides' images tell; all of a side are of one shape ``(height, width, 3)``.
+    """Return the verdict on two sides' images, of one shape ``(height, width, 3)`` on each side.
 
     Parameters
     ----------
     fusion
-        Of ``classical`` and ``pairnet`` scores; the shipped one if none is given.
+        Fusion of ``classical`` and ``pairnet`` scores; by default the shipped one.
 
     Raises
     ------
@@ -236,9 +240,9 @@ def verdict(
         If a side is empty, its images differ in shape, the sides' shapes do not fit in any turn, or
         they are too small.
     """
-    taken = [*first], [*second]
-    sides = Sides(*map(_shape, taken), fusion=fusion)
-    for number, images in enumerate(taken):
+    side_images = [*first], [*second]
+    sides = Sides(*map(_shape, side_images), fusion=fusion)
+    for number, images in enumerate(side_images):
         for image in images:
             sides.add(image, side=number)
     return sides.verdict()
@@ -256,35 +260,35 @@ def _shape(side: Sequence[Image]) -> Shape:
 def _compared(
     first: SideEvidence, second: SideEvidence, methods: Mapping[str, Method]
 ) -> dict[str, Sums]:
-    """Return what each method tells of every crop ``(crop, number)``, strip by strip."""
-    found = {}
+    """Return each method's sums of every crop ``(crop, number)``, strip by strip."""
+    sums = {}
     for name, method in methods.items():
-        one, other = first.prepared(name, method), second.prepared(name, method)
-        places = [*product(range(0, one.shape[-1], CROP), repeat=2)]
-        rows = np.repeat(np.arange(len(one)), len(places))
-        found[name] = method.evidence(
+        first_strips, second_strips = first.prepared(name, method), second.prepared(name, method)
+        places = [*product(range(0, first_strips.shape[-1], CROP), repeat=2)]
+        rows = np.repeat(np.arange(len(first_strips)), len(places))
+        sums[name] = method.evidence(
             Tile(
-                first=one,
-                second=other,
+                first=first_strips,
+                second=second_strips,
                 pairs=np.stack([rows, rows], axis=1),
-                corners=np.array(places * len(one)),
+                corners=np.array(places * len(first_strips)),
                 size=CROP,
             )
         )
-    return found
+    return sums
 
 
 def _scores(sums: Mapping[str, Sums], methods: Mapping[str, Method]) -> dict[str, float]:
     """Return each method's score of all crops; 0 where nothing varies."""
-    totals = {name: told.sum(axis=0) for name, told in sums.items()}
+    totals = {name: crops.sum(axis=0) for name, crops in sums.items()}
     return {
         name: float(np.nan_to_num(methods[name].score(total))) for name, total in totals.items()
     }
 
 
 def _laid_out(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
-    """Return the crops' values as they lie in the image ``(row, column)``."""
-    size, where = compared_strips(*shape)
-    across, columns = size // CROP, len({left for _, left in where})
-    parted = values.reshape(len(where) // columns, columns, across, across)
-    return parted.transpose(0, 2, 1, 3).reshape(-1, columns * across)
+    """Return the crops' values, laid out as in the image ``(row, column)``."""
+    size, corners = compared_strips(*shape)
+    across, columns = size // CROP, len({left for _, left in corners})
+    blocks = values.reshape(len(corners) // columns, columns, across, across)
+    return blocks.transpose(0, 2, 1, 3).reshape(-1, columns * across)

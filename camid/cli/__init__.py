@@ -22,8 +22,8 @@ class Commands(click.Group):
         """Return a command by its name, or None."""
         for module, names in PLACES.items():
             if cmd_name in names:
-                found: click.Command = import_module(module).COMMANDS[cmd_name]
-                return found
+                command: click.Command = import_module(module).COMMANDS[cmd_name]
+                return command
         return None
 
 

@@ -1,6 +1,6 @@
 """The analyst's commands: enrol, list, remove, export, check, identify and verify.
 
-What they need is imported when they run, so that ``--help`` answers at once.
+Their imports are made when they run, so that ``--help`` answers at once.
 """
 
 import json
@@ -48,15 +48,15 @@ def enrol(device: str, paths: tuple[str, ...], db: str, is_json: bool) -> None:
         from camid.casework.database import Fingerprints
         from camid.casework.enrol import enrol as enrolled
 
-        found = enrolled(Fingerprints(db), device, paths, tell=_tell(is_json))
-        facts = found.facts()
+        outcome = enrolled(Fingerprints(db), device, paths, tell=_tell(is_json))
+        facts = outcome.facts()
         if is_json:
             click.echo(json.dumps(facts, indent=2))
         else:
-            for line in found.lines():
+            for line in outcome.lines():
                 click.echo(line)
-        if not found.accepted and not found.skipped:
-            raise ValueError(f"{device}: none of {len(found.rejected)} photographs was enrolled")
+        if not outcome.accepted and not outcome.skipped:
+            raise ValueError(f"{device}: none of {len(outcome.rejected)} photographs was enrolled")
 
 
 @click.command("list")
@@ -65,8 +65,8 @@ def enrol(device: str, paths: tuple[str, ...], db: str, is_json: bool) -> None:
 def list_command(db: str, is_json: bool) -> None:
     """List the devices that are enrolled, and how good their fingerprints are."""
     with one_sentence(STOPPED):
-        found = _opened(db)
-        rows = [_entry_facts(entry) for entry in found.entries()]
+        fingerprints = _opened(db)
+        rows = [_entry_facts(entry) for entry in fingerprints.entries()]
         if is_json:
             click.echo(json.dumps(rows, indent=2))
             return
@@ -76,7 +76,7 @@ def list_command(db: str, is_json: bool) -> None:
             for row in rows
         ]
         print_named(shown, f"{db}: enrolled; --json has the warnings")
-        for name, reason in found.damaged():
+        for name, reason in fingerprints.damaged():
             click.echo(f"{name}: {reason}", err=True)
 
 
@@ -87,18 +87,18 @@ def list_command(db: str, is_json: bool) -> None:
 def remove(device: str, paths: tuple[str, ...], db: str) -> None:
     """Remove DEVICE, or only PHOTOS that enrolled it, as if they never had."""
     with one_sentence(STOPPED):
-        found = _opened(db)
+        fingerprints = _opened(db)
         if paths:
             from camid.casework.enrol import withdraw
 
-            taken, others = withdraw(found, device, paths, tell=_tell(is_json=False))
-            for path, reason in others:
+            removed, rejected = withdraw(fingerprints, device, paths, tell=_tell(is_json=False))
+            for path, reason in rejected:
                 echo(f"{path}: {reason}")
-            click.echo(f"{device}: {len(taken)} photographs removed, {len(others)} not")
-            if not taken:
+            click.echo(f"{device}: {len(removed)} photographs removed, {len(rejected)} not")
+            if not removed:
                 sys.exit(WRONG)
             return
-        count = found.remove(device)
+        count = fingerprints.remove(device)
         if not count:
             raise ValueError(f"{db}: no device {device!r}; `camid list` names those that are there")
         click.echo(f"{device}: {count} {'entry' if count == 1 else 'entries'} removed")
@@ -115,15 +115,15 @@ def export(device: str, out: str, db: str) -> None:
 
         from camid.evaluation.report.figures import pattern_figure, png
 
-        found = _opened(db)
-        chosen = [entry for entry in found.entries() if entry.device == device]
-        if not chosen:
+        fingerprints = _opened(db)
+        entries = [entry for entry in fingerprints.entries() if entry.device == device]
+        if not entries:
             raise ValueError(f"{db}: no device {device!r}; `camid list` names those that are there")
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
-        for entry in chosen:
+        for entry in entries:
             stem = folder / entry.name.replace("/", "-")
-            pattern = found.pattern(entry)
+            pattern = fingerprints.pattern(entry)
             np.save(f"{stem}.npy", pattern)
             Path(f"{stem}.json").write_text(json.dumps(_entry_facts(entry), indent=2) + "\n")
             Path(f"{stem}.png").write_bytes(png(pattern_figure({entry.device: pattern})))
@@ -138,15 +138,15 @@ def check(db: str, is_json: bool) -> None:
     with one_sentence(STOPPED):
         from camid.casework.database_check import problems
 
-        entries = _opened(db)
-        found = working(lambda tell: problems(entries, tell=tell))
+        fingerprints = _opened(db)
+        sentences = working(lambda tell: problems(fingerprints, tell=tell))
         if is_json:
-            click.echo(json.dumps(found, indent=2))
+            click.echo(json.dumps(sentences, indent=2))
         else:
-            for words in found:
-                click.echo(words)
-            click.echo(f"{db}: {len(found)} problems")
-        if found:
+            for sentence in sentences:
+                click.echo(sentence)
+            click.echo(f"{db}: {len(sentences)} problems")
+        if sentences:
             sys.exit(WRONG)
 
 
@@ -194,11 +194,11 @@ def identify(
 
         if budget is not None and not 0 <= budget < math.inf:
             raise ValueError(f"--budget {budget:g}: expected a number of samples, 0 or more")
-        spent = BUDGET if budget is None else int(budget)
-        found, files = _opened(db), named(paths)
+        num_samples = BUDGET if budget is None else int(budget)
+        fingerprints, files = _opened(db), named(paths)
         rows, pictures = [], []
-        how: dict[str, Any] = {
-            "budget": spent,
+        options: dict[str, Any] = {
+            "budget": num_samples,
             "scales": scales or None,
             "num_candidates": candidates,
             "has_pictures": report is not None,
@@ -206,22 +206,22 @@ def identify(
         if is_ray:
             from camid.runtime.scoring.identify_many import answers_by_ray
 
-            asked = answers_by_ray(found, files, **how)
+            results = answers_by_ray(fingerprints, files, **options)
         else:
-            asked = waited(lambda tell: answers(found, files, tell=tell, **how))
+            results = waited(lambda tell: answers(fingerprints, files, tell=tell, **options))
         try:
-            for answer, drawn in asked:
+            for answer, answer_pictures in results:
                 rows.append(answer)
-                pictures.append(drawn)
+                pictures.append(answer_pictures)
                 if not is_json:
                     print_identified(answer)
-        finally:  # what was answered is told, whatever stops the others
+        finally:  # print the answers so far, whatever stops the others
             if is_json and rows:
                 click.echo(json.dumps(rows if len(files) > 1 else rows[0], indent=2))
             if report and rows:
                 parameters = {
-                    "Enrolled devices": state(found),
-                    "Budget": f"{spent:,} samples of Fourier transforms",
+                    "Enrolled devices": state(fingerprints),
+                    "Budget": f"{num_samples:,} samples of Fourier transforms",
                     "Scales": ", ".join(map(str, scales))
                     or "what the sizes imply, and common ones",
                 }
@@ -233,23 +233,23 @@ class Sided(click.Command):
     """A command whose ``--side`` takes all words up to the next option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Give every word of a side an option of its own, with the side's number."""
-        made: list[str] = []
+        """Turn each word of a side into an option of its own, with the side's number."""
+        parsed: list[str] = []
         number = -1
         is_side = False
         for word in args:
             if word == "--side" or word.startswith("--side="):
                 number, is_side = number + 1, True
                 if word != "--side":
-                    made += ["--side", f"{number}:{word.removeprefix('--side=')}"]
+                    parsed += ["--side", f"{number}:{word.removeprefix('--side=')}"]
             elif word.startswith("-") and len(word) > 1:
                 is_side = False
-                made.append(word)
+                parsed.append(word)
             elif is_side:
-                made += ["--side", f"{number}:{word}"]
+                parsed += ["--side", f"{number}:{word}"]
             else:
-                made.append(word)
-        return super().parse_args(ctx, made)
+                parsed.append(word)
+        return super().parse_args(ctx, parsed)
 
 
 @click.command(cls=Sided)
@@ -276,10 +276,10 @@ def verify(words: tuple[str, ...], is_json: bool, report: Path | None) -> None:
                 f"expected two sides, each with photographs, got {len(sides)}: "
                 "camid verify --side a1.jpg a2.jpg --side b1.jpg"
             )
-        asked = [sides[number] for number in sorted(sides)]
+        side_paths = [sides[number] for number in sorted(sides)]
         is_drawn = report is not None
         answer, pictures = working(
-            lambda tell: verification(asked, has_pictures=is_drawn, tell=tell)
+            lambda tell: verification(side_paths, has_pictures=is_drawn, tell=tell)
         )
         if is_json:
             click.echo(json.dumps(answer, indent=2))
@@ -307,12 +307,12 @@ def verify(words: tuple[str, ...], is_json: bool, report: Path | None) -> None:
 def _opened(db: str) -> Any:
     from camid.casework.database import Fingerprints
 
-    found = Fingerprints(db)
-    if found.folder.is_file():
+    fingerprints = Fingerprints(db)
+    if fingerprints.folder.is_file():
         raise ValueError(f"{db}: a file where a folder of fingerprints is expected")
-    if not found.entries() and not found.damaged():
+    if not fingerprints.entries() and not fingerprints.damaged():
         raise ValueError(f"{db}: no device is enrolled there; `camid enrol DEVICE PHOTOS…` does")
-    return found
+    return fingerprints
 
 
 def _entry_facts(entry: Any) -> dict[str, Any]:
@@ -329,14 +329,14 @@ def _entry_facts(entry: Any) -> dict[str, Any]:
 
 
 def _model(make: str, model: str) -> str:
-    """Return make and model, the make once: ``Canon EOS 700D``."""
-    first = make.partition(" ")[0].lower()
-    is_said = model.lower().startswith(first)
-    return model if is_said else f"{make} {model}".strip()
+    """Return make and model, with the make only once: ``Canon EOS 700D``."""
+    brand = make.partition(" ")[0].lower()
+    has_brand = model.lower().startswith(brand)
+    return model if has_brand else f"{make} {model}".strip()
 
 
 def _tell(is_json: bool) -> Callable[[str], None]:
-    """Return what says how far a command is: lines on standard error, or nothing."""
+    """Return a function that prints progress on standard error, or nothing for JSON."""
     return (lambda _: None) if is_json else (lambda words: click.echo(words, err=True))
 
 
@@ -349,4 +349,4 @@ COMMANDS = {
     "identify": identify,
     "verify": verify,
 }
-"""By name."""
+"""Commands by name."""

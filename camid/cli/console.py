@@ -18,19 +18,19 @@ T = TypeVar("T")
 SHOWN = 5
 """Candidates of a photograph that are printed; JSON and report have more."""
 LEAST = 1e-300
-"""Below which a number may have been too small for a float."""
+"""Numbers below this may have been too small for a float."""
 
 
 def _page(_: click.Context, __: click.Parameter, name: str | None) -> Path | None:
-    """Return the place of a report; a wrong one is told before the work for it."""
+    """Return the path of a report, which is checked before any work for the report."""
     if name is None:
         return None
-    place = Path(name)
+    path = Path(name)
     with one_sentence():
-        if place.suffix.lower() not in {".html", ".htm"} or place.is_dir():
+        if path.suffix.lower() not in {".html", ".htm"} or path.is_dir():
             raise ValueError(f"{name}: expected the name of an HTML file, such as case.html")
-        place.parent.mkdir(parents=True, exist_ok=True)
-    return place
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 reported = click.option(
@@ -42,34 +42,34 @@ reported = click.option(
 
 
 def echo(words: str, *, err: bool = False) -> None:
-    """Print a line; what no encoding has of a file's name is written as an escape."""
+    """Print a line, with the parts of file names that cannot be encoded as escapes."""
     click.echo(words.encode("utf-8", "backslashreplace").decode(), err=err)
 
 
 def waited(begun: Callable[[Callable[[str], None]], Iterator[T]]) -> Iterator[T]:
-    """Yield what ``begun`` does, given what to tell how far it is with: a line on a terminal.
+    """Yield the items of ``begun``, which gets a function that shows progress on a terminal.
 
-    The line is there while the next item is made, and gone while it is printed.
+    The line of progress is there while the next item is made, and gone while it is printed.
     """
     status, tell = _status()
     items = begun(tell)
     while True:
         with status:
-            some = list(islice(items, 1))
-        if not some:
+            next_items = list(islice(items, 1))
+        if not next_items:
             return
-        yield some[0]
+        yield next_items[0]
 
 
 def working(work: Callable[[Callable[[str], None]], T]) -> T:
-    """Return what ``work`` does, given what to tell how far it is with, as :func:`waited`."""
+    """Return the result of ``work``, which gets a function to show progress (:func:`waited`)."""
     status, tell = _status()
     with status:
         return work(tell)
 
 
 def _status() -> tuple[Any, Callable[[str], None]]:
-    """Return a line on a terminal's standard error, a context manager, and what changes it."""
+    """Return a status line on standard error, a context manager, and a function to change it."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -80,10 +80,10 @@ def _status() -> tuple[Any, Callable[[str], None]]:
 def print_identified(answer: Mapping[str, Any]) -> None:
     """Print the answer of a photograph, and its first candidates."""
     echo(f"{answer['photograph']['path']}: {answer['answer']}")
-    some = answer["candidates"][:SHOWN]
-    is_one_each = len({row["device"] for row in some}) == len(some)
-    columns = ("device" if is_one_each else "entry", "pce", "ncc", "llr", "false_alarm", "turn")
-    rows = [{name: row[name] for name in (*columns, "scale")} for row in some]
+    candidates = answer["candidates"][:SHOWN]
+    is_distinct = len({row["device"] for row in candidates}) == len(candidates)
+    columns = ("device" if is_distinct else "entry", "pce", "ncc", "llr", "false_alarm", "turn")
+    rows = [{name: row[name] for name in (*columns, "scale")} for row in candidates]
     if rows:
         grade, entries = answer["grade"], answer["searched"]["entries"]
         title = f"best of {entries} entries; llr in nats; the photograph is of grade {grade}"
@@ -111,7 +111,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def print_warnings(warnings: Sequence[str]) -> None:
-    """Print what to look at, on standard error."""
+    """Print warnings on standard error."""
     for words in warnings:
         echo(f"  {words}", err=True)
 
@@ -125,7 +125,7 @@ def write_report(
     *,
     is_json: bool,
 ) -> None:
-    """Write the page of a case, and its facts beside it, and say where."""
+    """Write the page of a case and its facts beside the page, and print both paths."""
     from camid.casework.report import case_facts, case_page
 
     command = shlex.join(["camid", *sys.argv[1:]])

@@ -51,7 +51,7 @@ def ui(port: int, is_opened: bool) -> None:
     from camid.runtime.tracking.client import tracking_uri
     from camid.runtime.tracking.ui import served, view_address
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # and its server ends with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # which ends the server too
     with one_sentence(), ExitStack() as stack:
         uri = tracking_uri()
         server = uri if uri.startswith("http") else stack.enter_context(served(port))
@@ -89,7 +89,7 @@ def plan(data: str | None, images: int | None, size: str, settings: tuple[str, .
             width, height = _sides(size)
             shapes = equal_shapes(images, height=height, width=width, config=config)
             costs = known_costs(config, home=home())
-            found = {"photographs": f"{images:,} of {width}x{height} px"}
+            facts = {"photographs": f"{images:,} of {width}x{height} px"}
         elif data is not None:
             from camid.runtime.ingest.preprocess import catalogued
 
@@ -100,8 +100,8 @@ def plan(data: str | None, images: int | None, size: str, settings: tuple[str, .
             if not kept:
                 raise ValueError(f"{config.paths.data}: none of {len(records)} files can be used")
             costs = sampled_costs(kept, config, home=home())
-            found = _found(config.paths.data, records, kept)
-        print_facts(found | terms(bill(shapes, config, costs), costs))
+            facts = _photograph_facts(config.paths.data, records, kept)
+        print_facts(facts | terms(bill(shapes, config, costs), costs))
 
 
 def _sides(size: str) -> tuple[int, int]:
@@ -111,15 +111,15 @@ def _sides(size: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
-def _found(
+def _photograph_facts(
     data: str, records: Sequence[ImageRecord], kept: Sequence[ImageRecord]
 ) -> dict[str, str]:
     sizes = Counter(f"{record.width}x{record.height}" for record in kept).most_common()
-    some = ", ".join(f"{count} of {size}" for size, count in sizes[:5])
+    common = ", ".join(f"{count} of {size}" for size, count in sizes[:5])
     return {
         "photographs": f"{len(kept)} of {len(records)} files in {data}",
         "devices": f"{len({record.device for record in kept})}",
-        "pixel sizes": some + (f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""),
+        "pixel sizes": common + (f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""),
     }
 
 
@@ -159,29 +159,29 @@ def store() -> None:
 def info(uri: str) -> None:
     """Print what STORE holds and what made it."""
     with one_sentence():
-        found = open_store(uri)
-        images = found.images()
+        strip_store = open_store(uri)
+        images = strip_store.images()
         names = [chunk_name(device, number) for device, number in images.counted("device", "chunk")]
-        shape = found.description["samples"]
-        rejected = len(found.manifest) - len(images)
+        layout = strip_store.description["samples"]
+        rejected = len(strip_store.manifest) - len(images)
         sizes = Counter({f"{w}x{h}": n for (w, h), n in images.counted("width", "height").items()})
         print_facts(
             {
-                "store": found.folder.uri,
-                "photographs": found.description["settings"]["data"],
+                "store": strip_store.folder.uri,
+                "photographs": strip_store.description["settings"]["data"],
                 "devices": len(images.counted("device")),
                 "images": f"{len(images)} {OK}, {rejected} rejected (manifest.parquet says why)",
                 "kinds": ", ".join(f"{n} {k}" for (k,), n in images.counted("kind").items()),
                 "pixel sizes": ", ".join(f"{n} of {size}" for size, n in sizes.most_common(5)),
-                "chunks": found.description["num_chunks"],
-                "row groups": found.description["num_row_groups"],
-                "strips": num_strips(found.index),
-                "bytes": f"{sum(found.folder.size(name) for name in names):,}",
-                "samples": f"{shape['dtype']} {tuple(shape['shape'])}, step {shape['step']:g}",
-                "filter": ", ".join(f"{k}={v}" for k, v in shape["filter"].items()),
-                "seed": found.description["settings"]["seed"],
-                "plan digest": found.description["plan_digest"],
-                "content digest": found.digest,
+                "chunks": strip_store.description["num_chunks"],
+                "row groups": strip_store.description["num_row_groups"],
+                "strips": num_strips(strip_store.index),
+                "bytes": f"{sum(strip_store.folder.size(name) for name in names):,}",
+                "samples": f"{layout['dtype']} {tuple(layout['shape'])}, step {layout['step']:g}",
+                "filter": ", ".join(f"{k}={v}" for k, v in layout["filter"].items()),
+                "seed": strip_store.description["settings"]["seed"],
+                "plan digest": strip_store.description["plan_digest"],
+                "content digest": strip_store.digest,
             }
         )
 
@@ -193,28 +193,30 @@ def info(uri: str) -> None:
 def verify(uri: str, sources: bool, mend: bool) -> None:
     """Read all of STORE back and name every chunk that is missing, damaged or out of place."""
     with one_sentence():
-        found = open_store(uri)
-        total = found.description["num_chunks"]
-        checks = tracked(problems(found), description="verify", unit="chunks", total=total)
+        strip_store = open_store(uri)
+        total = strip_store.description["num_chunks"]
+        checks = tracked(problems(strip_store), description="verify", unit="chunks", total=total)
         wrong = [problem for problem in checks if problem]
         for problem in wrong:
             click.echo(problem, err=True)
-        changed = _changed_sources(found) if sources else []
-        counts = f"{found.folder.uri}: {total} chunks, {len(wrong)} problems"
+        changed = _changed_sources(strip_store) if sources else []
+        counts = f"{strip_store.folder.uri}: {total} chunks, {len(wrong)} problems"
         click.echo(counts + (f"; {len(changed)} photographs gone or changed" if sources else ""))
         if (wrong or changed) and mend:
             from camid.runtime.ingest.repair import repair
 
-            print_lines(repair(found, [*wrong, *changed]))
+            print_lines(repair(strip_store, [*wrong, *changed]))
         elif wrong or changed:
             click.echo("the same command with --repair makes anew what is named above")
             sys.exit(DAMAGED)
 
 
-def _changed_sources(found: Store) -> list[Problem]:
-    """Return the chunks whose photographs are gone or changed, and name these."""
-    read = pc.sum(pc.not_equal(found.manifest.column("sha256"), "")).as_py() or 0
-    checks = tracked(source_problems(found), description="photographs", unit="files", total=read)
+def _changed_sources(strip_store: Store) -> list[Problem]:
+    """Return and print the problems of chunks whose photographs are gone or changed."""
+    total = pc.sum(pc.not_equal(strip_store.manifest.column("sha256"), "")).as_py() or 0
+    checks = tracked(
+        source_problems(strip_store), description="photographs", unit="files", total=total
+    )
     changed = [problem for problem in checks if problem]
     for problem in changed:
         click.echo(problem, err=True)
@@ -228,4 +230,4 @@ COMMANDS = {
     "store": store,
     "ui": ui,
 }
-"""By name."""
+"""Commands by name."""

@@ -15,7 +15,7 @@ GOES_ON = "stopped; the same command goes on where it was"
 def one_sentence(stopped: str = GOES_ON) -> Iterator[None]:
     """End the program with one sentence where a user's mistake or a full disk ends the work.
 
-    ``stopped`` is what is said where the user stopped it.
+    ``stopped`` is the sentence for an interruption by the user.
     """
     try:
         yield
@@ -34,7 +34,7 @@ def one_sentence(stopped: str = GOES_ON) -> Iterator[None]:
 
 
 def _words(error: ValueError | OSError) -> str:
-    """Return what an error says, one of the operating system without its number."""
+    """Return an error's message, without the number of the operating system."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror.lower()}"
     return str(error)

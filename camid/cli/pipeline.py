@@ -21,7 +21,7 @@ from camid.training.search_space import told_value
 from camid.training.trials import figure_words, read_trials
 
 SHOWN_FIELDS = 4
-"""Of a search, that its table has room for: those that mattered most."""
+"""Fields of a search that its table has room for: those that mattered most."""
 
 CONVENTION = "* by one threshold, as the study's Table 1 (50+1 images) has it: EER* + AUC* = 1"
 
@@ -29,7 +29,7 @@ console = Console()
 
 
 class Work(Protocol):
-    """A pipeline: what it does with its resolved configuration."""
+    """A pipeline's work on its resolved configuration."""
 
     __doc__: str | None
 
@@ -38,16 +38,16 @@ class Work(Protocol):
 
 
 def pipeline(name: str, *defaults: str, file: str | None = None) -> Callable[[Work], click.Command]:
-    """Make a pipeline's command of a function of the resolved configuration and ``fresh``.
+    """Make a pipeline's command from a function of the resolved configuration and ``fresh``.
 
     Mistakes of the user and of their data end with one sentence and exit code 2.
 
     Parameters
     ----------
     defaults
-        ``section.field=value`` where the pipeline's own differ from all others'.
+        ``section.field=value`` where the pipeline's defaults differ from all others'.
     file
-        The configuration where none is named.
+        The configuration file if the user names none.
     """
     default_file = file
 
@@ -74,19 +74,19 @@ def pipeline(name: str, *defaults: str, file: str | None = None) -> Callable[[Wo
             with one_sentence():
                 if file and named:
                     raise ValueError(f"two configurations named: {file} and {named}")
-                chosen = file or named or default_file
+                config_file = file or named or default_file
                 if resume:
                     if file or named or fresh:
                         raise ValueError("--resume takes the configuration from --out alone")
-                    chosen = _resumed(options["out"], pipeline=name)
+                    config_file = _resumed(options["out"], pipeline=name)
                 paths = ("data", "store", "out")
-                stated = [
+                option_settings = [
                     f"{f'paths.{key}' if key in paths else key}={json.dumps(value)}"
                     for key, value in options.items()
                     if value is not None
                 ]
-                given = [*settings, *stated]
-                config = load_config(chosen, settings=given, defaults=defaults)
+                overrides = [*settings, *option_settings]
+                config = load_config(config_file, settings=overrides, defaults=defaults)
                 run(placed(config, pipeline=name), fresh=fresh)
 
         return main
@@ -95,7 +95,7 @@ def pipeline(name: str, *defaults: str, file: str | None = None) -> Callable[[Wo
 
 
 def _resumed(out: str | None, *, pipeline: str) -> str:
-    """Return the address of the configuration that an output folder belongs to."""
+    """Return the address of the configuration in an output folder."""
     config = load_config(settings=[f"paths.out={json.dumps(out or '')}"])
     folder = Folder(placed(config, pipeline=pipeline).paths.out)
     if not folder.exists(CONFIG):
@@ -106,7 +106,7 @@ def _resumed(out: str | None, *, pipeline: str) -> str:
 def print_results(
     rows: Sequence[ResultRow], columns: Sequence[str], *, title: str, folder: str
 ) -> None:
-    """Print result rows as a table, times, and where everything lies."""
+    """Print result rows as a table, times, and the addresses of all output."""
     print_rows(rows, columns, title=title)
     output = Folder(folder)
     if seconds := stage_seconds(output):
@@ -117,7 +117,7 @@ def print_results(
 
 
 def print_rows(rows: Sequence[ResultRow], columns: Sequence[str], *, title: str) -> None:
-    """Print some columns of result rows, figures to four places, or to three with intervals.
+    """Print columns of result rows, figures to four places, or to three with intervals.
 
     The first figure's intervals are printed. Columns that no row has are left out.
     """
@@ -139,19 +139,19 @@ def print_rows(rows: Sequence[ResultRow], columns: Sequence[str], *, title: str)
 
 
 def print_search(output: Folder, *, again: str, figure: str) -> None:
-    """Print a search's trials, the best first, what stopping them saved, and what mattered.
+    """Print a search's trials, the best first, the time saved, and the fields that mattered.
 
     Parameters
     ----------
     again
-        The pipeline that trains the winner once more.
+        The pipeline that trains the winner again.
     figure
-        Of a validation, by which trials are compared.
+        The validation figure that trials are compared by.
     """
-    told = json.loads(output.read(SEARCH))
-    mattered: dict[str, float] = told["importances"]
+    search = json.loads(output.read(SEARCH))
+    importances: dict[str, float] = search["importances"]
     trials = sorted(read_trials(output), key=lambda trial: -trial.best(figure).get(figure, 0.0))
-    shown = list(mattered)[:SHOWN_FIELDS]
+    shown = list(importances)[:SHOWN_FIELDS]
     best = f"best {figure_words(figure)}"
     names = ("trial", "", "steps", best, *(field.rpartition(".")[2] for field in shown))
     headings = [
@@ -161,17 +161,17 @@ def print_search(output: Folder, *, again: str, figure: str) -> None:
     cells = []
     for trial in trials:
         row = trial.best(figure)
-        reached = f"{row[figure]:.3f}" if row else ""
+        score = f"{row[figure]:.3f}" if row else ""
         values = [told_value(trial.values[field]) for field in shown]
-        cells.append((trial.number, trial.state, trial.step, reached, *values))
+        cells.append((trial.number, trial.state, trial.step, score, *values))
     print_table(headings, cells, title="Trials")
-    minutes, saved = told["seconds"] / 60, told["seconds_saved"] / 60
-    shares = ", ".join(f"{field} {share:.0%}" for field, share in mattered.items())
+    minutes, saved = search["seconds"] / 60, search["seconds_saved"] / 60
+    shares = ", ".join(f"{field} {share:.0%}" for field, share in importances.items())
     print_lines(
         [
             *(f"trial {trial.number} failed: {trial.reason}" for trial in trials if trial.reason),
-            f"{told['trials']} trials, {told['stopped']} stopped early, {told['failed']} failed: "
-            f"{told['steps']:,} of {told['steps_of_all']:,} steps, "
+            f"{search['trials']} trials, {search['stopped']} stopped early, "
+            f"{search['failed']} failed: {search['steps']:,} of {search['steps_of_all']:,} steps, "
             f"{minutes:.0f} minutes of training instead of about {minutes + saved:.0f}",
             f"What mattered (a forest's fit to {len(trials)} trials): {shares}",
             f"All they drew: {output.address(TRIALS_TABLE)}    {output.address(TRIALS_PICTURE)}",
@@ -181,7 +181,7 @@ def print_search(output: Folder, *, again: str, figure: str) -> None:
 
 
 def print_differences(rows: Sequence[DifferenceRow], *, folder: Folder) -> None:
-    """Print differences of methods with their intervals and verdicts, and where all lies."""
+    """Print methods' differences with intervals and verdicts, and the report's address."""
     names = ("method", "than", "negatives", "", "difference (95 %)", "verdict")
     headings = [Heading(name, is_number=name.startswith("difference")) for name in names]
     cells = [
@@ -223,7 +223,7 @@ def print_lines(lines: Sequence[str]) -> None:
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
-    """Print names and values, a line each."""
+    """Print names and values, one pair per line."""
     from rich.markup import escape
     from rich.table import Table
 

@@ -9,9 +9,9 @@ class Heading(NamedTuple):
 
     words: str
     is_number: bool = False
-    """Whether its cells stand to the right."""
+    """Whether cells are aligned to the right."""
     folds: bool = False
-    """Whether long cells are broken into lines; else no cell is."""
+    """Whether long cells wrap onto several lines; otherwise no cell does."""
     min_width: int = 0
 
 
@@ -27,7 +27,7 @@ def print_table(
     Parameters
     ----------
     gap
-        Blanks between columns, besides one.
+        Blanks between columns, in addition to one.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -55,5 +55,5 @@ def print_table(
 
 
 def _printable(words: str) -> str:
-    """Return text with what no encoding has of a file's name as escapes."""
+    """Return text with the parts of file names that cannot be encoded as escapes."""
     return words.encode("utf-8", "backslashreplace").decode()

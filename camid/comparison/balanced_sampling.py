@@ -1,8 +1,8 @@
-"""Balanced sampling: two sides of each of two devices, of which pairs with both labels are made.
+"""Balanced sampling: two sides of each of two devices, for positive and negative pairs alike.
 
 Comparison lists and training draw alike. The positive and the negative pairs of a
-:class:`Quartet` are made of the same four sides, and both devices' sides are of the same kinds of
-images where they have them, so that only the sensor tells the labels apart.
+:class:`Quartet` consist of the same four sides, and both devices' sides are of the same kinds of
+images where possible, so that only the sensor tells the labels apart.
 """
 
 from collections import defaultdict
@@ -23,9 +23,9 @@ NumImages = tuple[int, int]
 """Images of a first side and of a second."""
 
 TRIES = 1000
-"""Draws that may fail before there is said to be nothing to draw."""
+"""Failed draws before the sampler gives up."""
 MAX_HELD = 4096
-"""Devices whose options are held."""
+"""Devices whose options are cached."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,10 +35,10 @@ class Pool:
     device: str
     kind: str
     shape: tuple[int, int, int]
-    """Width, height and angle; both sides of a device have one."""
+    """Width, height and angle, the same for both sides of a device."""
     images: ImageTable
     positions: Collection[Position]
-    """Of the strips that all of the images have, in order."""
+    """Positions of the strips that all images have, in order."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -50,18 +50,18 @@ class Pool:
         return [scenes[code] for code in codes.tolist()]
 
     def shared(self, other: "Pool") -> list[Position]:
-        """Return the positions that both have, in order."""
+        """Return the positions that both pools have, in order."""
         if self.positions is other.positions:
             return list(self.positions)
-        others = set(other.positions)
-        return [position for position in self.positions if position in others]
+        other_positions = set(other.positions)
+        return [position for position in self.positions if position in other_positions]
 
 
 P = TypeVar("P", bound=Pool)
 
 
 class SideImages(NamedTuple, Generic[P]):
-    """Images of one pool, by their numbers in it."""
+    """Images of one pool, by their numbers in the pool."""
 
     pool: P
     numbers: tuple[int, ...]
@@ -86,7 +86,7 @@ class Quartet(NamedTuple, Generic[P]):
     mine: tuple[SideImages[P], SideImages[P]]
     theirs: tuple[SideImages[P], SideImages[P]]
     positions: list[Position]
-    """That both devices have, in order."""
+    """Positions that both devices have, in order."""
 
 
 class _Option(NamedTuple, Generic[P]):
@@ -99,21 +99,22 @@ class _Option(NamedTuple, Generic[P]):
         return self.firsts[0].kind, self.seconds[0].kind
 
     def num_pairs(self) -> int:
-        """Return how many pairs of images it has, one on each side."""
+        """Return the number of image pairs, one image on each side."""
         return sum(map(len, self.firsts)) * sum(map(len, self.seconds))
 
     def likeness(self, other: "_Option[P]") -> tuple[int, bool]:
-        """Return how many sides have the kind of another's, and whether the shape is the same."""
-        alike = sum(mine == its for mine, its in zip(self.kinds(), other.kinds(), strict=True))
-        return alike, self.firsts[0].shape == other.firsts[0].shape
+        """Return the number of sides of equal kind, and whether the shapes are equal."""
+        pairs = zip(self.kinds(), other.kinds(), strict=True)
+        num_alike = sum(kind == other_kind for kind, other_kind in pairs)
+        return num_alike, self.firsts[0].shape == other.firsts[0].shape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BalancedSampler(Generic[P]):
-    """Draws quartets of some devices' images."""
+    """Draws quartets of devices' images."""
 
     pools: Mapping[str, Sequence[P]]
-    """Of each device, in order; images of several pools are no copies of each other."""
+    """Pools of each device, in order; no two pools share copies of an image."""
     models: Mapping[str, str]
     """Make and model of each device, empty where it is not known."""
 
@@ -123,9 +124,9 @@ class BalancedSampler(Generic[P]):
         return tuple(self.pools)
 
     def with_enough(self, num_images: NumImages) -> "BalancedSampler[P]":
-        """Return the sampler of those devices that have enough images for both sides."""
-        enough = {d: pools for d, pools in self.pools.items() if self._options(d, num_images)}
-        return BalancedSampler(pools=enough, models=self.models)
+        """Return the sampler of the devices that have enough images for both sides."""
+        pools = {d: own for d, own in self.pools.items() if self._options(d, num_images)}
+        return BalancedSampler(pools=pools, models=self.models)
 
     def quartet(
         self,
@@ -135,32 +136,33 @@ class BalancedSampler(Generic[P]):
         same_model: float | Literal["any"] = "any",
         is_placed: bool = True,
     ) -> Quartet[P] | None:
-        """Return so many images of both sides of each of two devices, or None if none is found.
+        """Draw two sides of each of two devices; return None if all :data:`TRIES` draws fail.
 
-        Devices are drawn uniformly; their kinds and shapes in proportion to how many pairs of
-        images they have. A device's sides are of one shape, of two pools where it has two. No
-        image or known scene that a first side has is on a second side.
+        Devices are drawn uniformly; their kinds and shapes in proportion to their number of image
+        pairs. A device's sides are of one shape, and of two pools where the device has two. No
+        image or known scene of a first side is on a second side.
 
         Parameters
         ----------
         same_model
-            Share of the quartets, 0 to 1, whose second device is of the first one's model, where
-            it has such a sibling; in all others it has not, where there is such a device.
-            ``any`` draws every other device alike.
+            Share of the quartets, 0 to 1, whose second device is of the first device's model, if
+            the first has a sibling; in the rest the second is of another model, if there is
+            one. ``any`` draws all other devices alike.
         is_placed
             Whether both devices must share a position.
         """
         for _ in range(TRIES if len(self.devices) > 1 else 0):
             device, other = self._two_devices(rng, same_model)
-            options, others = self._options(device, num_images), self._options(other, num_images)
-            if not (options and others):
+            options = self._options(device, num_images)
+            other_options = self._options(other, num_images)
+            if not (options and other_options):
                 continue
-            mine = _drawn_option(rng, options)
-            theirs = _drawn_option(rng, _most_alike(others, mine))
-            shared = mine.firsts[0].shared(theirs.firsts[0])
+            option = _drawn_option(rng, options)
+            other_option = _drawn_option(rng, _most_alike(other_options, option))
+            shared = option.firsts[0].shared(other_option.firsts[0])
             if not shared and is_placed:
                 continue
-            pools = [_drawn_pools(rng, option, num_images) for option in (mine, theirs)]
+            pools = [_drawn_pools(rng, drawn, num_images) for drawn in (option, other_option)]
             if sides := _drawn_sides(rng, pools, num_images):
                 return Quartet(mine=sides[0], theirs=sides[1], positions=shared)
         return None
@@ -168,18 +170,18 @@ class BalancedSampler(Generic[P]):
     def _two_devices(
         self, rng: np.random.Generator, same_model: float | Literal["any"]
     ) -> tuple[str, str]:
-        device = _one(rng, self.devices)
+        device = _drawn(rng, self.devices)
         if same_model == "any":
             return device, self._outside(rng, [device])
         is_sibling = rng.random() < same_model
         family = self._siblings.get(self.models[device], [device])
         if is_sibling and len(family) > 1:
-            return device, _one(rng, [other for other in family if other != device])
+            return device, _drawn(rng, [other for other in family if other != device])
         has_others = len(family) < len(self.devices)
         return device, self._outside(rng, family if has_others else [device])
 
     def _outside(self, rng: np.random.Generator, near: Iterable[str]) -> str:
-        """Return one of the devices but some, which are in order."""
+        """Draw a device that is not in ``near``, whose devices are in order."""
         places = [self._places[device] for device in near]
         number = int(rng.integers(len(self.devices) - len(places)))
         for place in places:
@@ -204,41 +206,42 @@ class BalancedSampler(Generic[P]):
 
 
 def _options(pools: Iterable[P], num_images: NumImages) -> Iterator[_Option[P]]:
-    """Yield what one device's sides can be drawn from."""
-    alike: dict[tuple[str, tuple[int, int, int]], list[P]] = defaultdict(list)
+    """Yield the options for drawing the two sides of one device."""
+    groups: dict[tuple[str, tuple[int, int, int]], list[P]] = defaultdict(list)
     for pool in pools:
         if pool.positions:
-            alike[pool.kind, pool.shape].append(pool)
+            groups[pool.kind, pool.shape].append(pool)
     num_first, num_second = num_images
-    for (_, shape), firsts in alike.items():
-        for (_, other), seconds in alike.items():
-            enough = [pool for pool in seconds if len(pool) >= num_second]
-            usable = [
+    for (_, shape), firsts in groups.items():
+        for (_, second_shape), seconds in groups.items():
+            usable_seconds = [pool for pool in seconds if len(pool) >= num_second]
+            usable_firsts = [
                 pool
                 for pool in firsts
-                if len(pool) >= num_first and _seconds(pool, enough, num_images)
+                if len(pool) >= num_first and _seconds(pool, usable_seconds, num_images)
             ]
-            if usable and shape == other:
-                yield _Option(usable, enough)
+            if usable_firsts and shape == second_shape:
+                yield _Option(usable_firsts, usable_seconds)
 
 
 def _seconds(first: P, seconds: Sequence[P], num_images: NumImages) -> Sequence[P]:
-    """Return what a second side can be drawn from: other pools, or else the first's own."""
+    """Return the pools for a second side: all but the first side's, or else that pool."""
     others = [pool for pool in seconds if pool is not first]
     is_enough = len(others) < len(seconds) and len(first) >= sum(num_images)
     return others or ([first] if is_enough else [])
 
 
 def _drawn_option(rng: np.random.Generator, options: Sequence[_Option[P]]) -> _Option[P]:
-    """Return one of some options, the likelier the more images it has."""
+    """Draw an option with probability proportional to its image pairs."""
     sizes = np.array([option.num_pairs() for option in options])
     return options[int(rng.choice(len(options), p=sizes / sizes.sum()))]
 
 
 def _most_alike(options: Sequence[_Option[P]], other: _Option[P]) -> list[_Option[P]]:
-    likeness = [option.likeness(other) for option in options]
-    best = max(likeness)
-    return [option for option, its in zip(options, likeness, strict=True) if its == best]
+    likenesses = [option.likeness(other) for option in options]
+    best = max(likenesses)
+    pairs = zip(options, likenesses, strict=True)
+    return [option for option, likeness in pairs if likeness == best]
 
 
 def _drawn_pools(
@@ -249,7 +252,7 @@ def _drawn_pools(
 
 
 def _drawn_pool(rng: np.random.Generator, pools: Sequence[P]) -> P:
-    """Return one of some pools, the likelier the more images it has."""
+    """Draw a pool with probability proportional to its images."""
     if len(pools) == 1:
         return pools[0]
     sizes = np.array([len(pool) for pool in pools])
@@ -259,7 +262,7 @@ def _drawn_pool(rng: np.random.Generator, pools: Sequence[P]) -> P:
 def _drawn_sides(
     rng: np.random.Generator, pools: Sequence[tuple[P, P]], num_images: NumImages
 ) -> list[tuple[SideImages[P], SideImages[P]]] | None:
-    """Return both sides of each device, if its images are enough without a shared scene."""
+    """Draw both sides of each device; None if too few images are of unused scenes."""
     num_first, num_second = num_images
     firsts = [_drawn_side(rng, pool, range(len(pool)), num_first) for pool, _ in pools]
     scenes = set.union(*(first.scenes() for first in firsts))
@@ -284,5 +287,5 @@ def _drawn_side(
     return SideImages(pool, tuple(sorted(numbers[place] for place in places)))
 
 
-def _one(rng: np.random.Generator, of: Sequence[T]) -> T:
-    return of[int(rng.integers(len(of)))]
+def _drawn(rng: np.random.Generator, items: Sequence[T]) -> T:
+    return items[int(rng.integers(len(items)))]

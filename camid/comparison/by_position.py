@@ -19,7 +19,7 @@ from camid.prnu.strips import Position
 from camid.store.strip_reader import RowGroups
 
 MAX_SAMPLES = 2**26
-"""Samples of a tile's first sides, and of its second: 256 MB each, and what is made of them."""
+"""Samples of a tile's first sides, and of its second: 256 MB each, without derived arrays."""
 MAX_WINDOWS = 2**18
 """Comparisons of a tile that are held at once."""
 
@@ -34,24 +34,24 @@ def position_evidence(
     taken: MutableMapping[str, float] | None = None,
     fingerprints: Mapping[int, FingerprintFile] | None = None,
 ) -> Evidence:
-    """Return what one position of a store tells of a list's comparisons.
+    """Return the evidence of a store on a list's comparisons, from one position.
 
     Methods get the sides' strips, each on its own.
 
     Parameters
     ----------
     num_crops
-        How many of a comparison's crops, in their order, are taken together: a sum for each
-        number. Nothing where whole strips are compared.
+        Numbers of a comparison's crops, in their order, that are pooled: a sum for each number.
+        Empty where whole strips are compared.
     taken
-        Each method's seconds are added here, without those of reading.
+        Mapping that each method's seconds are added to, without those of reading.
     fingerprints
-        Files that have the mean grey residual of some first sides.
+        Files with the mean grey residual of first sides, by side.
 
     Raises
     ------
     ValueError
-        If an image of a side that is compared here has no strip here.
+        If an image of a compared side has no strip at the position.
     """
     listed, ways = located.listed, gathered_by(methods.values())
     sides = Sides(located, position, row_groups, ways, fingerprints=fingerprints)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from camid.io.folder import Folder
 
 LEVELS = ("same-device", "same-model", "same-make", "other-make", "unknown")
-"""Relations of a comparison's two devices, as far as known."""
+"""Relations of the two devices of a comparison, as far as known."""
 NEGATIVE = frozenset(LEVELS[1:])
 LEVELS_OF = {
     "all": NEGATIVE,
@@ -50,7 +50,7 @@ _SCHEMA = pa.schema(
         ("crops", pa.list_(pa.list_(_CROP))),
     ]
 )
-"""A row a side, with the comparisons that it is the first side of, by their numbers."""
+"""One row per side, with the numbers of the comparisons whose first side it is."""
 
 _FACTS = b"camid.comparisons"
 _ITEM = "list.element"
@@ -89,12 +89,12 @@ class Comparison:
     level: str
     """One of :data:`LEVELS`."""
     crops: tuple[Crop, ...]
-    """Best first: distinct strips first. None: whole strips, at all positions both sides have."""
+    """Distinct strips first. Empty: whole strips, at all positions that both sides have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonList:
-    """Sides, which of them are compared, and the seed that they were drawn with.
+    """Sides, the comparisons between them, and the seed of their draw.
 
     Raises
     ------
@@ -108,7 +108,7 @@ class ComparisonList:
     """Pixels a side; 0 = whole strips."""
     strip_size: int
     is_gallery: bool = False
-    """Whether first sides enrol a device each, and every second side asks which of them it is."""
+    """Whether each first side enrols a device, and each second side is a query to identify."""
     sides: tuple[ListedSide, ...]
     comparisons: tuple[Comparison, ...]
 
@@ -186,11 +186,11 @@ def read_list(folder: Folder, name: str) -> ComparisonList:
     ValueError
         If the file is no comparison list, of another version, or not as it was written.
     """
-    where = folder.address(name)
+    address = folder.address(name)
     try:
         file = pa.BufferReader(folder.read(name))
     except FileNotFoundError:
-        raise ValueError(f"{where}: no such comparison list") from None
+        raise ValueError(f"{address}: no such comparison list") from None
     try:
         facts = json.loads((pq.read_schema(file).metadata or {}).get(_FACTS, "{}"))
         if "version" not in facts:
@@ -198,10 +198,10 @@ def read_list(folder: Folder, name: str) -> ComparisonList:
         listed = _listed(file, facts) if facts["version"] == VERSION else None
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         words = " ".join(str(error).split())
-        raise ValueError(f"{where}: not a comparison list, or damaged: {words}") from None
+        raise ValueError(f"{address}: not a comparison list, or damaged: {words}") from None
     if listed is None:
         raise ValueError(
-            f"{where}: a comparison list of version {facts['version']!r}, and this camid reads "
+            f"{address}: a comparison list of version {facts['version']!r}, and this camid reads "
             f"{VERSION}; draw it again or use the camid that wrote it"
         )
     return listed
@@ -214,39 +214,43 @@ class _Columns(NamedTuple):
     seconds: NDArray[np.int32]
     labels: NDArray[np.int32]
     levels: NDArray[np.int32]
-    """Places in :data:`LEVELS`; -1 for what is not there."""
+    """Indices into :data:`LEVELS`; -1 for an unknown name."""
     num_crops: NDArray[np.int32]
     crops: NDArray[np.int32]
 
 
 def _columns(comparisons: Sequence[Comparison]) -> _Columns:
-    places = {level: place for place, level in enumerate(LEVELS)}
+    indices = {level: index for index, level in enumerate(LEVELS)}
     crops = chain.from_iterable(chain.from_iterable(c.crops for c in comparisons))
     return _Columns(
         firsts=np.fromiter((c.first for c in comparisons), np.int32),
         seconds=np.fromiter((c.second for c in comparisons), np.int32),
         labels=np.fromiter((c.label for c in comparisons), np.int32),
-        levels=np.fromiter((places.get(c.level, -1) for c in comparisons), np.int32),
+        levels=np.fromiter((indices.get(c.level, -1) for c in comparisons), np.int32),
         num_crops=np.fromiter((len(c.crops) for c in comparisons), np.int32),
         crops=np.fromiter(crops, np.int32).reshape(-1, 4),
     )
 
 
 def _check_sides(listed: ComparisonList, columns: _Columns) -> None:
-    both = np.stack([columns.firsts, columns.seconds])
-    if both.size and not 0 <= both.min() <= both.max() < len(listed.sides):
+    sides = np.stack([columns.firsts, columns.seconds])
+    if sides.size and not 0 <= sides.min() <= sides.max() < len(listed.sides):
         raise ValueError(f"a comparison is of a side that is none of the {len(listed.sides)}")
     names: dict[str, int] = {}
     devices = [names.setdefault(side.device, len(names)) for side in listed.sides]
-    first, second = np.array(devices, np.int32)[both]
-    same = first == second
-    wrong = (columns.labels != same) | ((columns.levels == 0) != same) | (columns.levels < 0)
-    for number in np.flatnonzero(wrong)[:1]:
-        found = listed.comparisons[number]
-        ours, theirs = (listed.sides[side].device for side in (found.first, found.second))
+    first, second = np.array(devices, np.int32)[sides]
+    is_same = first == second
+    is_wrong = (
+        (columns.labels != is_same) | ((columns.levels == 0) != is_same) | (columns.levels < 0)
+    )
+    for number in np.flatnonzero(is_wrong)[:1]:
+        comparison = listed.comparisons[number]
+        first_device, second_device = (
+            listed.sides[side].device for side in (comparison.first, comparison.second)
+        )
         raise ValueError(
-            f"comparison {number} is of the devices {ours!r} and {theirs!r}, "
-            f"got label {found.label} and level {found.level!r}"
+            f"comparison {number} is of the devices {first_device!r} and {second_device!r}, "
+            f"got label {comparison.label} and level {comparison.level!r}"
         )
 
 
@@ -260,21 +264,21 @@ def _check_gallery(listed: ComparisonList, columns: _Columns) -> None:
 
 def _check_crops(listed: ComparisonList, columns: _Columns) -> None:
     size, room = listed.crop_size, listed.strip_size - listed.crop_size
-    unlike = np.flatnonzero((columns.num_crops > 0) != (size > 0))
-    for number in unlike[:1]:
+    mismatched = np.flatnonzero((columns.num_crops > 0) != (size > 0))
+    for number in mismatched[:1]:
         raise ValueError(
             f"expected {'crops' if size else 'no crops'} in a list of crop size {size}, "
             f"comparison {number} has {columns.num_crops[number]}"
         )
-    places = columns.crops[:, 2:]
-    if places.size and not 0 <= places.min() <= places.max() <= room:
+    corners = columns.crops[:, 2:]
+    if corners.size and not 0 <= corners.min() <= corners.max() <= room:
         raise ValueError(f"a crop of {size} px reaches beyond its strip of {listed.strip_size} px")
 
 
 def _table(listed: ComparisonList) -> pa.Table:
-    every = listed.comparisons
-    numbers = np.argsort(_columns(every).firsts, kind="stable")
-    columns = _columns([every[number] for number in numbers.tolist()])
+    comparisons = listed.comparisons
+    numbers = np.argsort(_columns(comparisons).firsts, kind="stable")
+    columns = _columns([comparisons[number] for number in numbers.tolist()])
     per_side = np.bincount(columns.firsts, minlength=len(listed.sides))
     crops = pa.StructArray.from_arrays(list(columns.crops.T), fields=list(_CROP))
     arrays = {
@@ -289,7 +293,7 @@ def _table(listed: ComparisonList) -> pa.Table:
 
 
 def _lists(counts: NDArray[np.integer], values: Any) -> pa.ListArray:
-    """Return lists of so many values each."""
+    """Split values into lists of the given lengths."""
     return pa.ListArray.from_arrays(np.cumsum([0, *counts], dtype=np.int32), values)
 
 
@@ -315,12 +319,12 @@ def _listed(file: pa.NativeFile, facts: Mapping[str, Any]) -> ComparisonList:
 
 
 def _comparisons(table: pa.Table) -> tuple[Comparison, ...]:
-    """Return the comparisons of a table's sides, by their numbers."""
+    """Return the comparisons of a table's sides, in the order of their numbers."""
     lists = {name: table[name].combine_chunks() for name in table.column_names[2:]}
     flat = {name: column.flatten() for name, column in lists.items()}
     levels = flat["levels"].dictionary_encode()
     names = levels.dictionary.to_pylist()
-    found = [
+    comparisons = [
         Comparison(
             first=first,
             second=second,
@@ -336,12 +340,12 @@ def _comparisons(table: pa.Table) -> tuple[Comparison, ...]:
             strict=True,
         )
     ]
-    return tuple(found[i] for i in np.argsort(flat["numbers"]).tolist())
+    return tuple(comparisons[i] for i in np.argsort(flat["numbers"]).tolist())
 
 
 def _crops(lists: pa.ListArray) -> list[tuple[Crop, ...]]:
     """Return the crops of each comparison."""
-    places = [column.to_pylist() for column in lists.flatten().flatten()]
-    every = list(map(Crop, *places))
+    columns = [column.to_pylist() for column in lists.flatten().flatten()]
+    crops = list(map(Crop, *columns))
     ends = np.cumsum([0, *lists.value_lengths().to_pylist()]).tolist()
-    return [tuple(every[start:end]) for start, end in pairwise(ends)]
+    return [tuple(crops[start:end]) for start, end in pairwise(ends)]

@@ -1,4 +1,4 @@
-"""Comparison lists drawn from images by seed, and those of all queries and all enrolled devices."""
+"""Comparison lists: drawn from images by seed, or of all queries and all enrolled devices."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,17 +19,17 @@ from camid.dataset.splits.gallery import Gallery
 from camid.prnu.strips import Position, positions
 
 _KEY = 41
-"""Sets the draws of lists apart from those of training steps."""
+"""Separates the draws of lists from those of training steps."""
 
 
 def drawn_list(
     images: Sequence[ImageRecord], *, settings: Comparisons, strips: Strips, seed: int
 ) -> ComparisonList:
-    """Return a list of comparisons of some devices' images, half of them positive.
+    """Return a list of comparisons of devices' images, half of them positive.
 
-    A function of the images in any order, the settings and the seed. Of several copies of an image
-    (equal sha256) one takes part. No image is twice in a comparison, and no scene on both sides.
-    The comparisons of a quartet are made at the same crops.
+    The list depends on the images in any order, the settings and the seed. Of several copies of an
+    image (equal sha256) one takes part. No image is twice in a comparison, and no scene on both
+    sides. The comparisons of a quartet are made at the same crops.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def drawn_list(
 def _sampler(
     records: ImageTable, *, models: Mapping[str, str], settings: Comparisons, strips: Strips
 ) -> BalancedSampler[Pool]:
-    """Return what draws of images, which are in order and have no copies.
+    """Return the sampler of images, which are in order and have no copies.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def _quartet(
 
 
 def _pairs(quartet: Quartet[Pool]) -> list[tuple[ListedSide, ListedSide]]:
-    """Return positives and negatives in turn, so that half of any first few are positive."""
+    """Return positives and negatives in turn, so that half of the first ones are positive."""
     (a1, a2), (b1, b2) = (
         [ListedSide(device=side.pool.device, images=side.sha256()) for side in sides]
         for sides in (quartet.mine, quartet.theirs)
@@ -183,14 +183,14 @@ def gallery_list(
 def _levels(
     gallery: Gallery, grids: Mapping[str, frozenset[Position]]
 ) -> dict[tuple[str, str], str]:
-    """Return what every two devices share that have a position in common."""
-    parts = (gallery.enrolled[d] + gallery.queries[d] for d in gallery.devices)
-    kin = kinship([record for part in parts for record in part])
+    """Return the relation of every two devices that have a position in common."""
+    groups = (gallery.enrolled[d] + gallery.queries[d] for d in gallery.devices)
+    kin = kinship([record for group in groups for record in group])
     return {
-        (one, other): kin.level(one, other)
-        for one in gallery.devices
+        (device, other): kin.level(device, other)
+        for device in gallery.devices
         for other in gallery.devices
-        if grids[one] & grids[other]
+        if grids[device] & grids[other]
     }
 
 
@@ -204,7 +204,7 @@ class _Windows:
 
     @classmethod
     def of(cls, strips: Strips, size: int) -> "_Windows":
-        """Return those of a size, if strips hold it."""
+        """Return the windows of a size, which must fit into a strip."""
         if size > strips.size:
             raise ValueError(
                 f"comparisons.crop_size = {size}: larger than the strips of {strips.size} px"
@@ -212,44 +212,44 @@ class _Windows:
         return cls(strip_size=strips.size, size=size)
 
     def crops(
-        self, rng: np.random.Generator, where: Sequence[Position], *, count: int
+        self, rng: np.random.Generator, shared: Sequence[Position], *, count: int
     ) -> tuple[Crop, ...]:
-        """Return so many crops, or all there are: one in each strip, then another in each."""
+        """Draw up to ``count`` crops: one in each strip, then another in each."""
         if not self.size:
             return ()
-        order = [where[i] for i in rng.permutation(len(where))[:count]]
-        turns = -(-count // len(order))
-        places = [self._places(rng, turns) for _ in order]
-        every = [
-            Crop(*strip, *place)
-            for turn in zip(*places, strict=True)
-            for strip, place in zip(order, turn, strict=True)
+        strips = [shared[i] for i in rng.permutation(len(shared))[:count]]
+        num_turns = -(-count // len(strips))
+        corners = [self._corners(rng, num_turns) for _ in strips]
+        crops = [
+            Crop(*strip, *corner)
+            for turn in zip(*corners, strict=True)
+            for strip, corner in zip(strips, turn, strict=True)
         ]
-        return tuple(every[:count])
+        return tuple(crops[:count])
 
-    def _places(self, rng: np.random.Generator, count: int) -> list[list[int]]:
-        """Return ``[y, x]`` of different windows: cells in a random order, then others."""
+    def _corners(self, rng: np.random.Generator, count: int) -> list[list[int]]:
+        """Draw ``[y, x]`` of different windows: cells in a random order, then others."""
         cells, others = self._offsets
-        found = rng.permutation(cells)[:count]
-        if count > len(found):
-            found = np.concatenate([found, rng.permutation(others)[: count - len(found)]])
-        places: list[list[int]] = found.tolist()
-        return places
+        drawn = rng.permutation(cells)[:count]
+        if count > len(drawn):
+            drawn = np.concatenate([drawn, rng.permutation(others)[: count - len(drawn)]])
+        corners: list[list[int]] = drawn.tolist()
+        return corners
 
     @cached_property
     def _offsets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """``(window, 2)`` of cells side by side, and of all other windows.
+        """Corners ``(window, 2)`` of cells side by side, and of all other windows.
 
         All are even, so that the phase of the colour filter array is kept.
         """
         steps = np.arange(0, self.strip_size - self.size + 1, 2)
-        every = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
-        is_cell = (every % (self.size + self.size % 2) == 0).all(axis=1)
-        return every[is_cell], every[~is_cell]
+        offsets = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
+        is_cell = (offsets % (self.size + self.size % 2) == 0).all(axis=1)
+        return offsets[is_cell], offsets[~is_cell]
 
 
 def _without_copies(images: Iterable[ImageRecord]) -> ImageTable:
-    """Return images in the order of their ids, of copies the first."""
+    """Return images in the order of their ids, without copies but the first."""
     table = ImageTable.of(images)
     unread = np.asarray(pc.equal(table.column("sha256"), ""))
     for record in table.where(unread)[:1]:

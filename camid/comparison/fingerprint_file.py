@@ -1,4 +1,4 @@
-"""Fingerprints of a gallery's devices: a parquet file each, a row group a position, float32."""
+"""Fingerprints of a gallery's devices: one parquet file each, one row group per position."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def fingerprint_name(device: str) -> str:
 
 
 def enrolment_digest(store: Store, images: Iterable[ImageRecord]) -> str:
-    """Return a digest of what a fingerprint is made of: a store's content and the images."""
+    """Return a digest of a fingerprint's sources: a store's content and the images."""
     facts = [store.digest, sorted(record.image_id for record in images)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -39,7 +39,7 @@ def write_fingerprint(folder: Folder, store: Store, images: tuple[ImageRecord, .
     Only one position's strips of one chunk are in memory at a time. All images are of one device
     and pixel size, so their chunks hold the same positions in the same order.
     """
-    device, wanted = images[0].device, {record.image_id for record in images}
+    device, image_ids = images[0].device, {record.image_id for record in images}
     numbers = sorted({record.chunk for record in images})
     with ExitStack() as stack:
         chunks = [stack.enter_context(store.chunk(device, number)) for number in numbers]
@@ -64,7 +64,7 @@ def write_fingerprint(folder: Folder, store: Store, images: tuple[ImageRecord, .
                     total = PatternSum(np.zeros((size, size)), 0)
                     for chunk in chunks:
                         batch = chunk.read(group)
-                        rows = [i for i, name in enumerate(batch.image_ids) if name in wanted]
+                        rows = [i for i, name in enumerate(batch.image_ids) if name in image_ids]
                         total += PatternSum.of(grey(batch.residuals()[rows]))
                     top, left = batch.position
                     row = {"top": top, "left": left, "pattern": total.pattern().tobytes()}
@@ -82,15 +82,15 @@ class FingerprintFile:
 
     @property
     def digest(self) -> str:
-        """The :func:`enrolment_digest` that it was made for."""
+        """The fingerprint's :func:`enrolment_digest`."""
         return str(self._facts["digest"])
 
     @cached_property
     def positions(self) -> dict[Position, int]:
         """The row group of each position."""
         table = self._file.read(columns=["top", "left"], use_threads=False)
-        places = zip(table["top"].to_pylist(), table["left"].to_pylist(), strict=True)
-        return {place: group for group, place in enumerate(places)}
+        positions = zip(table["top"].to_pylist(), table["left"].to_pylist(), strict=True)
+        return {position: group for group, position in enumerate(positions)}
 
     def read(self, position: Position) -> NDArray[np.float32]:
         """Return the mean grey residual at a position, ``(height, width)``, grey levels.
@@ -101,9 +101,9 @@ class FingerprintFile:
             If the device has no such position.
         """
         group = self.positions[position]
-        value = self._file.read_row_group(group, columns=["pattern"], use_threads=False)
+        table = self._file.read_row_group(group, columns=["pattern"], use_threads=False)
         size = self._facts["size"]
-        return np.frombuffer(value["pattern"][0].as_py(), np.float32).reshape(size, size)
+        return np.frombuffer(table["pattern"][0].as_py(), np.float32).reshape(size, size)
 
     def close(self) -> None:
         """Close the file."""
@@ -117,10 +117,10 @@ class FingerprintFile:
 
 
 class Fingerprints(Mapping[int, FingerprintFile]):
-    """Files of sides' fingerprints, each opened when it is asked for; a context manager."""
+    """Files of sides' fingerprints, each opened on first access; a context manager."""
 
     def __init__(self, folder: Folder, devices: Mapping[int, str]) -> None:
-        """Name the sides that have one, and their devices."""
+        """Take the folder, and the device of each side that has a fingerprint."""
         self._folder, self._devices = folder, devices
         self._opened: dict[int, FingerprintFile] = {}
         self._stack = ExitStack()

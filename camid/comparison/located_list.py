@@ -1,4 +1,4 @@
-"""A comparison list and a store: where each image lies, and which comparisons look where."""
+"""A comparison list located in a store: each image's rows, and the windows at each position."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -33,7 +33,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LocatedList:
-    """A list whose images a store has: made once, and asked for every position."""
+    """A comparison list with the rows of its images in a store, built once for all positions."""
 
     listed: ComparisonList
     store: Store
@@ -54,19 +54,19 @@ class LocatedList:
 
     @cached_property
     def positions(self) -> list[Position]:
-        """The positions at which comparisons look, in order."""
+        """The positions that are compared, in order."""
         if self.listed.crop_size:
             return sorted(self._windows)
         return sorted({position for grid in self._grids for position in grid})
 
     def windows(self, position: Position) -> list[Window]:
-        """Return where comparisons look at a position; whole strips where both sides have one."""
+        """Return the comparisons' windows at a position; whole strips where both sides have one."""
         if self.listed.crop_size:
             return self._windows.get(position, [])
         return self._whole(position, range(len(self.listed.comparisons)))
 
     def windows_of(self, numbers: Collection[int]) -> dict[Position, list[Window]]:
-        """Return where some comparisons look, by position."""
+        """Return the windows of the numbered comparisons, by position."""
         if self.listed.crop_size:
             return self._crops(numbers)
         firsts = {self.listed.comparisons[number].first for number in numbers}
@@ -99,13 +99,17 @@ class LocatedList:
         return dict(windows)
 
     def _whole(self, position: Position, numbers: Iterable[int]) -> list[Window]:
-        has = [position in grid for grid in self._grids]
+        has_strip = [position in grid for grid in self._grids]
         pairs = ((number, self.listed.comparisons[number]) for number in numbers)
-        return [Window(n, 0, 0, 0) for n, pair in pairs if has[pair.first] and has[pair.second]]
+        return [
+            Window(number, 0, 0, 0)
+            for number, pair in pairs
+            if has_strip[pair.first] and has_strip[pair.second]
+        ]
 
 
 def located(listed: ComparisonList, store: Store) -> LocatedList:
-    """Return a list with the places of its images in a store.
+    """Return a comparison list with the rows of its images in a store.
 
     Raises
     ------
@@ -118,19 +122,19 @@ def located(listed: ComparisonList, store: Store) -> LocatedList:
             f"{store.folder.uri}: has strips of {size} px, and the comparison list is of strips of "
             f"{listed.strip_size} px"
         )
-    named = {image for side in listed.sides for image in side.images}
+    listed_sha256 = {image for side in listed.sides for image in side.images}
     grids, images = chunk_grids(store.index), store.images()
     groups = images.groups("device", "chunk")
-    of, within = groups.places()
-    chosen = np.flatnonzero(images.has_sha256(named))
+    group_numbers, group_rows = groups.places()
+    chosen = np.flatnonzero(images.has_sha256(listed_sha256))
     rows: dict[str, tuple[str, int, int]] = {}
-    for place, sha256 in zip(chosen, images.taken(chosen).values("sha256"), strict=True):
-        device, chunk = groups.keys[of[place]]
-        rows.setdefault(sha256, (device, chunk, int(within[place])))
-    if lacking := sorted(named - rows.keys()):
+    for index, sha256 in zip(chosen, images.taken(chosen).values("sha256"), strict=True):
+        device, chunk = groups.keys[group_numbers[index]]
+        rows.setdefault(sha256, (device, chunk, int(group_rows[index])))
+    if missing := sorted(listed_sha256 - rows.keys()):
         raise ValueError(
-            f"{store.folder.uri}: lacks {len(lacking)} of the {len(named)} images of the "
-            f"comparison list, the one with sha256 {lacking[0]} for example"
+            f"{store.folder.uri}: lacks {len(missing)} of the {len(listed_sha256)} images of the "
+            f"comparison list, the one with sha256 {missing[0]} for example"
         )
     chunks = {(device, chunk) for device, chunk, _ in rows.values()}
     grids = {chunk: grids.get(chunk, {}) for chunk in chunks}

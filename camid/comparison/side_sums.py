@@ -15,7 +15,7 @@ from camid.prnu.strips import Position
 from camid.store.strip_reader import Address, RowGroups, Strip, Wanted
 
 MAX_KEPT = 2**29
-"""Bytes of what strips add to sides by methods that keep it."""
+"""Bytes of strips' contributions that are kept for other sides."""
 
 
 class Ways(NamedTuple):
@@ -31,24 +31,24 @@ class Ways(NamedTuple):
 
     @property
     def num_planes(self) -> int:
-        """Planes that a side takes at most."""
+        """Planes of a side at most."""
         return sum(way.num_planes for way in self.every)
 
 
 def gathered_by(methods: Iterable[Method]) -> Ways:
-    """Return what some methods gather."""
-    some = list(methods)
-    firsts = dict.fromkeys(method.first.gathered for method in some)
-    seconds = dict.fromkeys(method.second.gathered for method in some)
+    """Return the contributions that methods gather on first and on second sides."""
+    all_methods = list(methods)
+    firsts = dict.fromkeys(method.first.gathered for method in all_methods)
+    seconds = dict.fromkeys(method.second.gathered for method in all_methods)
     return Ways(tuple(firsts), tuple(seconds))
 
 
 Key = tuple[int, Gathered]
-"""A side, and what its images add to it."""
+"""A side, and a contribution of its images."""
 
 
 class Sides:
-    """Sides at one position: what their images add up to, read when a tile needs it."""
+    """Sides at one position: the sums of their images, read when a tile needs them."""
 
     def __init__(
         self,
@@ -59,29 +59,29 @@ class Sides:
         *,
         fingerprints: Mapping[int, FingerprintFile] | None = None,
     ) -> None:
-        """Hold nothing yet.
+        """Take the sources of the sums, and hold none yet.
 
         Parameters
         ----------
         fingerprints
-            Files that have the mean grey residual of some sides.
+            Files with the mean grey residual, by side.
         """
         self._located, self._position, self._row_groups = located, position, row_groups
         self._sides = located.listed.sides
         self._fingerprints = fingerprints or {}
         self._ways = ways
         self.totals: dict[Key, Array] = {}
-        """Of the sides that are held."""
+        """Sums of the sides that are held."""
         self._kept: dict[tuple[Place, Gathered], NDArray[np.floating]] = {}
 
     def hold(self, firsts: Collection[int], seconds: Collection[int]) -> None:
-        """Hold these sides and no others, each strip that is missing read once."""
-        wanted = {(s, way) for s in firsts for way in self._ways.firsts}
-        wanted |= {(s, way) for s in seconds for way in self._ways.seconds}
-        for key in self.totals.keys() - wanted:
+        """Hold the given sides and no others, reading each missing strip once."""
+        keys = {(side, way) for side in firsts for way in self._ways.firsts}
+        keys |= {(side, way) for side in seconds for way in self._ways.seconds}
+        for key in self.totals.keys() - keys:
             del self.totals[key]
         users: dict[Place, list[Key]] = defaultdict(list)
-        missing = wanted - self.totals.keys()
+        missing = keys - self.totals.keys()
         for side, way in sorted(missing, key=lambda key: (key[0], self._ways.every.index(key[1]))):
             if way == GREY and side in self._fingerprints:
                 count = np.float32(len(self._sides[side].images))
@@ -95,7 +95,8 @@ class Sides:
                         "no strip where the comparison list looks"
                     )
                 users[place].append((side, way))
-        for place, parts in self._parts({at: [way for _, way in users[at]] for at in users}):
+        ways = {place: [way for _, way in users[place]] for place in users}
+        for place, parts in self._parts(ways):
             for side, way in users[place]:
                 if (side, way) in self.totals:
                     self.totals[side, way] += parts[way]
@@ -105,19 +106,19 @@ class Sides:
     def _parts(
         self, ways: Mapping[Place, Sequence[Gathered]]
     ) -> Iterator[tuple[Place, Mapping[Gathered, NDArray[np.floating]]]]:
-        """Yield what strips add to sides, in the order of places, made or kept from before."""
+        """Yield strips' contributions in the order of places, computed now or kept from before."""
         kept = {
             key: self._kept[key]
-            for at in ways
-            for way in ways[at]
-            if (key := (at, way)) in self._kept
+            for place in ways
+            for way in ways[place]
+            if (key := (place, way)) in self._kept
         }
         by_address: dict[Address, list[int]] = defaultdict(list)
         for place in ways:
             if any((place, way) not in kept for way in ways[place]):
                 by_address[place.address].append(place.row)
-        wanted = [(address, sorted(by_address[address])) for address in sorted(by_address)]
-        strips, step = self._read(wanted), np.float32(self._row_groups.step)
+        requests = [(address, sorted(by_address[address])) for address in sorted(by_address)]
+        strips, step = self._read(requests), np.float32(self._row_groups.step)
         for place in sorted(ways):
             parts = {way: kept[place, way] for way in ways[place] if (place, way) in kept}
             missing = [way for way in dict.fromkeys(ways[place]) if way not in parts]
@@ -131,22 +132,23 @@ class Sides:
             yield place, parts
 
     def _keep(self, key: tuple[Place, Gathered], part: NDArray[np.floating]) -> None:
-        """Keep what a strip adds, and drop what was kept first where it is too much."""
+        """Keep a strip's contribution, and drop the oldest beyond :data:`MAX_KEPT`."""
         while self._kept and (len(self._kept) + 1) * part.nbytes > MAX_KEPT:
             self._kept.pop(next(iter(self._kept)))
         self._kept[key] = part
 
-    def _read(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Strip, NDArray[np.uint8] | None]]:
-        """Yield strips, with their intensity if some method needs it."""
-        samples = self._row_groups.strips(wanted)
+    def _read(self, requests: Sequence[Wanted]) -> Iterator[tuple[Strip, NDArray[np.uint8] | None]]:
+        """Yield strips, with their intensity if any method needs it."""
+        strips = self._row_groups.strips(requests)
         if not any(way.needs_intensity for way in self._ways.every):
-            yield from ((strip, None) for strip in samples)
+            yield from ((strip, None) for strip in strips)
             return
-        greys = self._row_groups.strips(wanted, column="intensity")
-        yield from ((strip, other.samples) for strip, other in zip(samples, greys, strict=True))
+        greys = self._row_groups.strips(requests, column="intensity")
+        yield from ((strip, grey.samples) for strip, grey in zip(strips, greys, strict=True))
 
     def prepared(self, sides: Sequence[int], estimator: Estimator) -> Array:
-        """Return what a method compares of held sides, ``(side, …, height, width)``."""
+        """Return the prepared planes of held sides, ``(side, …, height, width)``."""
         totals = [self.totals[side, estimator.gathered] for side in sides]
         counts = [len(self._sides[side].images) for side in sides]
-        return np.stack([estimator.prepared(*of) for of in zip(totals, counts, strict=True)])
+        pairs = zip(totals, counts, strict=True)
+        return np.stack([estimator.prepared(total, count) for total, count in pairs])

@@ -13,7 +13,7 @@ from camid.comparison.located_list import Window
 from camid.comparison.methods.method import Array, Method, Sums, Tile
 
 Planes = Callable[[Sequence[int]], Array]
-"""Prepared strips ``(side, height, width)`` of some sides."""
+"""Prepared strips ``(side, height, width)`` of the given sides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Evidence:
 
 
 class Ledger:
-    """Evidence in the making."""
+    """Accumulates evidence, the windows of one position at a time."""
 
     def __init__(
         self,
@@ -48,17 +48,17 @@ class Ledger:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Add what is done inside to a method's seconds."""
+        """Add the duration of the block inside to a method's seconds."""
         started = time.perf_counter()
         yield
         self._taken[name] = self._taken.get(name, 0.0) + time.perf_counter() - started
 
     def add(self, name: str, windows: Sequence[Window], first: Planes, second: Planes) -> None:
-        """Add what a method tells of the windows at one position."""
+        """Add a method's statistics of the windows at one position."""
         pairs = [self._listed.comparisons[window.comparison] for window in windows]
         firsts, seconds = sorted({p.first for p in pairs}), sorted({p.second for p in pairs})
         with self.timed(name):
-            told = self._methods[name].evidence(
+            statistics = self._methods[name].evidence(
                 Tile(
                     first=first(firsts),
                     second=second(seconds),
@@ -68,36 +68,38 @@ class Ledger:
                 )
             )
         if name not in self._sums:
-            shape = (len(self._listed.comparisons), len(self._num_crops), told.shape[1] + 1)
+            shape = (len(self._listed.comparisons), len(self._num_crops), statistics.shape[1] + 1)
             self._sums[name] = np.zeros(shape)
-        told = np.concatenate([told, np.ones((len(told), 1))], axis=1)
+        ones = np.ones((len(statistics), 1))
+        statistics = np.concatenate([statistics, ones], axis=1)
         ranks = np.array([window.rank for window in windows])
         rows = np.array([window.comparison for window in windows])
         for index, number in enumerate(self._num_crops):
-            among = ranks < number
-            np.add.at(self._sums[name][:, index], rows[among], told[among])
+            is_pooled = ranks < number
+            np.add.at(self._sums[name][:, index], rows[is_pooled], statistics[is_pooled])
 
     def evidence(self) -> Evidence:
-        """Return all that was added."""
+        """Return the evidence added so far."""
         return Evidence(sums=self._sums)
 
 
 def scores(evidence: Evidence, methods: Mapping[str, Method]) -> dict[str, NDArray[np.float64]]:
     """Return each method's scores, ``(comparison, number of crops)``.
 
-    NaN where nothing was compared, and 0 where what was compared has no variance: where it is
-    saturated or black there is nothing that two sides could have in common.
+    NaN where nothing was compared, and 0 where the compared windows have no variance: saturated
+    or black ones hold nothing that two sides could have in common.
     """
-    found = {}
+    by_method = {}
     for name, sums in evidence.sums.items():
-        told = methods[name].score(sums[..., :-1])
-        found[name] = np.where((sums[..., -1] > 0) & np.isnan(told), 0.0, told)
-    return found
+        raw = methods[name].score(sums[..., :-1])
+        by_method[name] = np.where((sums[..., -1] > 0) & np.isnan(raw), 0.0, raw)
+    return by_method
 
 
 def _rows(
     pairs: Sequence[Comparison], firsts: Sequence[int], seconds: Sequence[int]
 ) -> NDArray[np.int64]:
-    """Return where both sides of each pair are among the first and among the second sides."""
-    first, second = ({side: row for row, side in enumerate(some)} for some in (firsts, seconds))
-    return np.array([(first[pair.first], second[pair.second]) for pair in pairs])
+    """Return the rows of each pair's sides among the first and among the second sides."""
+    first_rows = {side: row for row, side in enumerate(firsts)}
+    second_rows = {side: row for row, side in enumerate(seconds)}
+    return np.array([(first_rows[pair.first], second_rows[pair.second]) for pair in pairs])

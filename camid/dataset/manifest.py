@@ -1,7 +1,7 @@
-"""Images by the million: records held as columns, which take a few hundred bytes each.
+"""Tables of images: records held as columns, which take a few hundred bytes each.
 
-An :class:`ImageTable` is a sequence of :class:`~camid.dataset.records.ImageRecord` to whoever goes
-through it, and hands out columns to what looks at all images at once.
+An :class:`ImageTable` is a sequence of :class:`~camid.dataset.records.ImageRecord`, and gives its
+columns to code that handles all images at once.
 """
 
 from collections import Counter
@@ -22,9 +22,9 @@ Rows = NDArray[np.int64]
 REPEATED = ("device", "kind", "make", "model", "lens", "scene", "provenance", "status")
 """Columns of texts that many images share."""
 BATCH = 4096
-"""Records that are made at once of columns."""
+"""Records made from columns at once."""
 ROWS_PER_GROUP = 2**20
-"""Rows that are written at once."""
+"""Rows of a row group."""
 
 
 def _held(field: pa.Field) -> pa.DataType:
@@ -34,34 +34,34 @@ def _held(field: pa.Field) -> pa.DataType:
 
 
 HELD = pa.schema([(field.name, _held(field)) for field in MANIFEST_SCHEMA])
-"""The manifest's columns as they are held."""
+"""The manifest's columns as held in memory."""
 
 
 class Groups(NamedTuple):
-    """Images by combinations of values."""
+    """Images grouped by combinations of values."""
 
     keys: list[tuple[Any, ...]]
     """The combinations, in order."""
     order: Rows
-    """Places of images: first all of the first combination."""
+    """Rows of the images, combination by combination."""
     ends: Rows
     """The start of each combination in ``order``, and the end of the last."""
 
     def rows(self, number: int) -> Rows:
-        """Return the places of the images of a combination."""
+        """Return the rows of a combination's images."""
         return self.order[self.ends[number] : self.ends[number + 1]]
 
     def places(self) -> tuple[Rows, Rows]:
-        """Return the number of each image's combination, and its place within it."""
+        """Return each image's combination number, and its place within the combination."""
         sizes = np.diff(self.ends)
-        of, within = np.empty_like(self.order), np.empty_like(self.order)
-        of[self.order] = np.repeat(np.arange(len(sizes)), sizes)
+        numbers, within = np.empty_like(self.order), np.empty_like(self.order)
+        numbers[self.order] = np.repeat(np.arange(len(sizes)), sizes)
         within[self.order] = np.arange(len(self.order)) - np.repeat(self.ends[:-1], sizes)
-        return of, within
+        return numbers, within
 
 
 class _Columns:
-    """Columns of :data:`HELD`, each in one piece."""
+    """Columns of :data:`HELD`, each one contiguous array."""
 
     def __init__(self, parts: Iterable[pa.Table]) -> None:
         chunks: dict[str, list[pa.Array]] = {name: [] for name in HELD.names}
@@ -69,7 +69,7 @@ class _Columns:
             for name, column in zip(HELD.names, part.columns, strict=True):
                 chunks[name] += column.chunks
         arrays = {}
-        for name in HELD.names:  # one after the other, so that little is there twice
+        for name in HELD.names:  # one at a time, so that little memory is used twice
             column = pa.chunked_array(chunks.pop(name), HELD.field(name).type)
             whole = column.unify_dictionaries().combine_chunks()
             arrays[name] = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
@@ -80,41 +80,41 @@ class _Columns:
         return self.table[name].chunk(0)
 
     def texts(self, name: str) -> list[str]:
-        """Return the texts of a column of :data:`REPEATED`."""
+        """Return the distinct texts of a column of :data:`REPEATED`."""
         if name not in self._texts:
             self._texts[name] = self[name].dictionary.to_pylist()
         return self._texts[name]
 
 
 class ImageTable(Sequence[ImageRecord]):
-    """Records of images as columns; parts of it share them."""
+    """Records of images as columns; a table's subsets share its columns."""
 
     def __init__(self, columns: _Columns, rows: Rows | None = None) -> None:
-        """Hold columns, or some rows of them."""
+        """Hold columns, or the given rows of them."""
         self._columns = columns
         self._is_whole = rows is None
         self._rows = np.arange(len(columns.table)) if rows is None else rows
 
     @classmethod
     def of(cls, records: Iterable[ImageRecord]) -> "ImageTable":
-        """Return the table of some records, in their order."""
+        """Return the table of records, in their order."""
         if isinstance(records, ImageTable):
             return records
         return cls(_Columns(_tables(records)))
 
     @classmethod
     def read(cls, data: bytes) -> "ImageTable":
-        """Return the table that a manifest's file holds."""
-        # Not read_table: its threads may still begin when a program ends early, which aborts it.
+        """Return the table of a manifest file's bytes."""
+        # Not read_table: its threads may still start while a program exits early, which aborts it.
         file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(REPEATED))
         parts = (file.read_row_group(i, use_threads=False) for i in range(file.num_row_groups))
         return cls(_Columns(part.cast(HELD) for part in parts))
 
     def plain(self) -> Iterator[pa.Table]:
-        """Yield the rows as tables of the manifest's schema, a row group each."""
+        """Yield the rows as tables of the manifest's schema, one per row group."""
         for start in range(0, max(1, len(self)), ROWS_PER_GROUP):
-            some = self._rows[start : start + ROWS_PER_GROUP]
-            yield self._columns.table.take(some).cast(MANIFEST_SCHEMA)
+            rows = self._rows[start : start + ROWS_PER_GROUP]
+            yield self._columns.table.take(rows).cast(MANIFEST_SCHEMA)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -127,17 +127,17 @@ class ImageTable(Sequence[ImageRecord]):
         if isinstance(at, slice):
             return self.taken(np.arange(len(self))[at])
         row = int(self._rows[at])
-        return ImageRecord(**{n: self._columns[n][row].as_py() for n in HELD.names})
+        return ImageRecord(**{name: self._columns[name][row].as_py() for name in HELD.names})
 
     def __iter__(self) -> Iterator[ImageRecord]:
         for start in range(0, len(self), BATCH):
-            some = self[start : start + BATCH]
-            values = [some.values(name) for name in HELD.names]
-            for row in zip(*values, strict=True):
+            batch = self[start : start + BATCH]
+            columns = [batch.values(name) for name in HELD.names]
+            for row in zip(*columns, strict=True):
                 yield ImageRecord(**dict(zip(HELD.names, row, strict=True)))
 
     def values(self, name: str) -> list[Any]:
-        """Return a column's values as records have them; texts that repeat are one object."""
+        """Return a column's values as records have them; equal repeated texts are one object."""
         if name in REPEATED:
             codes, names = self.texts(name)
             return [names[code] for code in codes.tolist()]
@@ -150,7 +150,9 @@ class ImageTable(Sequence[ImageRecord]):
     def equals(self, other: "ImageTable") -> bool:
         """Return whether another table has the same records in the same order."""
         pairs = zip(self.plain(), other.plain(), strict=False)
-        return len(self) == len(other) and all(one.equals(its) for one, its in pairs)
+        return len(self) == len(other) and all(
+            rows.equals(other_rows) for rows, other_rows in pairs
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
@@ -160,25 +162,25 @@ class ImageTable(Sequence[ImageRecord]):
     __hash__ = None  # type: ignore[assignment]
 
     def taken(self, rows: NDArray[Any]) -> "ImageTable":
-        """Return some of the images, by their places here."""
+        """Return the images in the given rows of the table."""
         return ImageTable(self._columns, self._rows[rows])
 
     def where(self, mask: NDArray[np.bool_]) -> "ImageTable":
-        """Return the images for which ``(image,)`` is true."""
+        """Return the images where ``mask``, ``(image,)``, is true."""
         return self.taken(np.flatnonzero(mask))
 
     @property
     def ok(self) -> "ImageTable":
-        """Those that are kept."""
+        """The images whose status is ``ok``."""
         return self.where(self.has("status", lambda status: status == OK))
 
     def column(self, name: str) -> pa.Array:
-        """Return a column in Arrow."""
+        """Return a column as an Arrow array."""
         column = self._columns[name]
         return column if self._is_whole else column.take(pa.array(self._rows))
 
     def texts(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
-        """Return a repeated text's number for each image, and all such texts by number."""
+        """Return the code of each image's text in a repeated column, and the texts by code."""
         return self._columns[name].indices.to_numpy()[self._rows], self._columns.texts(name)
 
     def numbers(self, name: str) -> NDArray[Any]:
@@ -187,32 +189,29 @@ class ImageTable(Sequence[ImageRecord]):
         return numbers
 
     def has(self, name: str, wanted: Callable[[str], bool]) -> NDArray[np.bool_]:
-        """Return for each image whether its repeated text is wanted."""
+        """Return for each image whether ``wanted`` is true of its repeated text."""
         codes, names = self.texts(name)
         return np.array([wanted(text) for text in names], np.bool_)[codes]
 
     def keys(self, *names: str) -> tuple[NDArray[np.int64], list[tuple[Any, ...]]]:
-        """Return the number of each image's combination of values, and all such by number.
-
-        They are in order, as tuples are.
-        """
+        """Return the number of each image's combination of values, and the sorted combinations."""
         ranks = [self._ranked(name) for name in names]
         key, width = np.zeros(len(self), np.int64), 1
         for codes, values in reversed(ranks):
             key, width = key + codes * width, width * max(1, len(values))
             assert width < 2**63, "more combinations than a number holds"
-        found, of = np.unique(key, return_inverse=True)
+        present, numbers = np.unique(key, return_inverse=True)
         columns: list[list[Any]] = []
         for _, values in reversed(ranks):
-            found, which = np.divmod(found, max(1, len(values)))
-            columns.insert(0, [values[i] for i in which.tolist()])
-        return of, list(zip(*columns, strict=True))
+            present, codes = np.divmod(present, max(1, len(values)))
+            columns.insert(0, [values[i] for i in codes.tolist()])
+        return numbers, list(zip(*columns, strict=True))
 
     def _ranked(self, name: str) -> tuple[NDArray[np.int64], list[Any]]:
-        """Return the rank of each image's value among those there are, and these in order."""
+        """Return the rank of each image's value among a column's values, and the sorted values."""
         if name not in REPEATED:
-            values, of = np.unique(self.numbers(name), return_inverse=True)
-            return of, values.tolist()
+            values, ranks = np.unique(self.numbers(name), return_inverse=True)
+            return ranks, values.tolist()
         codes, names = self.texts(name)
         order = sorted(range(len(names)), key=names.__getitem__)
         rank = np.empty(len(names), np.int64)
@@ -220,16 +219,16 @@ class ImageTable(Sequence[ImageRecord]):
         return rank[codes], [names[i] for i in order]
 
     def groups(self, *names: str) -> "Groups":
-        """Return the images by combinations of values, within each in their order here."""
-        of, keys = self.keys(*names)
-        ends = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=len(keys)))])
-        return Groups(keys, np.argsort(of, kind="stable"), ends.astype(np.int64))
+        """Return the images grouped by combinations of values, each group in the table's order."""
+        numbers, keys = self.keys(*names)
+        ends = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=len(keys)))])
+        return Groups(keys, np.argsort(numbers, kind="stable"), ends.astype(np.int64))
 
     def counted(self, *names: str) -> Counter[tuple[Any, ...]]:
         """Return how many images have each combination of values."""
-        of, values = self.keys(*names)
-        counts = np.bincount(of, minlength=len(values)).tolist()
-        return Counter(dict(zip(values, counts, strict=True)))
+        numbers, keys = self.keys(*names)
+        counts = np.bincount(numbers, minlength=len(keys)).tolist()
+        return Counter(dict(zip(keys, counts, strict=True)))
 
     def by_id(self) -> "ImageTable":
         """Return the images in the order of their ids."""
@@ -242,30 +241,30 @@ class ImageTable(Sequence[ImageRecord]):
         return ranks
 
     def without_copies(self) -> "ImageTable":
-        """Return the images in the order of their ids, and of equal sha256 the first."""
+        """Return the images in the order of their ids, only the first of each sha256."""
         ordered = self.by_id()
         codes = ordered.column("sha256").dictionary_encode().indices.to_numpy()
         return ordered.taken(np.sort(np.unique(codes, return_index=True)[1]))
 
     def of_sha256(self, digests: Collection[str]) -> dict[str, ImageRecord]:
-        """Return the first of the images of each sha256 that is asked for, if there is one."""
+        """Return the first image of each of the digests that the table has."""
         records: dict[str, ImageRecord] = {}
         for record in self.where(self.has_sha256(digests)):
             records.setdefault(record.sha256, record)
         return records
 
     def has_sha256(self, digests: Collection[str]) -> NDArray[np.bool_]:
-        """Return for each image whether its sha256 is one of some."""
-        wanted = pa.array(sorted(set(digests)), pa.large_string())
-        return np.asarray(pc.is_in(self.column("sha256"), value_set=wanted))
+        """Return for each image whether its sha256 is among the digests."""
+        value_set = pa.array(sorted(set(digests)), pa.large_string())
+        return np.asarray(pc.is_in(self.column("sha256"), value_set=value_set))
 
     def among(self, others: "ImageTable") -> NDArray[np.bool_]:
-        """Return for each image whether its id is among those of others."""
-        ids = pc.is_in(self.column("image_id"), value_set=others.column("image_id"))
-        return np.asarray(ids)
+        """Return for each image whether ``others`` has its id."""
+        is_among = pc.is_in(self.column("image_id"), value_set=others.column("image_id"))
+        return np.asarray(is_among)
 
     def replaced(self, **columns: Any) -> "ImageTable":
-        """Return the images with other values in some columns, ``(image,)`` each."""
+        """Return the images with columns replaced by values ``(image,)``."""
         table = self._columns.table
         if not self._is_whole:
             table = table.take(self._rows)
@@ -276,11 +275,11 @@ class ImageTable(Sequence[ImageRecord]):
 
 
 def _tables(records: Iterable[ImageRecord]) -> Iterator[pa.Table]:
-    """Yield columns of some records at a time."""
-    todo = iter(records)
-    while some := list(islice(todo, ROWS_PER_GROUP // 16)):
+    """Yield the records as tables, a block at a time."""
+    remaining = iter(records)
+    while block := list(islice(remaining, ROWS_PER_GROUP // 16)):
         columns = [
-            pa.array([getattr(record, field.name) for record in some], field.type)
+            pa.array([getattr(record, field.name) for record in block], field.type)
             for field in MANIFEST_SCHEMA
         ]
         yield pa.table(columns, schema=MANIFEST_SCHEMA).cast(HELD)

@@ -1,4 +1,4 @@
-"""The vocabulary as records and Arrow schemas: images, the manifest and the index of a store."""
+"""Records of images, the manifest's Arrow schema, and the names of chunks' files."""
 
 import hashlib
 from collections.abc import Iterable
@@ -35,13 +35,13 @@ def rejected(reason: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageRecord:
-    """One file that was found: a row of the manifest.
+    """A file of the data: one row of the manifest.
 
     ``width`` and ``height`` are those of the stored pixels: EXIF ``orientation`` (1–8, 0 where
     there is none) is recorded and never applied. ``angle`` is the degrees (0, 90, 180, 270) by
-    which they are turned against the sensor's, where the data set tells. Images of equal ``scene``
-    show the same thing. ``status`` is ``ok`` or ``rejected: <reason>``. ``sha256`` and ``chunk``
-    are filled in when the file is planned and read.
+    which they are turned against the sensor's, where the data set states it. Images of equal
+    ``scene`` show the same subject. ``status`` is ``ok`` or ``rejected: <reason>``. ``sha256`` and
+    ``chunk`` are filled in when the file is planned and read.
     """
 
     image_id: str
@@ -87,6 +87,6 @@ MANIFEST_SCHEMA = pa.schema(
 
 
 def manifest_table(records: Iterable[ImageRecord]) -> pa.Table:
-    """Return the manifest of ``records``, one row a file, ordered by ``image_id``."""
+    """Return the manifest of ``records``, one row per file, ordered by ``image_id``."""
     rows = sorted((asdict(record) for record in records), key=lambda row: row["image_id"])
     return pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA)

@@ -1,4 +1,4 @@
-"""Kinship: whether two devices are of one model or make, as most of their images state it."""
+"""Kinship: whether two devices share a model or make, as most of their images state."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ class Kinship:
     """In lower case."""
 
     def level(self, one: str, other: str) -> str:
-        """Return what two devices share, one of :data:`camid.comparison.comparison_list.LEVELS`."""
+        """Return two devices' kinship, one of :data:`camid.comparison.comparison_list.LEVELS`."""
         if one == other:
             return "same-device"
         if self.models[one] and self.models[one] == self.models[other]:
@@ -30,20 +30,20 @@ class Kinship:
 
 
 def kinship(images: Iterable[ImageRecord]) -> Kinship:
-    """Return what is known of the devices of some images."""
+    """Return the makes and models of the images' devices."""
     table = ImageTable.of(images)
-    stated: dict[str, Counter[str]] = defaultdict(Counter)
+    make_counts: dict[str, Counter[str]] = defaultdict(Counter)
     for (device, make), count in table.counted("device", "make").items():
         if name := make.strip():
-            stated[device][name.lower()] += count
+            make_counts[device][name.lower()] += count
     models = device_models(table)
-    return Kinship(models=models, makes={d: commonest(stated[d] or {"": 1}) for d in models})
+    return Kinship(models=models, makes={d: commonest(make_counts[d] or {"": 1}) for d in models})
 
 
 def siblings(models: Mapping[str, str], devices: Iterable[str]) -> dict[str, list[str]]:
-    """Return those of some devices that are known to be of each model, in their order."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """Return the devices of each known model, in the order given."""
+    by_model: dict[str, list[str]] = defaultdict(list)
     for device in devices:
         if models[device]:
-            found[models[device]].append(device)
-    return found
+            by_model[models[device]].append(device)
+    return by_model

@@ -1,17 +1,17 @@
 """95 % intervals of figures, and of differences of two methods, by a bootstrap over devices.
 
 Comparisons that share a device are not independent, so devices are drawn with replacement, as many
-as there are, and bring their comparisons with them. A positive counts as often as its device was
-drawn; a negative as often as its two devices' draws meet, the product of their numbers. Draws of
+as there are, together with their comparisons. A positive counts as often as its device was drawn;
+a negative as often as its two devices' draws meet, the product of their numbers. Draws of
 one device are never compared with each other.
 
 Resampling by subject: Bolle, Ratha, Pankanti 2004, doi:10.1016/j.cviu.2003.08.002. Product weights
 for data of two crossed random parties: Owen 2007, doi:10.1214/07-AOAS122; they err on the wide side
 where chance alone, and no device, moves the scores of negatives.
 
-Percentile intervals are a little narrow for few devices: of a dozen simulated ones with effects of
-their own, they held the true AUC nine times in ten. And where no resample errs, an interval is a
-single point, which bounds no error of other devices.
+Percentile intervals are a little narrow for few devices: in simulations of a dozen devices with
+effects of their own, they held the true AUC nine times in ten. Where no resample errs, an interval
+is a single point, which does not bound the errors of other devices.
 """
 
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Resampled:
-    """Figures of some methods on all comparisons, and on resamples that all methods share."""
+    """Figures of methods on all comparisons, and on resamples that all methods share."""
 
     names: tuple[str, ...]
     """Of the figures."""
@@ -77,10 +77,10 @@ class Resampled:
         }
 
     def differences(self, method: str, *, baseline: str) -> dict[str, Difference]:
-        """Return for each figure what ``method`` has more than ``baseline``.
+        """Return each figure of ``method`` less that of ``baseline``.
 
-        Paired: both have their figures on the same resamples, so that what makes a resample hard
-        for both cancels.
+        Paired: both methods have their figures on the same resamples, so that a resample's
+        difficulty for both cancels.
         """
         values = self.values[method] - self.values[baseline]
         intervals = _intervals(self.draws[method] - self.draws[baseline])
@@ -97,14 +97,14 @@ def resampled(
     rng: np.random.Generator,
     num_resamples: int = 1000,
 ) -> Resampled:
-    """Return EER, AUC and TPR at FPR 1e-2 and 1e-3 of some methods, resampled over devices.
+    """Return EER, AUC and TPR at FPR 1e-2 and 1e-3 of methods, resampled over devices.
 
     Parameters
     ----------
     scores
         By method: a score for every comparison ``(comparison,)``.
     rng
-        Draws the resamples, and those without positives or without negatives again. A method's
+        Draws the resamples, and redraws those without positives or without negatives. A method's
         draws are the same whichever methods stand beside it.
 
     Raises
@@ -115,16 +115,16 @@ def resampled(
     """
     _check(num_resamples)
     devices = parties(compared)
-    curves = {method: curve(compared, devices, found) for method, found in scores.items()}
-    once = np.ones((devices.num_devices, 1))
+    curves = {method: curve(compared, devices, values) for method, values in scores.items()}
+    ones = np.ones((devices.num_devices, 1))
     blocks = {
-        method: [ranked.figures(once, devices.meetings(once))] for method, ranked in curves.items()
+        method: [ranked.figures(ones, devices.meetings(ones))] for method, ranked in curves.items()
     }
     num_runs = max((ranked.num_runs for ranked in curves.values()), default=1)
     for times, meetings in _resamples(devices, rng, num_resamples, num_runs=num_runs):
         for method, ranked in curves.items():
             blocks[method].append(ranked.figures(times, meetings))
-    return _resampled(FIGURES, {method: np.hstack(found) for method, found in blocks.items()})
+    return _resampled(FIGURES, {method: np.hstack(parts) for method, parts in blocks.items()})
 
 
 def resampled_rank1(
@@ -134,7 +134,7 @@ def resampled_rank1(
     rng: np.random.Generator,
     num_resamples: int = 1000,
 ) -> Resampled:
-    """Return the rank-1 recognition rate of some methods, resampled over the queries' devices.
+    """Return the rank-1 recognition rate of methods, resampled over the queries' devices.
 
     A query counts as often as its device was drawn; it always meets the whole gallery.
 
@@ -153,38 +153,38 @@ def resampled_rank1(
         resample is asked for.
     """
     _check(num_resamples)
-    names, own, counts = np.unique(queries, return_inverse=True, return_counts=True)
-    if len(names) < 2:
-        raise ValueError(f"expected queries of at least two devices, got {len(names)}")
-    once = np.ones((len(names), 1))
-    times = np.hstack([once, _drawn(rng, len(names), num_resamples)])
+    devices, own_devices, counts = np.unique(queries, return_inverse=True, return_counts=True)
+    if len(devices) < 2:
+        raise ValueError(f"expected queries of at least two devices, got {len(devices)}")
+    ones = np.ones((len(devices), 1))
+    times = np.hstack([ones, _drawn(rng, len(devices), num_resamples)])
     rates = {}
-    for method, found in scores.items():
-        hits = np.bincount(own, weights=recognised(queries, found))
+    for method, matrix in scores.items():
+        hits = np.bincount(own_devices, weights=recognised(queries, matrix))
         rates[method] = ((hits @ times) / (counts @ times))[None]
     return _resampled((RANK1,), rates)
 
 
 def _resampled(names: tuple[str, ...], figures: Mapping[str, Array]) -> Resampled:
-    """Return figures ``(figure, 1 + resample)`` of each method, the first of all comparisons."""
+    """Return figures ``(figure, 1 + resample)`` as values on all comparisons and on resamples."""
     return Resampled(
         names=names,
-        values={method: found[:, 0] for method, found in figures.items()},
-        draws={method: found[:, 1:] for method, found in figures.items()},
+        values={method: values[:, 0] for method, values in figures.items()},
+        draws={method: values[:, 1:] for method, values in figures.items()},
     )
 
 
 def _resamples(
     devices: Parties, rng: np.random.Generator, num_resamples: int, *, num_runs: int
 ) -> Iterator[tuple[Array, Array]]:
-    """Yield blocks of how often devices count ``(device, resample)`` and of their meetings."""
-    rows = max(num_runs, devices.num_devices, devices.pairs.shape[1])
-    left = num_resamples
-    while left:
-        times = _drawn(rng, devices.num_devices, min(left, max(1, _CELLS // rows)))
+    """Yield blocks of the devices' counts ``(device, resample)`` and of their meetings."""
+    num_rows = max(num_runs, devices.num_devices, devices.pairs.shape[1])
+    num_missing = num_resamples
+    while num_missing:
+        times = _drawn(rng, devices.num_devices, min(num_missing, max(1, _CELLS // num_rows)))
         meetings = devices.meetings(times)
         usable = devices.usable(times, meetings)
-        left -= int(np.count_nonzero(usable))
+        num_missing -= int(np.count_nonzero(usable))
         yield times[:, usable], meetings[:, usable]
 
 

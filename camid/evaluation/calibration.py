@@ -42,11 +42,11 @@ class Logistic:
 
     def llr(self, scores: ArrayLike) -> Array:
         """Return the LLR of each score, nats, in the scores' shape."""
-        found = np.asarray(scores, np.float64)
-        return np.clip(self.slope * found + self.intercept, self.low, self.high)
+        values = np.asarray(scores, np.float64)
+        return np.clip(self.slope * values + self.intercept, self.low, self.high)
 
     def facts(self) -> dict[str, Any]:
-        """Return what JSON keeps and :func:`calibrator` takes."""
+        """Return the calibrator as :func:`calibrator` reads it from JSON."""
         return {"form": self.form, **asdict(self)}
 
 
@@ -62,12 +62,12 @@ Fit = Callable[[Compared, ArrayLike], Fitted]
 
 
 def calibrator(facts: Mapping[str, Any]) -> Logistic:
-    """Return the calibrator whose facts these are.
+    """Return the calibrator that facts describe.
 
     Raises
     ------
     ValueError
-        If they are no calibrator's.
+        If the facts describe no calibrator.
     """
     fields = {name: value for name, value in facts.items() if name != "form"}
     try:
@@ -81,11 +81,11 @@ def calibrator(facts: Mapping[str, Any]) -> Logistic:
 def support(compared: Compared) -> tuple[float, float]:
     """Return the least and the greatest LLR, nats, that a calibration set supports.
 
-    Different devices give an LR of x or more at most once in x comparisons. If N of them gave none,
-    the next might: a rate of 1 / (N + 1) stays open, so N + 1 is the greatest LR they speak for. So
-    is 1 / (N + 1) the least, of N comparisons of one device. N counts the different pairs of
-    devices among negatives and the different devices among positives: comparing the same two again
-    adds none. When to stop extrapolating is the question of Vergeer et al., Science & Justice 56
+    Different devices give an LR of x or more at most once in x comparisons. If none of N did, the
+    next still might: a rate of 1 / (N + 1) stays open, so N + 1 is the greatest LR they support.
+    Likewise 1 / (N + 1) is the least, of N comparisons of one device. N counts the different pairs
+    of devices among negatives and the different devices among positives: repeated comparisons add
+    none. When to stop extrapolating is the question of Vergeer et al., Science & Justice 56
     (2016) 482–491, whose bounds look at the LRs too; these only count.
     """
     devices = parties(compared)
@@ -94,7 +94,7 @@ def support(compared: Compared) -> tuple[float, float]:
 
 
 def logistic_calibrator(compared: Compared, scores: ArrayLike) -> Logistic:
-    """Return the linear map of scores to LLRs that has the least Cllr on some comparisons.
+    """Return the linear map of scores to LLRs that has the least Cllr on labelled comparisons.
 
     It is a logistic regression in which both labels weigh half. Scores that do not rise with the
     label carry no evidence: their LLR is 0 everywhere.
@@ -104,9 +104,9 @@ def logistic_calibrator(compared: Compared, scores: ArrayLike) -> Logistic:
     ValueError
         If the scores are not finite or not as many as comparisons, or one label is missing.
     """
-    found = judged(compared, scores)
+    values = judged(compared, scores)
     low, high = support(compared)
-    (slope,), intercept = regression(found[None], compared.labels)
+    (slope,), intercept = regression(values[None], compared.labels)
     if slope <= 0:
         return Logistic(slope=0.0, intercept=0.0, low=low, high=high)
     return Logistic(slope=float(slope), intercept=intercept, low=low, high=high)
@@ -128,7 +128,7 @@ def cross_fitted(
     Parameters
     ----------
     scores
-        ``(comparison,)``, or ``(comparison, method)`` for a fit that takes several together.
+        ``(comparison,)``, or ``(comparison, method)`` for a fit that takes several methods.
 
     Raises
     ------
@@ -136,21 +136,21 @@ def cross_fitted(
         As :func:`logistic_calibrator` and :func:`device_folds`, or if the comparisons outside two
         folds lack a label.
     """
-    found = judged_together(compared, scores)
-    both = np.concatenate([compared.first, compared.second])
-    folds = np.sort(device_folds(both, num_folds=num_folds, seed=seed).reshape(2, -1), axis=0)
-    llrs = np.empty(len(found))
+    values = judged_together(compared, scores)
+    devices = np.concatenate([compared.first, compared.second])
+    folds = np.sort(device_folds(devices, num_folds=num_folds, seed=seed).reshape(2, -1), axis=0)
+    llrs = np.empty(len(values))
     for held_out in np.unique(folds, axis=1).T:
-        apart = np.asarray(~np.isin(folds, held_out).any(axis=0))
-        rest = compared.where(apart)
-        if len(np.unique(rest.labels)) < 2:
-            missing = "different-device" if rest.positive.any() else "same-device"
+        outside = np.asarray(~np.isin(folds, held_out).any(axis=0))
+        training = compared.where(outside)
+        if len(np.unique(training.labels)) < 2:
+            missing = "different-device" if training.positive.any() else "same-device"
             raise ValueError(
                 f"no {missing} comparison is left to calibrate with outside two of {num_folds} "
                 "folds; raise num_folds, or compare more devices"
             )
-        chosen = (folds == held_out[:, None]).all(axis=0)
-        llrs[chosen] = fit(rest, found[apart]).llr(found[chosen])
+        inside = (folds == held_out[:, None]).all(axis=0)
+        llrs[inside] = fit(training, values[outside]).llr(values[inside])
     return llrs
 
 
@@ -170,8 +170,8 @@ def device_folds(devices: ArrayLike, *, num_folds: int = 5, seed: int) -> NDArra
         raise ValueError(
             f"expected 2 to {len(names)} folds of {len(names)} devices, got num_folds={num_folds}"
         )
-    dealt = np.random.default_rng(seed).permutation(np.arange(len(names)) % num_folds)
-    return dealt[numbers]
+    folds = np.random.default_rng(seed).permutation(np.arange(len(names)) % num_folds)
+    return folds[numbers]
 
 
 def cllr(labels: ArrayLike, llr: ArrayLike) -> float:
@@ -187,26 +187,26 @@ def cllr(labels: ArrayLike, llr: ArrayLike) -> float:
         If labels and LLRs differ in number, a label is not 0 or 1, an LLR is NaN, or one of the
         two labels is missing.
     """
-    y, found = _labelled(labels, llr)
-    costs = np.logaddexp(0, np.where(y == 1, -found, found)) / np.log(2)
+    y, llrs = _labelled(labels, llr)
+    costs = np.logaddexp(0, np.where(y == 1, -llrs, llrs)) / np.log(2)
     return float(costs[y == 1].mean() + costs[y == 0].mean()) / 2
 
 
 def cllr_min(labels: ArrayLike, scores: ArrayLike) -> float:
     """Return the Cllr in bits that remains when scores are calibrated as well as can be.
 
-    That is by the isotonic fit (PAV) to these very labels, unbounded: where one label alone is
-    left above or below, LLRs are infinite and cost nothing. What a method's Cllr has above it is
-    loss by calibration; the rest is loss by discrimination.
+    The calibration is the isotonic fit (PAV) to the labels themselves, unbounded: where only one
+    label is left above or below, LLRs are infinite and cost nothing. A method's Cllr above this
+    minimum is calibration loss; the rest is discrimination loss.
 
     Raises
     ------
     ValueError
         As :func:`cllr`.
     """
-    y, found = _labelled(labels, scores)
-    distinct, llrs = _pooled(y, found)
-    return cllr(y, llrs[np.searchsorted(distinct, found)])
+    y, values = _labelled(labels, scores)
+    distinct, llrs = _pooled(y, values)
+    return cllr(y, llrs[np.searchsorted(distinct, values)])
 
 
 def _pooled(labels: NDArray[np.int64], scores: Array) -> tuple[Array, Array]:
@@ -220,12 +220,12 @@ def _pooled(labels: NDArray[np.int64], scores: Array) -> tuple[Array, Array]:
     return distinct, logit(isotonic_regression(share, sample_weight=total, y_min=0, y_max=1))
 
 
-def _labelled(labels: ArrayLike, values: ArrayLike) -> tuple[NDArray[np.int64], Array]:
-    y, found = np.asarray(labels).ravel(), np.asarray(values, np.float64).ravel()
-    if y.size != found.size:
-        raise ValueError(f"expected as many labels as values, got {y.size} and {found.size}")
-    if np.isnan(found).any():
+def _labelled(labels: ArrayLike, numbers: ArrayLike) -> tuple[NDArray[np.int64], Array]:
+    y, values = np.asarray(labels).ravel(), np.asarray(numbers, np.float64).ravel()
+    if y.size != values.size:
+        raise ValueError(f"expected as many labels as values, got {y.size} and {values.size}")
+    if np.isnan(values).any():
         raise ValueError("expected values that are not NaN")
     if set(np.unique(y).tolist()) != {0, 1}:
         raise ValueError("expected labels of both 0 (different devices) and 1 (same device)")
-    return y.astype(np.int64), found
+    return y.astype(np.int64), values

@@ -19,48 +19,48 @@ Array = NDArray[np.float64]
 Row = dict[str, Any]
 
 COLDEST, HOTTEST = 0.0, 9.0
-"""Natural logarithms of the temperatures that are tried: none makes answers surer."""
+"""Natural logarithms of the temperatures that are tried: none sharpens answers."""
 BINS = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Asked:
-    """Images that a classifier was asked about, and what it answered."""
+    """Images that a classifier was asked about, and its answers."""
 
     labels: NDArray[np.int64]
-    """``(image,)``: number of each image's device; −1 for one that is none of the classes."""
+    """``(image,)``: number of each image's device; −1 for a device outside the classes."""
     kinds: Sequence[str]
     models: Sequence[str]
     """Make and model of each image's device; empty where it is not known."""
     answers: Answers
 
     def where(self, chosen: NDArray[np.bool_]) -> "Asked":
-        """Return some of the images."""
-        places = np.flatnonzero(chosen).tolist()
+        """Return the chosen images."""
+        rows = np.flatnonzero(chosen).tolist()
         return Asked(
-            labels=self.labels[places],
-            kinds=[self.kinds[i] for i in places],
-            models=[self.models[i] for i in places],
+            labels=self.labels[rows],
+            kinds=[self.kinds[i] for i in rows],
+            models=[self.models[i] for i in rows],
             answers=self.answers.some(chosen),
         )
 
 
 def temperature(asked: Asked) -> float:
-    """Return by what log-probabilities are divided so that they fit how often they are right.
+    """Return the temperature at which probabilities match how often answers are right.
 
-    An image's patches do not err apart, so their sum is far too sure. Guo et al. 2017,
-    arXiv:1706.04599. Of n images that are all right the next may be wrong: a share of 1 / (n + 2)
-    counts as of any device.
+    An image's patches do not err independently, so their sum is far too sure. Guo et al. 2017,
+    arXiv:1706.04599. After n right answers the next may be wrong: a share of 1 / (n + 2) counts
+    equally for all devices.
     """
     doubt = 1 / (len(asked.labels) + 2)
 
     def cost(logarithm: float) -> float:
         heat = np.exp(logarithm)
-        anyone = -float(log_softmax(asked.answers.totals / heat, axis=1).mean())
-        return (1 - doubt) * log_loss(asked, heat) + doubt * anyone
+        uniform = -float(log_softmax(asked.answers.totals / heat, axis=1).mean())
+        return (1 - doubt) * log_loss(asked, heat) + doubt * uniform
 
-    found = minimize_scalar(cost, bounds=(COLDEST, HOTTEST), method="bounded")
-    return float(np.exp(found.x))
+    minimum = minimize_scalar(cost, bounds=(COLDEST, HOTTEST), method="bounded")
+    return float(np.exp(minimum.x))
 
 
 def probabilities(asked: Asked, heat: float) -> Array:
@@ -70,12 +70,12 @@ def probabilities(asked: Asked, heat: float) -> Array:
 
 def log_loss(asked: Asked, heat: float) -> float:
     """Return the mean of minus the log-probability of the right device, nats an image."""
-    told = log_softmax(asked.answers.totals / heat, axis=1)
-    return -float(told[np.arange(len(told)), asked.labels].mean())
+    log_probabilities = log_softmax(asked.answers.totals / heat, axis=1)
+    return -float(log_probabilities[np.arange(len(log_probabilities)), asked.labels].mean())
 
 
 def reliability(asked: Asked, heat: float) -> list[Row]:
-    """Return the mean best probability and the share of right answers, of tenths of the images.
+    """Return the mean best probability and the accuracy of each tenth of the images.
 
     The images are ordered by their best probability.
     """
@@ -84,11 +84,11 @@ def reliability(asked: Asked, heat: float) -> list[Row]:
     order = np.argsort(best, kind="stable")
     return [
         {
-            "images": len(some),
-            "probability": float(best[some].mean()),
-            "accuracy": float(right[some].mean()),
+            "images": len(group),
+            "probability": float(best[group].mean()),
+            "accuracy": float(right[group].mean()),
         }
-        for some in np.array_split(order, min(BINS, len(order)))
+        for group in np.array_split(order, min(BINS, len(order)))
     ]
 
 
@@ -100,10 +100,10 @@ def calibration_error(rows: Sequence[Mapping[str, Any]]) -> float:
 
 
 def closed_set(test: Asked, heat: float) -> Row:
-    """Return the accuracies of an image and of a patch, and how true its probabilities are.
+    """Return the accuracies of images and patches, and the calibration of probabilities.
 
     ``model_accuracy`` counts an answer as right if it is a device of the image's make and model:
-    what is above ``accuracy`` was found by what a model's devices share, not by the sensor.
+    its excess over ``accuracy`` comes from traits that a model's devices share, not from sensors.
     """
     return {
         **test.answers.accuracies(test.labels),
@@ -119,43 +119,45 @@ def closed_set(test: Asked, heat: float) -> Row:
 def open_set(
     known: Asked, unknown: Asked, *, validation: Asked, heat: float, accepted: float
 ) -> Row:
-    """Return what a threshold on the best probability lets through.
+    """Return the shares of known and unknown images that a threshold accepts.
 
     Parameters
     ----------
     known
-        Images of the devices that are told apart.
+        Images of the classifier's devices.
     unknown
-        Images of others.
+        Images of other devices.
     accepted
-        Share of the validation's images that the threshold lets through.
+        Share of the validation images that the threshold on the best score accepts.
     """
     if not len(unknown.labels):
         return {}
-    least = float(np.quantile(best_scores(validation, heat), 1 - accepted))
-    ours, theirs = best_scores(known, heat), best_scores(unknown, heat)
-    labels = np.repeat([1, 0], [len(ours), len(theirs)])
+    threshold = float(np.quantile(best_scores(validation, heat), 1 - accepted))
+    known_scores, unknown_scores = best_scores(known, heat), best_scores(unknown, heat)
+    labels = np.repeat([1, 0], [len(known_scores), len(unknown_scores)])
     row = {
-        "known_accepted": float((ours >= least).mean()),
-        "unknown_accepted": float((theirs >= least).mean()),
-        "open_set_auc": roc_auc(labels, np.concatenate([ours, theirs])),
-        "num_unknown": len(theirs),
+        "known_accepted": float((known_scores >= threshold).mean()),
+        "unknown_accepted": float((unknown_scores >= threshold).mean()),
+        "open_set_auc": roc_auc(labels, np.concatenate([known_scores, unknown_scores])),
+        "num_unknown": len(unknown_scores),
     }
-    of_models = set(known.models) - {""}
-    akin = np.array([model in of_models for model in unknown.models])
-    if akin.any():
-        row["unknown_same_model_accepted"] = float((theirs[akin] >= least).mean())
+    known_models = set(known.models) - {""}
+    is_same_model = np.array([model in known_models for model in unknown.models])
+    if is_same_model.any():
+        row["unknown_same_model_accepted"] = float(
+            (unknown_scores[is_same_model] >= threshold).mean()
+        )
     return row
 
 
 def best_scores(asked: Asked, heat: float) -> Array:
     """Return each image's best score: the log-odds of its likeliest device, nats."""
-    told = log_softmax(asked.answers.totals / heat, axis=1)
-    best = told.argmax(axis=1)
-    rows = np.arange(len(told))
-    others = told.copy()
+    log_probabilities = log_softmax(asked.answers.totals / heat, axis=1)
+    best = log_probabilities.argmax(axis=1)
+    rows = np.arange(len(log_probabilities))
+    others = log_probabilities.copy()
     others[rows, best] = -np.inf
-    return np.asarray(told[rows, best] - np.logaddexp.reduce(others, axis=1))
+    return np.asarray(log_probabilities[rows, best] - np.logaddexp.reduce(others, axis=1))
 
 
 def by_group(test: Asked, devices: Sequence[str]) -> list[Row]:
@@ -170,26 +172,26 @@ def by_group(test: Asked, devices: Sequence[str]) -> list[Row]:
 
 
 def confusion(test: Asked) -> Array:
-    """Return the share of each device's images that are taken for each, ``(device, device)``."""
-    count = test.answers.totals.shape[1]
-    shares = np.zeros((count, count))
-    np.add.at(shares, (test.labels, test.answers.totals.argmax(axis=1)), 1)
-    totals = shares.sum(axis=1, keepdims=True)
-    found = np.full_like(shares, np.nan)
-    np.divide(shares, totals, out=found, where=totals > 0)
-    return found
+    """Return the shares of each device's images assigned to each device, ``(device, device)``."""
+    num_devices = test.answers.totals.shape[1]
+    counts = np.zeros((num_devices, num_devices))
+    np.add.at(counts, (test.labels, test.answers.totals.argmax(axis=1)), 1)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.full_like(counts, np.nan)
+    np.divide(counts, totals, out=shares, where=totals > 0)
+    return shares
 
 
 def gallery_scores(test: Asked, queries: ArrayLike, devices: ArrayLike, heat: float) -> Array:
-    """Return the log-probability of devices for queries: a score for each of some comparisons.
+    """Return the log-probability of devices for queries: a score for each comparison.
 
     Parameters
     ----------
     queries, devices
         ``(comparison,)``: number of the image, and of the device.
     """
-    told = np.asarray(log_softmax(test.answers.totals / heat, axis=1))
-    return np.asarray(told[np.asarray(queries), np.asarray(devices)])
+    log_probabilities = np.asarray(log_softmax(test.answers.totals / heat, axis=1))
+    return np.asarray(log_probabilities[np.asarray(queries), np.asarray(devices)])
 
 
 def _names_model(test: Asked) -> NDArray[np.bool_]:
@@ -210,5 +212,5 @@ def _names_model(test: Asked) -> NDArray[np.bool_]:
 
 
 def _group(test: Asked, chosen: NDArray[np.bool_]) -> Row:
-    some = test.where(chosen)
-    return {"images": len(some.labels), **some.answers.accuracies(some.labels)}
+    group = test.where(chosen)
+    return {"images": len(group.labels), **group.answers.accuracies(group.labels)}

@@ -1,4 +1,4 @@
-"""Columns of result rows: what each figure is called and means, wherever rows are shown or kept.
+"""Columns of result rows: title and meaning of each figure, wherever rows are shown or kept.
 
 The report, tables in a terminal and MLflow all take their columns from here.
 """
@@ -18,7 +18,7 @@ AGAINST = {
 
 
 def rate(value: float | str) -> str:
-    """Return a figure to four places; a dash where there is none."""
+    """Return a figure to four places; a dash where it is missing."""
     return "–" if value == "" or not np.isfinite(float(value)) else f"{float(value):.4f}"
 
 
@@ -46,7 +46,7 @@ class Column(NamedTuple):
     form: Callable[[Any], str] = rate
     """How its values are written in the report."""
     heading: str = ""
-    """In a terminal, where it is another one than the title."""
+    """In a terminal, where it differs from the title."""
     is_metric: bool = True
     """Whether MLflow keeps it as a metric."""
 
@@ -161,10 +161,10 @@ WITH_INTERVALS = ("eer", "auc")
 """Figures whose intervals MLflow keeps."""
 IN_REPORT = tuple(name for name, column in COLUMNS.items() if column.title)
 METRICS = tuple(
-    name + end
+    name + suffix
     for name, column in COLUMNS.items()
     if column.is_metric
-    for end in (("", "_low", "_high") if name in WITH_INTERVALS else ("",))
+    for suffix in (("", "_low", "_high") if name in WITH_INTERVALS else ("",))
 )
 
 GALLERY_TABLE = (

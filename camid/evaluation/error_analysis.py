@@ -14,35 +14,35 @@ Row = dict[str, Any]
 Llrs = Mapping[str, NDArray[np.float64]]
 
 NATS = float(np.log(10))
-"""In a decimal step of a likelihood ratio."""
+"""Nats in a factor of ten of a likelihood ratio."""
 
 
 def thresholds(scored: Scored) -> dict[str, float]:
-    """Return each method's score from which on it accepts as often wrongly as it refuses wrongly.
+    """Return each method's threshold at which false accepts equal false rejects.
 
     Raises
     ------
     ValueError
         As :func:`camid.evaluation.metrics.roc`.
     """
-    found = {}
+    limits = {}
     for method, values in scored.scores.items():
         curve = roc(scored.compared.labels, values)
-        found[method] = float(curve.thresholds[np.argmin(np.abs(curve.fpr - (1 - curve.tpr)))])
-    return found
+        limits[method] = float(curve.thresholds[np.argmin(np.abs(curve.fpr - (1 - curve.tpr)))])
+    return limits
 
 
 def by_device(scored: Scored) -> list[Row]:
     """Return a row for each method and device: its errors at the method's equal-error threshold.
 
     ``false_rejects`` is the share of its own comparisons that are refused, ``false_accepts`` that
-    of its comparisons with other devices that are accepted; NaN where there is none.
+    of its comparisons with other devices that are accepted; NaN without comparisons.
     """
     compared, limits = scored.compared, thresholds(scored)
     models = dict(zip(compared.first.tolist(), scored.models[0].tolist(), strict=True))
     models |= dict(zip(compared.second.tolist(), scored.models[1].tolist(), strict=True))
     names = sorted(models, key=lambda name: (models[name], str(name)))
-    takes_part = {n: (compared.first == n) | (compared.second == n) for n in names}
+    takes_part = {name: (compared.first == name) | (compared.second == name) for name in names}
     rows = []
     for method, values in scored.scores.items():
         accepted = values >= limits[method]
@@ -68,36 +68,36 @@ def by_device(scored: Scored) -> list[Row]:
 def by_models(scored: Scored) -> list[Row]:
     """Return a row for each method and pair of models whose devices are compared.
 
-    ``false_accepts`` is the share of these negatives at the method's equal-error threshold. The
-    rows of a method are ordered by it, the most first.
+    ``false_accepts`` is the share of their negatives at the method's equal-error threshold. A
+    method's rows are in descending order of it.
     """
     negative = ~scored.compared.positive
     pairs = np.sort(np.stack([names[negative] for names in scored.models]), axis=0)
     if not pairs.size:
         return []
-    kinds, number = np.unique(pairs, axis=1, return_inverse=True)
-    counts = np.bincount(number.ravel())
+    model_pairs, numbers = np.unique(pairs, axis=1, return_inverse=True)
+    counts = np.bincount(numbers.ravel())
     rows = []
     for method, limit in thresholds(scored).items():
         values = scored.scores[method][negative]
-        accepted = np.bincount(number.ravel(), weights=values >= limit) / counts
-        means = np.bincount(number.ravel(), weights=values) / counts
+        accepted = np.bincount(numbers.ravel(), weights=values >= limit) / counts
+        means = np.bincount(numbers.ravel(), weights=values) / counts
         rows += [
             {
                 "method": method,
-                "first": str(kinds[0, place]),
-                "second": str(kinds[1, place]),
-                "num_negatives": int(counts[place]),
-                "false_accepts": float(accepted[place]),
-                "mean_score": float(means[place]),
+                "first": str(model_pairs[0, pair]),
+                "second": str(model_pairs[1, pair]),
+                "num_negatives": int(counts[pair]),
+                "false_accepts": float(accepted[pair]),
+                "mean_score": float(means[pair]),
             }
-            for place in np.lexsort((-counts, -accepted)).tolist()
+            for pair in np.lexsort((-counts, -accepted)).tolist()
         ]
     return rows
 
 
 def curve_points(scored: Scored) -> list[Row]:
-    """Return the points of each method's ROC and DET curve at which it turns."""
+    """Return the points of each method's ROC and DET curve at which the curve turns."""
     rows = []
     for method, values in scored.scores.items():
         curve = roc(scored.compared.labels, values)
@@ -114,19 +114,19 @@ def curve_points(scored: Scored) -> list[Row]:
 def evidence(scored: Scored, *, seed: int) -> dict[str, NDArray[np.float64]]:
     """Return each method's decimal log-likelihood ratios ``(comparison,)``.
 
-    A comparison's calibrator saw neither of its devices. A method has none where there are too few
-    devices for that.
+    A comparison's calibrator saw neither of its devices. A method with too few devices for that is
+    left out.
     """
-    found = {}
+    decimal_llrs = {}
     for method, values in scored.scores.items():
         llrs = calibrated(scored.compared, values, seed=seed)
         if llrs is not None:
-            found[method] = llrs / NATS
-    return found
+            decimal_llrs[method] = llrs / NATS
+    return decimal_llrs
 
 
 def tippett_points(scored: Scored, llrs: Llrs) -> list[Row]:
-    """Return where the shares of comparisons that reach a decimal LLR change, a row each."""
+    """Return a row for each decimal LLR at which the share of comparisons that reach it changes."""
     rows = []
     for method, values in llrs.items():
         for label, kind in ((1, "same device"), (0, "different devices")):

@@ -1,7 +1,7 @@
 """Fusion: the scores of several methods → one natural log-likelihood ratio.
 
-A weighted sum of the scores by logistic regression, so that what two methods both see is not
-counted twice. The cost that it makes least is that of Brümmer, du Preez 2006,
+A weighted sum of the scores by logistic regression, so that evidence that two methods share
+is not counted twice. The fit minimises the cost of Brümmer, du Preez 2006,
 doi:10.1016/j.csl.2005.08.001.
 """
 
@@ -24,13 +24,13 @@ FUSED = "fused"
 """Name of the fusion among the methods."""
 SHIPPED_FILE = "fusion.json"
 RIDGE = 1e-5
-"""As :data:`camid.evaluation.logistic.RIDGE`, and large enough that fits to different devices, of
-which some are parted by a threshold and some not quite, have slopes of one size."""
+"""As :data:`camid.evaluation.logistic.RIDGE`, and large enough that slopes are of one size
+whether or not a threshold separates the labels of the devices at hand."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fusion:
-    """An LLR that rises with each of some scores: their weighted sum, within bounds."""
+    """An LLR that rises with each method's score: their weighted sum, within bounds."""
 
     form: ClassVar[str] = "fusion"
 
@@ -54,39 +54,39 @@ class Fusion:
             raise ValueError(f"expected weights of at least 0, low <= high, got {self}")
 
     def llr(self, scores: ArrayLike) -> Array:
-        """Return the LLR of scores ``(…, method)``, nats ``(…,)``; NaN where any of them is NaN.
+        """Return the LLR of scores ``(…, method)``, nats ``(…,)``; NaN where a score is NaN.
 
         Raises
         ------
         ValueError
-            If there is not a score of each method.
+            If a method's scores are missing.
         """
-        found = np.asarray(scores, np.float64)
-        if found.shape[-1:] != (len(self.methods),):
+        values = np.asarray(scores, np.float64)
+        if values.shape[-1:] != (len(self.methods),):
             raise ValueError(
                 f"expected scores of {', '.join(self.methods)} on the last axis, "
-                f"got an array of {found.shape}"
+                f"got an array of {values.shape}"
             )
-        total = found @ np.array(self.weights) + self.intercept
+        total = values @ np.array(self.weights) + self.intercept
         return np.asarray(np.clip(total, self.low, self.high))
 
     def unbounded(self) -> "Fusion":
-        """Return the same without bounds: it orders what the bounds make one."""
+        """Return the fusion without bounds, which keeps the order of all scores."""
         return replace(self, low=-np.inf, high=np.inf)
 
     def facts(self) -> dict[str, Any]:
-        """Return what JSON keeps and :func:`fusion` takes."""
+        """Return the fusion as :func:`fusion` reads it from JSON."""
         lists = {"methods": list(self.methods), "weights": list(self.weights)}
         return {"form": self.form, **asdict(self), **lists}
 
 
 def fusion(facts: Mapping[str, Any]) -> Fusion:
-    """Return the fusion whose facts these are.
+    """Return the fusion that facts describe.
 
     Raises
     ------
     ValueError
-        If they are no fusion's.
+        If the facts describe no fusion.
     """
     fields = {name: value for name, value in facts.items() if name != "form"}
     try:
@@ -121,27 +121,26 @@ def logistic_fusion(compared: Compared, scores: ArrayLike, *, methods: tuple[str
     """Return the weighted sum of scores ``(comparison, method)`` that has the least Cllr.
 
     It is a logistic regression in which both labels weigh half. A method that the others make
-    redundant, or whose scores do not rise with the label, has no weight: it is left out, the one
-    that falls most first, and the others are fitted anew.
+    redundant, or whose scores do not rise with the label, has no weight: methods are left out
+    one by one, the least slope first, and the others fitted anew.
 
     Raises
     ------
     ValueError
-        If a score is not finite, there is not one of each method for each comparison, or one of the
-        two labels is missing.
+        If a score is missing or not finite, or one of the two labels is missing.
     """
-    found = judged_together(compared, scores)
-    if found.ndim != 2 or found.shape[1] != len(methods):
-        raise ValueError(f"expected scores of {', '.join(methods)}, got an array of {found.shape}")
+    values = judged_together(compared, scores)
+    if values.ndim != 2 or values.shape[1] != len(methods):
+        raise ValueError(f"expected scores of {', '.join(methods)}, got an array of {values.shape}")
     weights, intercept = np.zeros(len(methods)), 0.0
-    spreads, taken = found.std(axis=0), [*range(len(methods))]
-    while taken:
-        slopes, constant = regression(found.T[taken], compared.labels, ridge=RIDGE)
-        rises = slopes * spreads[taken]
+    spreads, kept = values.std(axis=0), [*range(len(methods))]
+    while kept:
+        slopes, constant = regression(values.T[kept], compared.labels, ridge=RIDGE)
+        rises = slopes * spreads[kept]
         if rises.min() > 0:
-            weights[taken], intercept = slopes, constant
+            weights[kept], intercept = slopes, constant
             break
-        del taken[int(rises.argmin())]
+        del kept[int(rises.argmin())]
     low, high = support(compared)
     return Fusion(
         methods=methods, weights=tuple(weights.tolist()), intercept=intercept, low=low, high=high

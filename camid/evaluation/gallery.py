@@ -55,7 +55,7 @@ def gallery_matrices(
     scores
         By method ``(comparison,)``.
     chosen
-        Which comparisons take part, ``(comparison,)``; all if None.
+        Mask of the comparisons that take part, ``(comparison,)``; all if None.
 
     Raises
     ------
@@ -64,22 +64,22 @@ def gallery_matrices(
     """
     if not listed.is_gallery:
         raise ValueError("expected a gallery, got a list of drawn pairs")
-    numbers = np.arange(len(listed.comparisons)) if chosen is None else np.flatnonzero(chosen)
-    pairs = [listed.comparisons[number] for number in numbers.tolist()]
-    firsts, column = np.unique([pair.first for pair in pairs], return_inverse=True)
-    seconds, row = np.unique([pair.second for pair in pairs], return_inverse=True)
+    indices = np.arange(len(listed.comparisons)) if chosen is None else np.flatnonzero(chosen)
+    pairs = [listed.comparisons[index] for index in indices.tolist()]
+    firsts, columns = np.unique([pair.first for pair in pairs], return_inverse=True)
+    seconds, rows = np.unique([pair.second for pair in pairs], return_inverse=True)
     is_own = np.array([pair.label for pair in pairs]) == 1
     own = np.full(len(seconds), -1)
-    own[row[is_own]] = column[is_own]
+    own[rows[is_own]] = columns[is_own]
     matrices = {method: np.full((len(seconds), len(firsts)), np.nan) for method in scores}
     for method, values in scores.items():
-        matrices[method][row, column] = values[numbers]
-    asked = own >= 0
+        matrices[method][rows, columns] = values[indices]
+    has_own = own >= 0
     return GalleryScores(
         firsts=firsts,
-        seconds=seconds[asked],
-        own=own[asked],
-        scores={method: matrix[asked] for method, matrix in matrices.items()},
+        seconds=seconds[has_own],
+        own=own[has_own],
+        scores={method: matrix[has_own] for method, matrix in matrices.items()},
     )
 
 
@@ -90,7 +90,7 @@ def device_rows(
     images: Mapping[str, ImageRecord],
     models: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Return a row for each enrolled device: its images, and how its queries fare by each method.
+    """Return a row for each enrolled device: its images, and its queries' figures by method.
 
     Parameters
     ----------
@@ -99,10 +99,10 @@ def device_rows(
     models
         Make and model of each device; may be empty.
     """
-    first = {method: recognised(gallery.own, scores) for method, scores in gallery.scores.items()}
+    hits = {method: recognised(gallery.own, scores) for method, scores in gallery.scores.items()}
     rows = []
     for column, side in enumerate(gallery.firsts.tolist()):
-        device, mine = listed.sides[side].device, gallery.own == column
+        device, is_own = listed.sides[side].device, gallery.own == column
         enrolled = [images[sha256] for sha256 in listed.sides[side].images]
         row = {
             "device": device,
@@ -111,11 +111,11 @@ def device_rows(
             "height": enrolled[0].height,
             "enrolled": len(enrolled),
             "enrolled_background": sum(record.kind == "background" for record in enrolled),
-            "queries": int(mine.sum()),
+            "queries": int(is_own.sum()),
         }
         for method, scores in gallery.scores.items():
-            row[f"rank1_{method}"] = _written(first[method][mine], 4)
-            row[f"mean_score_{method}"] = _written(scores[mine, column], 5)
+            row[f"rank1_{method}"] = _mean_text(hits[method][is_own], 4)
+            row[f"mean_score_{method}"] = _mean_text(scores[is_own, column], 5)
         rows.append(row)
     return rows
 
@@ -123,7 +123,7 @@ def device_rows(
 def mistakes(
     listed: ComparisonList, gallery: GalleryScores, method: str, names: Mapping[int, str]
 ) -> list[dict[str, Any]]:
-    """Return the queries that a method gives to another device, those it is surest of first.
+    """Return the queries that a method assigns to another device, the highest scores first.
 
     Parameters
     ----------
@@ -136,19 +136,19 @@ def mistakes(
     others[np.arange(len(others)), gallery.own] = -np.inf
     best = others.argmax(axis=1)
     devices: Sequence[str] = [listed.sides[side].device for side in gallery.firsts.tolist()]
-    found = [
+    rows = [
         {
-            "image": names[int(gallery.seconds[row])],
-            "device": devices[gallery.own[row]],
-            "claimed": devices[best[row]],
-            "own_score": float(scores[row, gallery.own[row]]),
-            "best_score": float(scores[row, best[row]]),
+            "image": names[int(gallery.seconds[query])],
+            "device": devices[gallery.own[query]],
+            "claimed": devices[best[query]],
+            "own_score": float(scores[query, gallery.own[query]]),
+            "best_score": float(scores[query, best[query]]),
         }
-        for row in np.flatnonzero(wrong).tolist()
+        for query in np.flatnonzero(wrong).tolist()
     ]
-    return sorted(found, key=lambda mistake: (-mistake["best_score"], mistake["image"]))
+    return sorted(rows, key=lambda mistake: (-mistake["best_score"], mistake["image"]))
 
 
-def _written(values: NDArray[Any], digits: int) -> str:
-    """Return the mean of some values to so many digits; ``nan`` where there is none."""
+def _mean_text(values: NDArray[Any], digits: int) -> str:
+    """Return the mean of values to a number of digits; ``nan`` without values."""
     return f"{values.mean() if len(values) else np.nan:.{digits}f}"

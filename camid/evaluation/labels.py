@@ -1,4 +1,4 @@
-"""Comparisons as figures need them: each one's label, and the two devices that it is of."""
+"""Comparisons as figures need them: the label and the two devices of each."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,7 @@ class Compared:
     Raises
     ------
     ValueError
-        If the three differ in number, or a label is not 1 where the devices are one and 0 where
-        they are two.
+        If the arrays differ in size, or a label is not 1 for one device and 0 for two.
     """
 
     labels: NDArray[np.int64]
@@ -32,10 +31,10 @@ class Compared:
             )
         wrong = np.flatnonzero(self.labels != (self.first == self.second))
         if wrong.size:
-            at = wrong[0]
+            index = wrong[0]
             raise ValueError(
                 "expected label 1 for one device and 0 for two, got label "
-                f"{self.labels[at]} for {self.first[at]} and {self.second[at]}"
+                f"{self.labels[index]} for {self.first[index]} and {self.second[index]}"
             )
 
     @property
@@ -44,40 +43,40 @@ class Compared:
         return np.asarray(self.labels == 1)
 
     def numbered(self) -> tuple[int, NDArray[np.int64]]:
-        """Return how many devices there are, and their numbers in sorted order ``(2, comparison)``.
+        """Return the number of devices, and each side's device by number ``(2, comparison)``.
 
-        Numbers run from 0 over the devices that are in any comparison.
+        Devices are numbered from 0 in sorted order.
         """
-        both = np.stack([self.first, self.second])
-        names, numbers = np.unique(both, return_inverse=True)
-        return len(names), numbers.reshape(both.shape)
+        devices = np.stack([self.first, self.second])
+        names, numbers = np.unique(devices, return_inverse=True)
+        return len(names), numbers.reshape(devices.shape)
 
     def where(self, chosen: NDArray[np.bool_]) -> "Compared":
-        """Return the comparisons that are chosen."""
+        """Return the chosen comparisons."""
         return Compared(
             labels=self.labels[chosen], first=self.first[chosen], second=self.second[chosen]
         )
 
 
 def judged(compared: Compared, scores: ArrayLike) -> NDArray[np.float64]:
-    """Return the scores of some comparisons as float64 ``(comparison,)``.
+    """Return the scores of comparisons as float64 ``(comparison,)``.
 
     Raises
     ------
     ValueError
-        If their numbers differ, a score is not finite, or one of the two labels is missing.
+        If a score is missing or not finite, or one of the two labels is missing.
     """
-    found = np.asarray(scores, np.float64)
-    if found.shape != compared.labels.shape:
+    values = np.asarray(scores, np.float64)
+    if values.shape != compared.labels.shape:
         raise ValueError(
             f"expected a score for each of {compared.labels.size} comparisons, "
-            f"got an array of {found.shape}"
+            f"got an array of {values.shape}"
         )
-    if not np.isfinite(found).all():
+    if not np.isfinite(values).all():
         raise ValueError("expected finite scores")
     if len(np.unique(compared.labels)) < 2:
         raise ValueError("expected scores of both same-device and different-device comparisons")
-    return found
+    return values
 
 
 def judged_together(compared: Compared, scores: ArrayLike) -> NDArray[np.float64]:
@@ -86,9 +85,9 @@ def judged_together(compared: Compared, scores: ArrayLike) -> NDArray[np.float64
     Raises
     ------
     ValueError
-        As :func:`judged`, for any of them.
+        As :func:`judged`, for any method.
     """
-    found = np.asarray(scores, np.float64)
-    for column in np.atleast_2d(found.T):
+    values = np.asarray(scores, np.float64)
+    for column in np.atleast_2d(values.T):
         judged(compared, column)
-    return found
+    return values

@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 
 RIDGE = 1e-6
 """Penalty on half the squared slope of standardised scores, beside a mean cross-entropy: it keeps a
-fit finite where a threshold parts the labels, and moves no other."""
+fit finite where a threshold separates the labels, and does not move other fits."""
 
 
 def regression(
@@ -33,24 +33,24 @@ def regression(
     spreads = np.sqrt(np.average((scores - centres[:, None]) ** 2, axis=1, weights=weights))
     spreads[spreads == 0] = 1.0
     design = np.vstack([(scores - centres[:, None]) / spreads[:, None], np.ones(labels.size)])
-    sides = np.where(labels == 1, 1.0, -1.0)
+    signs = np.where(labels == 1, 1.0, -1.0)
     penalties = np.array([*[ridge] * len(scores), 0.0])
 
-    def cost(line: Array) -> tuple[float, Array]:
-        margins = sides * (line @ design)
-        value = weights @ np.logaddexp(0, -margins) + penalties @ line**2 / 2
-        return float(value), design @ (-weights * sides * expit(-margins)) + penalties * line
+    def cost(coefs: Array) -> tuple[float, Array]:
+        margins = signs * (coefs @ design)
+        value = weights @ np.logaddexp(0, -margins) + penalties @ coefs**2 / 2
+        return float(value), design @ (-weights * signs * expit(-margins)) + penalties * coefs
 
-    def curvature(line: Array) -> Array:
-        chances = expit(line @ design)
+    def curvature(coefs: Array) -> Array:
+        chances = expit(coefs @ design)
         return (design * (weights * chances * (1 - chances))) @ design.T + np.diag(penalties)
 
     start = np.zeros(len(design))
-    found = minimize(cost, start, method="trust-exact", jac=True, hess=curvature, tol=1e-9)
-    slopes = found.x[:-1] / spreads
-    return slopes, float(found.x[-1] - slopes @ centres)
+    optimum = minimize(cost, start, method="trust-exact", jac=True, hess=curvature, tol=1e-9)
+    slopes = optimum.x[:-1] / spreads
+    return slopes, float(optimum.x[-1] - slopes @ centres)
 
 
 def halves(labels: NDArray[np.int64]) -> Array:
-    """Return weights of comparisons ``(comparison,)`` by which each label has half."""
+    """Return weights ``(comparison,)`` that give each label half of the total."""
     return np.asarray(0.5 / np.bincount(labels)[labels])

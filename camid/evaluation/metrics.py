@@ -58,8 +58,8 @@ def balanced_accuracy(labels: ArrayLike, scores: ArrayLike) -> float:
     ValueError
         As :func:`roc`.
     """
-    told, values = _checked(labels, scores)
-    return float(((values[told == 1] > 0).mean() + (values[told == 0] <= 0).mean()) / 2)
+    y, s = _checked(labels, scores)
+    return float(((s[y == 1] > 0).mean() + (s[y == 0] <= 0).mean()) / 2)
 
 
 def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -92,7 +92,7 @@ def recognition_rate(devices: ArrayLike, scores: NDArray[np.float64]) -> float:
     Raises
     ------
     ValueError
-        If there is no query, or their numbers differ.
+        If there is no query, or devices and scores differ in number.
     """
     return float(np.mean(recognised(devices, scores)))
 
@@ -104,9 +104,9 @@ def recognised(devices: ArrayLike, scores: NDArray[np.float64]) -> NDArray[np.bo
         raise ValueError(f"expected {len(own)} rows of scores, got an array of {scores.shape}")
     rows = np.arange(len(own))
     others = np.where(np.isnan(scores), -np.inf, scores)
-    mine = others[rows, own]
+    own_scores = others[rows, own]
     others[rows, own] = -np.inf
-    return np.asarray(mine > others.max(axis=1))
+    return np.asarray(own_scores > others.max(axis=1))
 
 
 @dataclass(frozen=True)
@@ -148,10 +148,10 @@ def crossing(fpr: Floats, tpr: Floats) -> Floats:
         thresholds they are taken as straight lines.
     """
     excess = fpr - (1 - tpr)
-    after = np.count_nonzero(excess < 0, axis=0)[None]  # it never falls, from −1 to 1
+    after = np.count_nonzero(excess < 0, axis=0)[None]  # excess never falls, from −1 to 1
     before = after - 1
-    low, high = (np.take_along_axis(excess, at, axis=0) for at in (before, after))
-    start, end = (np.take_along_axis(fpr, at, axis=0) for at in (before, after))
+    low, high = (np.take_along_axis(excess, index, axis=0) for index in (before, after))
+    start, end = (np.take_along_axis(fpr, index, axis=0) for index in (before, after))
     return np.asarray((start - low / (high - low) * (end - start))[0])
 
 

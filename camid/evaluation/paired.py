@@ -1,4 +1,4 @@
-"""Methods of several runs beside one another, on the comparisons that all of the runs made."""
+"""Methods of several runs beside one another, on the comparisons that all runs made."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,70 +17,72 @@ from camid.evaluation.score_table import Scored
 
 
 class Merged(NamedTuple):
-    """The comparisons that all runs made, and which methods are compared on them."""
+    """The comparisons that all runs made, and the methods that are compared on them."""
 
     scored: Scored
     """Methods that several runs have are called ``method A``, ``method B``, by the run."""
     pairs: list[tuple[str, str]]
-    """Each method with one of the first run: the same, and the one that all are held against."""
+    """Each method with its baselines in the first run: the same method, and the common baseline."""
     repeated: list[str]
-    """Methods of later runs that scored just what they scored in the first, and are left out."""
+    """Methods of later runs that are left out, as their scores equal the first run's."""
 
 
 def merged(runs: Mapping[str, Scored], *, than: str = "") -> Merged:
-    """Return the methods of some runs on the comparisons that all of them made.
+    """Return the methods of several runs on the comparisons that all runs made.
 
     Parameters
     ----------
     runs
-        By what they are called.
+        By name.
     than
-        The method of the first run that all are held against; by default its first.
+        The common baseline, a method of the first run; by default its first.
 
     Raises
     ------
     ValueError
-        If there is no such method, nothing to hold against it, no comparison in common, or a run
+        If the baseline is missing or the only method, no comparison is in common, or a run
         compared the same images twice.
     """
-    (first, opening), *_ = runs.items()
-    than = than or next(iter(opening.scores))
-    if than not in opening.scores:
-        raise ValueError(f"{first}: has no method {than!r}; it has {', '.join(opening.scores)}")
+    (first_name, first_run), *_ = runs.items()
+    than = than or next(iter(first_run.scores))
+    if than not in first_run.scores:
+        raise ValueError(
+            f"{first_name}: has no method {than!r}; it has {', '.join(first_run.scores)}"
+        )
     common = _common(runs)
     letters = dict(zip(runs, ascii_uppercase, strict=False))
     parts = {letters[name]: run.where(_places(run, common)) for name, run in runs.items()}
-    known = parts["A"].scores
+    first_scores = parts["A"].scores
     repeated = [
         (letter, method)
         for letter, part in parts.items()
         for method, values in part.scores.items()
         if letter != "A"
-        and method in known
-        and np.array_equal(values, known[method], equal_nan=True)
+        and method in first_scores
+        and np.array_equal(values, first_scores[method], equal_nan=True)
     ]
-    left = [
+    kept = [
         (letter, method)
         for letter, part in parts.items()
         for method in part.scores
         if (letter, method) not in repeated
     ]
-    times = Counter(method for _, method in left)
+    num_runs = Counter(method for _, method in kept)
 
     def title(letter: str, method: str) -> str:
-        return f"{method} {letter}" if times[method] > 1 else method
+        return f"{method} {letter}" if num_runs[method] > 1 else method
 
     pairs = [
-        (title(letter, method), title("A", other))
-        for letter, method in left
-        for other in dict.fromkeys([method, than] if method in known else [than])
-        if (letter, method) != ("A", other)
+        (title(letter, method), title("A", baseline))
+        for letter, method in kept
+        for baseline in dict.fromkeys([method, than] if method in first_scores else [than])
+        if (letter, method) != ("A", baseline)
     ]
     if not pairs:
-        raise ValueError(f"{first}: has one method alone; name another run to compare it with")
-    scores = {title(*entry): parts[entry[0]].scores[entry[1]] for entry in left}
-    names = [f"{method} {letter}" for letter, method in repeated]
-    return Merged(replace(parts["A"], scores=scores), pairs, names)
+        raise ValueError(f"{first_name}: has one method alone; name another run to compare it with")
+    scores = {title(*entry): parts[entry[0]].scores[entry[1]] for entry in kept}
+    repeated_names = [f"{method} {letter}" for letter, method in repeated]
+    return Merged(replace(parts["A"], scores=scores), pairs, repeated_names)
 
 
 def _common(runs: Mapping[str, Scored]) -> NDArray[np.str_]:
@@ -107,22 +109,22 @@ def _places(scored: Scored, keys: NDArray[np.str_]) -> NDArray[np.int64]:
 def paired_rows(
     scored: Scored, pairs: Sequence[tuple[str, str]], *, seed: int
 ) -> tuple[list[ResultRow], list[DifferenceRow]]:
-    """Return a row for every method and kind of negatives, and one for every difference.
+    """Return a row for every method and kind of negatives, and a row for every difference.
 
     A difference is paired: both methods have their figures on the same resampled devices.
     """
     rows: list[ResultRow] = []
     differences: list[DifferenceRow] = []
     for negatives in LEVELS_OF:
-        some = scored.against(negatives)
-        if not some.has_both:
+        subset = scored.against(negatives)
+        if not subset.has_both:
             continue
-        found = resampled(some.compared, some.scores, rng=np.random.default_rng(seed))
-        labels = some.compared.labels
+        resampling = resampled(subset.compared, subset.scores, rng=np.random.default_rng(seed))
+        labels = subset.compared.labels
         counts = {
             "num_positives": int(labels.sum()),
             "num_negatives": int((1 - labels).sum()),
-            "num_devices": some.compared.numbered()[0],
+            "num_devices": subset.compared.numbered()[0],
         }
         condition = Condition(
             kind=scored.kind,
@@ -132,9 +134,9 @@ def paired_rows(
             negatives=negatives,
             split="shared",
         )
-        for method in some.scores:
-            figures = dict(with_intervals(found.estimates(method))) | counts
+        for method in subset.scores:
+            figures = dict(with_intervals(resampling.estimates(method))) | counts
             rows.append(ResultRow(method=method, figures=figures, **asdict(condition)))
         for method, baseline in pairs:
-            differences += difference_rows(found, method, baseline, condition)
+            differences += difference_rows(resampling, method, baseline, condition)
     return sorted(rows, key=lambda row: list(scored.scores).index(row.method)), differences

@@ -1,4 +1,4 @@
-"""Answers: what a classifier's patches tell of their images together."""
+"""Answers: a classifier's outputs for patches, pooled by image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from camid.evaluation.metrics import recognised
 Array = NDArray[np.float64]
 
 TOP = 5
-"""Devices among which the right one counts as found, in ``top5``."""
+"""Likeliest devices among which the right one counts as a hit, in ``top5``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answers:
-    """Of some images: what their patches say of each device, added up."""
+    """A classifier's answers about images: the sums over their patches, by device."""
 
     totals: Array
     """``(image, device)``: log-probabilities, nats; the answer is the largest."""
@@ -34,20 +34,20 @@ class Answers:
             Number of each patch's image, from 0.
         """
         rows = np.asarray(images)
-        told = log_softmax(logits.astype(np.float64), axis=1)
+        log_probabilities = log_softmax(logits.astype(np.float64), axis=1)
         shape = (int(rows.max(initial=-1)) + 1, logits.shape[1])
         totals, votes = np.zeros(shape), np.zeros(shape, np.int64)
-        np.add.at(totals, rows, told)
-        np.add.at(votes, (rows, told.argmax(axis=1)), 1)
+        np.add.at(totals, rows, log_probabilities)
+        np.add.at(votes, (rows, log_probabilities.argmax(axis=1)), 1)
         return cls(totals=totals, votes=votes)
 
     @property
     def ballots(self) -> Array:
-        """``(image, device)``: votes; of equal ones the likelier device has a little more."""
+        """``(image, device)``: votes; ties are broken by the likelier device."""
         return np.asarray(self.votes + softmax(self.totals, axis=1) / 2)
 
     def some(self, images: NDArray[np.bool_] | NDArray[np.int64]) -> "Answers":
-        """Return those of some images."""
+        """Return the answers about selected images."""
         return Answers(totals=self.totals[images], votes=self.votes[images])
 
     def patch_rates(self, labels: ArrayLike) -> Array:
@@ -59,16 +59,16 @@ class Answers:
         """Return how often patches and images name their device, 0..1.
 
         ``accuracy`` is by the sum of log-probabilities over an image's patches, ``vote_accuracy``
-        by the number of patches, ``top5`` whether the device is among the five largest sums, where
-        there are more.
+        by the number of patches, ``top5`` by whether the device is among the five largest sums,
+        where there are more.
         """
         rows = np.arange(len(self.totals))
         own = self.totals[rows, np.asarray(labels)]
-        found = {
+        rates = {
             "patch_accuracy": float(self.patch_rates(labels).mean()),
             "vote_accuracy": float(recognised(labels, self.ballots).mean()),
             "accuracy": float(recognised(labels, self.totals).mean()),
         }
         if self.totals.shape[1] > TOP:
-            found["top5"] = float(((self.totals >= own[:, None]).sum(axis=1) <= TOP).mean())
-        return found
+            rates["top5"] = float(((self.totals >= own[:, None]).sum(axis=1) <= TOP).mean())
+        return rates

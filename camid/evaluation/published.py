@@ -1,8 +1,8 @@
-"""The figures that the study states for its methods, to stand beside ours.
+"""Figures that the study states for its methods, to stand beside ours.
 
 Škrabec and Ghosh, "Deep learning for source digital camera identification", EURECOM, 2021: Table 1
 for the baselines, which its Table 2 repeats, and Table 2 for the Siamese network. All are of
-SOCRatES, each on comparisons of its own, which ours are not.
+SOCRatES, each on its own comparisons, which differ from ours.
 """
 
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ class Stated:
     rank1: float | None = None
     """Share of images whose most correlated pattern is their own device's, where it is stated."""
     accuracy: float | None = None
-    """Share of test patches, or images, that are assigned rightly; it does not say which."""
+    """Share of test patches, or images, rightly assigned; the study does not say which."""
     crossing: float | None = None
     """Rate at which false accepts equal false rejects on that ROC, interpolated.
 
@@ -40,15 +40,15 @@ STUDY = {
 
 
 def study_figures(method: str) -> dict[str, float]:
-    """Return what is stated of a method by the names of result rows: ``study_eer``, ….
+    """Return the study's figures of a method by the names of result rows: ``study_eer``, ….
 
-    Empty for a method that the study does not have.
+    Empty for a method outside the study.
     """
-    stated = asdict(STUDY[method]) if method in STUDY else {"images": None}
-    del stated["images"]
-    return {f"study_{name}": value for name, value in stated.items() if value is not None}
+    figures = asdict(STUDY[method]) if method in STUDY else {"images": None}
+    del figures["images"]
+    return {f"study_{name}": value for name, value in figures.items() if value is not None}
 
 
 def study_images(method: str) -> str:
-    """Return the images on both sides of what is stated of a method; empty if nothing is."""
+    """Return the images on both sides of a method's stated figures; empty if none are stated."""
     return (STUDY[method].images or "") if method in STUDY else ""

@@ -9,8 +9,8 @@ from camid.io.folder import Folder
 from camid.io.output_layout import RESULTS
 
 Kind = Literal["gallery", "pairs", "classifier"]
-"""What is compared: queries with every enrolled device, drawn pairs of sides, or photographs with
-the devices that a classifier was trained on."""
+"""Kind of comparisons: queries with every enrolled device, drawn pairs of sides, or photographs
+with the devices that a classifier was trained on."""
 
 
 BY_IMAGE = "images"
@@ -19,7 +19,7 @@ BY_IMAGE = "images"
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What figures are of."""
+    """Condition of the comparisons that figures are of."""
 
     kind: Kind
     images: str
@@ -27,7 +27,7 @@ class Condition:
     crop_size: int | None
     """Pixels a side of the windows that are compared; None for whole strips."""
     num_crops: int | None
-    """Windows of a comparison at most; None for all there are."""
+    """Windows of a comparison at most; None for all."""
     negatives: str
     """Which comparisons of two devices count: ``all``, or those of a kind."""
     split: str
@@ -51,20 +51,20 @@ class ResultRow(Condition):
         return type(self)(**{**_shallow(self), "figures": {**self.figures, **figures}})
 
     def in_part(self, part: str) -> Self:
-        """Return the row of an output folder that is itself part of another."""
+        """Return the row as part of an output folder that encloses its own."""
         return type(self)(**{**_shallow(self), "part": "/".join(filter(None, (part, self.part)))})
 
     def flat(self) -> dict[str, Any]:
-        """Return everything by name, figures beside the rest."""
-        named = _shallow(self)
-        figures = named.pop("figures")
-        method = {"method": named.pop("method")}
-        words = {key: value for key, value in named.items() if value != ""}
-        return {**method, **words, **figures}
+        """Return fields and figures by name, side by side."""
+        values = _shallow(self)
+        figures = values.pop("figures")
+        method = {"method": values.pop("method")}
+        filled = {key: value for key, value in values.items() if value != ""}
+        return {**method, **filled, **figures}
 
     @classmethod
     def of_flat(cls, flat: Mapping[str, Any]) -> Self:
-        """Return the row that :meth:`flat` gave."""
+        """Return the row that :meth:`flat` flattened."""
         names = {entry.name for entry in fields(cls)} - {"figures"}
         figures = {key: value for key, value in flat.items() if key not in names}
         return cls(**{key: flat[key] for key in flat if key in names}, figures=figures)
@@ -72,7 +72,7 @@ class ResultRow(Condition):
 
 @dataclass(frozen=True, kw_only=True)
 class DifferenceRow(Condition):
-    """What a figure of one method is more than that of another, paired by resampled devices."""
+    """A figure of one method less that of another, paired by resampled devices."""
 
     method: str
     baseline: str
@@ -87,12 +87,12 @@ class DifferenceRow(Condition):
     of_baseline: float
 
     def flat(self) -> dict[str, Any]:
-        """Return everything by name."""
+        """Return the fields by name."""
         return asdict(self)
 
 
 def read_rows(folder: Folder) -> list[ResultRow]:
-    """Return the rows of a finished output folder; none where it has none."""
+    """Return the result rows of an output folder; empty if it is unfinished."""
     if not folder.exists(RESULTS):
         return []
     return [ResultRow.of_flat(flat) for flat in json.loads(folder.read(RESULTS))]

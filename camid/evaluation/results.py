@@ -37,7 +37,7 @@ def judged_rows(
     is_same_size: NDArray[np.bool_] | None = None,
     kind: Kind | None = None,
 ) -> tuple[list[ResultRow], list[DifferenceRow]]:
-    """Return a row for every method and condition, and one for every difference of two methods.
+    """Return a row for every method and condition, and a row for every difference of two methods.
 
     A method of the study has its stated figures beside ours, where all negatives count. The
     accuracy is that of calibrated scores at the likelihood ratio 1; its gain is over that of the
@@ -49,50 +49,50 @@ def judged_rows(
         By method ``(comparison, number of crops)``; NaN where nothing could be compared, which
         leaves the comparison out for all methods.
     num_crops
-        What the second axis counts; empty where whole strips are compared.
+        Numbers of crops on the second axis; empty where whole strips are compared.
     split
-        Name of the split that the devices are tested of.
+        Name of the split whose devices are tested.
     seed
-        Draws the resamples, and the folds that calibrate one another.
+        Seed of the resamples and the calibration folds.
     single_threshold_fpr
-        Where the study's convention puts its only threshold.
+        False-accept rate of the study's only threshold.
     is_same_size
-        Which comparisons are of images of one pixel size; all, if not told.
+        Mask of the comparisons between images of one pixel size; all if None.
     kind
-        What is compared, if not what the list says.
+        Kind of the comparisons, if not the list's own.
     """
     kind = kind or ("gallery" if listed.is_gallery else "pairs")
     is_one_size = is_same_size is None or bool(is_same_size.all())
-    told_apart = [n for n in JUDGED if n != SAME_SIZE or not is_one_size]
+    kinds_of_negatives = [n for n in JUDGED if n != SAME_SIZE or not is_one_size]
     rows: list[ResultRow] = []
     differences: list[DifferenceRow] = []
-    firsts: dict[tuple[str, str], ResultRow] = {}
-    for index, number in enumerate(tuple(num_crops) or (0,)):
-        found = {method: values[:, index] for method, values in scores.items()}
-        for negatives in told_apart:
-            chosen = _chosen(listed, found, negatives, is_same_size)
+    first_rows: dict[tuple[str, str], ResultRow] = {}
+    for index, crop_count in enumerate(tuple(num_crops) or (0,)):
+        crop_scores = {method: values[:, index] for method, values in scores.items()}
+        for negatives in kinds_of_negatives:
+            chosen = _chosen(listed, crop_scores, negatives, is_same_size)
             if not chosen.any():
                 continue
             condition = Condition(
                 kind=kind,
                 images=images_a_side(listed),
                 crop_size=listed.crop_size or None,
-                num_crops=number or None,
+                num_crops=crop_count or None,
                 negatives=negatives,
                 split=BY_IMAGE if kind == "classifier" else split,
             )
-            some, more = _judged(
-                listed, found, chosen, condition, seed=seed, fpr=single_threshold_fpr
+            crop_rows, crop_differences = _judged(
+                listed, crop_scores, chosen, condition, seed=seed, fpr=single_threshold_fpr
             )
-            for row in some:
-                first = firsts.setdefault((row.method, negatives), row)
-                rows.append(_completed(row, first, _reach(listed, chosen, number)))
-            differences += more
+            for row in crop_rows:
+                first = first_rows.setdefault((row.method, negatives), row)
+                rows.append(_completed(row, first, _reach(listed, chosen, crop_count)))
+            differences += crop_differences
     return rows, differences
 
 
 def _completed(row: ResultRow, first: ResultRow, reach: Mapping[str, float]) -> ResultRow:
-    """Return a row with its gain over that of the fewest crops, and what the study states."""
+    """Return a row with its gain over that of the fewest crops, and the study's figures."""
     figures = dict(reach)
     if row.num_crops and "accuracy" in row.figures and "accuracy" in first.figures:
         figures["accuracy_gain"] = row.figures["accuracy"] / first.figures["accuracy"]
@@ -105,8 +105,8 @@ def _completed(row: ResultRow, first: ResultRow, reach: Mapping[str, float]) -> 
 def images_a_side(listed: ComparisonList) -> str:
     """Return the numbers of images of first and second sides, such as ``4+4`` or ``8..15+1``."""
     counts = []
-    for which in ("first", "second"):
-        numbers = {getattr(pair, which) for pair in listed.comparisons}
+    for side in ("first", "second"):
+        numbers = {getattr(pair, side) for pair in listed.comparisons}
         images = sorted({len(listed.sides[number].images) for number in numbers})
         counts.append(f"{images[0]}" if len(images) == 1 else f"{images[0]}..{images[-1]}")
     return "+".join(counts)
@@ -115,33 +115,33 @@ def images_a_side(listed: ComparisonList) -> str:
 def fused_scores(
     listed: ComparisonList, scores: Mapping[str, Scores], *, seed: int
 ) -> Scores | None:
-    """Return the LLR of each comparison by several methods together, nats.
+    """Return the LLR of each comparison by several methods fused, nats.
 
-    Those of each number of crops are cross-fitted on their own. They are unbounded: bounds make
-    many of them equal, and they are wider for two sides in one fold, as all positives are, than for
-    two in two, which would tell the labels. The calibration of the scores bounds them.
+    Each number of crops is cross-fitted on its own. LLRs are unbounded: bounds make many of them
+    equal, and are wider for two sides in one fold, as all positives are, than in two folds, which
+    would reveal the labels. The calibration of the scores bounds them.
 
     Parameters
     ----------
     scores
         By method ``(comparison, number of crops)``; NaN where nothing could be compared.
     seed
-        Deals the devices into folds.
+        Seed of the devices' folds.
 
     Returns
     -------
     ``(comparison, number of crops)``, NaN where a method is; None with too few devices.
     """
     fit = partial(_unbounded_fusion, methods=tuple(scores))
-    compared, found = compared_in(listed), np.full_like(next(iter(scores.values())), np.nan)
-    for index in range(found.shape[1]):
-        together = np.stack([values[:, index] for values in scores.values()], axis=1)
-        finite = np.asarray(np.isfinite(together).all(axis=1))
-        llrs = calibrated(compared.where(finite), together[finite], seed=seed, fit=fit)
-        if llrs is None:
+    compared, llrs = compared_in(listed), np.full_like(next(iter(scores.values())), np.nan)
+    for index in range(llrs.shape[1]):
+        stacked = np.stack([values[:, index] for values in scores.values()], axis=1)
+        finite = np.asarray(np.isfinite(stacked).all(axis=1))
+        crop_llrs = calibrated(compared.where(finite), stacked[finite], seed=seed, fit=fit)
+        if crop_llrs is None:
             return None
-        found[finite, index] = llrs
-    return found
+        llrs[finite, index] = crop_llrs
+    return llrs
 
 
 def _unbounded_fusion(compared: Compared, scores: ArrayLike, *, methods: tuple[str, ...]) -> Fusion:
@@ -154,9 +154,9 @@ def _chosen(
     negatives: str,
     is_same_size: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
-    """Return the comparisons that take part: negatives of a kind, and positives of their devices.
+    """Return the mask of a kind of negatives and of their devices' positives.
 
-    So both labels are of the same devices. None where one label is missing.
+    So both labels are of the same devices. All are false where a label is missing.
     """
     levels = np.array([pair.level for pair in listed.comparisons])
     finite = np.all([np.isfinite(values) for values in scores.values()], axis=0)
@@ -164,21 +164,21 @@ def _chosen(
     if negatives == SAME_SIZE and is_same_size is not None:
         negative &= is_same_size
     devices = _devices(listed)
-    taking_part = np.unique(devices[:, negative])
-    positive = finite & (levels == "same-device") & np.isin(devices[0], taking_part)
+    involved = np.unique(devices[:, negative])
+    positive = finite & (levels == "same-device") & np.isin(devices[0], involved)
     if not (negative.any() and positive.any()):
         return np.zeros(len(levels), bool)
     return np.asarray(negative | positive)
 
 
-def _reach(listed: ComparisonList, chosen: NDArray[np.bool_], number: int) -> dict[str, float]:
-    """Return how many crops comparisons have of a number, and how much of them is seen twice."""
+def _reach(listed: ComparisonList, chosen: NDArray[np.bool_], num_crops: int) -> dict[str, float]:
+    """Return the comparisons' mean number of crops, and the mean overlap of the crops."""
     if not listed.crop_size:
         return {}
-    crops = [listed.comparisons[i].crops[:number] for i in np.flatnonzero(chosen)]
+    crops = [listed.comparisons[i].crops[:num_crops] for i in np.flatnonzero(chosen)]
     return {
-        "mean_crops": float(np.mean([len(found) for found in crops])),
-        "overlap": float(np.mean([overlap(found, listed.crop_size) for found in crops])),
+        "mean_crops": float(np.mean([len(windows) for windows in crops])),
+        "overlap": float(np.mean([overlap(windows, listed.crop_size) for windows in crops])),
     }
 
 
@@ -190,7 +190,7 @@ def _devices(listed: ComparisonList) -> NDArray[np.str_]:
 
 
 def compared_in(listed: ComparisonList) -> Compared:
-    """Return whom a list's comparisons compare."""
+    """Return the labels and devices of a list's comparisons."""
     first, second = _devices(listed)
     labels = np.array([pair.label for pair in listed.comparisons])
     return Compared(labels=labels, first=first, second=second)
@@ -207,13 +207,13 @@ def _judged(
 ) -> tuple[list[ResultRow], list[DifferenceRow]]:
     compared = compared_in(listed).where(chosen)
     labels = compared.labels
-    taken = {method: values[chosen] for method, values in scores.items()}
-    parts = [resampled(compared, taken, rng=np.random.default_rng(seed))]
+    chosen_scores = {method: values[chosen] for method, values in scores.items()}
+    resamplings = [resampled(compared, chosen_scores, rng=np.random.default_rng(seed))]
     if listed.is_gallery:
         gallery = gallery_matrices(listed, scores, chosen)
-        if len(np.unique(gallery.own)) > 1:  # else there is no device to resample
+        if len(np.unique(gallery.own)) > 1:  # a single device cannot be resampled
             rng = np.random.default_rng(seed)
-            parts.append(resampled_rank1(gallery.own, gallery.scores, rng=rng))
+            resamplings.append(resampled_rank1(gallery.own, gallery.scores, rng=rng))
     num_devices, _ = compared.numbered()
     counts = {
         "num_positives": int(labels.sum()),
@@ -222,16 +222,16 @@ def _judged(
     }
     rows, differences = [], []
     baseline = next(iter(scores))
-    for method, values in taken.items():
+    for method, values in chosen_scores.items():
         figures: dict[str, float] = {}
-        for part in parts:
-            figures |= dict(with_intervals(part.estimates(method)))
+        for resampling in resamplings:
+            figures |= dict(with_intervals(resampling.estimates(method)))
         figures |= single_threshold(labels, values, fpr=fpr).figures()
         figures |= _costs(compared, values, seed=seed) | counts
         rows.append(ResultRow(method=method, figures=figures, **asdict(condition)))
         if method != baseline:
-            for part in parts:
-                differences += difference_rows(part, method, baseline, condition)
+            for resampling in resamplings:
+                differences += difference_rows(resampling, method, baseline, condition)
     return rows, differences
 
 
@@ -239,14 +239,14 @@ def difference_rows(
     found: Resampled, method: str, baseline: str, condition: Condition
 ) -> list[DifferenceRow]:
     """Return a row for each figure of a method, less that of another."""
-    mine, theirs = found.estimates(method), found.estimates(baseline)
+    estimates, baseline_estimates = found.estimates(method), found.estimates(baseline)
     return [
         DifferenceRow(
             method=method,
             baseline=baseline,
             figure=name,
-            of_method=mine[name].value,
-            of_baseline=theirs[name].value,
+            of_method=estimates[name].value,
+            of_baseline=baseline_estimates[name].value,
             **difference._asdict(),
             **asdict(condition),
         )
@@ -264,13 +264,13 @@ def with_intervals(estimates: Mapping[str, Estimate]) -> Iterator[tuple[str, flo
 
 def _costs(compared: Compared, values: Scores, *, seed: int) -> dict[str, float]:
     """Return the cost of calibrated scores in bits, where there are devices to calibrate with."""
-    found = {"cllr_min": cllr_min(compared.labels, values)}
+    costs = {"cllr_min": cllr_min(compared.labels, values)}
     llrs = calibrated(compared, values, seed=seed)
     if llrs is None:
-        return found
+        return costs
     return {
         "cllr": cllr(compared.labels, llrs),
-        **found,
+        **costs,
         "accuracy": balanced_accuracy(compared.labels, llrs),
     }
 
@@ -278,7 +278,7 @@ def _costs(compared: Compared, values: Scores, *, seed: int) -> dict[str, float]
 def calibrated(
     compared: Compared, values: Scores, *, seed: int, fit: Fit = logistic_calibrator
 ) -> Scores | None:
-    """Return the LLR of each comparison, nats, by fits to others; None with too few devices."""
+    """Return the LLR of each comparison, nats, by fits to other devices; None with too few."""
     num_folds = min(NUM_FOLDS, compared.numbered()[0])
     if num_folds < MIN_FOLDS:
         return None

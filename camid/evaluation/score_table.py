@@ -1,7 +1,7 @@
 """Scores of methods read back from an output folder, with the compared devices.
 
-``scores.parquet`` has a row a comparison of the list beside it, and a column a method with a score
-for each number of crops.
+``scores.parquet`` has a row for each comparison of the list beside it, and a column for each method
+with a score for each number of crops.
 """
 
 import hashlib
@@ -22,29 +22,29 @@ from camid.io.folder import Folder
 from camid.io.output_layout import LIST, SCORES
 
 IMAGE = "image_id"
-"""The column with the photograph that a gallery was asked about."""
+"""The column with a gallery's query photograph."""
 COMPARISON_COLUMNS = ("first", "second", "label", "level", IMAGE)
-"""Columns of the scores' file that say what was compared; the others are methods."""
+"""Columns of the scores' file that describe the comparison; the others are methods."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scored:
-    """Comparisons of a run and what its methods gave them; every array is ``(comparison,)``."""
+    """Comparisons of a run and its methods' scores; every array is ``(comparison,)``."""
 
     keys: NDArray[np.str_]
-    """Digest of the compared images: equal in two runs that compared the same."""
+    """Digest of the compared images: equal in two runs that compared the same images."""
     compared: Compared
     models: tuple[NDArray[np.str_], NDArray[np.str_]]
-    """Of the two devices; empty where it is not known."""
+    """Make and model of the two devices; empty where unknown."""
     levels: NDArray[np.str_]
     """As of a comparison list."""
     scores: Mapping[str, NDArray[np.float64]]
     """By method, at the largest number of crops."""
     kind: Kind
-    """What is compared."""
+    """Kind of the comparisons."""
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Scored":
-        """Return the comparisons that are chosen."""
+        """Return the chosen comparisons."""
         first, second = (names[chosen] for names in self.models)
         compared = self.compared
         return replace(
@@ -61,9 +61,9 @@ class Scored:
         )
 
     def against(self, negatives: str) -> "Scored":
-        """Return the negatives of a kind, and the positives of the devices that have such.
+        """Return the negatives of a kind, and the positives of their devices.
 
-        A comparison that some method could not score is left out for all of them.
+        A comparison that a method could not score is left out for all methods.
         """
         finite = np.all([np.isfinite(values) for values in self.scores.values()], axis=0)
         negative = finite & np.isin(self.levels, sorted(LEVELS_OF[negatives]))
@@ -77,26 +77,26 @@ class Scored:
         return len(np.unique(self.compared.labels)) == 2
 
     def kinds(self) -> dict[str, dict[str, NDArray[np.float64]]]:
-        """Return each method's scores by those of ``KINDS`` that there are."""
+        """Return each method's scores by the ``KINDS`` of comparisons that occur."""
         members = {kind: np.isin(self.levels, sorted(levels)) for kind, levels in KINDS.items()}
         return {
-            method: {kind: values[these] for kind, these in members.items() if these.any()}
+            method: {kind: values[mask] for kind, mask in members.items() if mask.any()}
             for method, values in self.scores.items()
         }
 
 
 def read_scored(folder: Folder, *, models: Mapping[str, str]) -> Scored | None:
-    """Return what the methods of an output folder scored; None where it has no scores.
+    """Return the scored comparisons of an output folder; None where it has no scores.
 
     Parameters
     ----------
     models
-        Make and model of devices; a device that is missing has none that is known.
+        Make and model of devices; those of a missing device are unknown.
 
     Raises
     ------
     ValueError
-        If a file is not as it was written.
+        If a file is damaged, or of another comparison list.
     """
     if not folder.exists(SCORES):
         return None
@@ -125,7 +125,9 @@ def read_scored(folder: Folder, *, models: Mapping[str, str]) -> Scored | None:
 def scores_of(table: pa.Table) -> dict[str, NDArray[np.float64]]:
     """Return each method's scores at the largest number of crops, ``(comparison,)``."""
     methods = [name for name in table.column_names if name not in COMPARISON_COLUMNS]
-    return {m: np.stack(table[m].to_numpy(zero_copy_only=False))[:, -1] for m in methods}
+    return {
+        method: np.stack(table[method].to_numpy(zero_copy_only=False))[:, -1] for method in methods
+    }
 
 
 def _named(devices: NDArray[np.str_], models: Mapping[str, str]) -> NDArray[np.str_]:

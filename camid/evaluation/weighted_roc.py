@@ -1,7 +1,7 @@
 """EER, AUC and TPR at FPR of comparisons whose devices count several times, or not at all.
 
-Scores are ranked once. What many weightings of them accept is then a product of sparse counts with
-the weights, summed along the ranks, for all weightings together.
+Scores are ranked once. Accepted counts of all weightings together are then a product of sparse
+counts with the weights, summed along the ranks.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Parties:
     positives: NDArray[np.int64]
     """Device of each positive."""
     with_positives: NDArray[np.int64]
-    """Devices that have any."""
+    """Devices that have positives."""
     negatives: NDArray[np.int64]
     """Pair of each negative."""
     pairs: NDArray[np.int64]
@@ -49,7 +49,7 @@ class Parties:
 
 
 def parties(compared: Compared) -> Parties:
-    """Return the devices of some comparisons, in the sorted order of their names or numbers."""
+    """Return the devices of comparisons, in the sorted order of their names or numbers."""
     num_devices, numbers = compared.numbered()
     positives = numbers[0, compared.positive]
     low, high = np.sort(numbers[:, ~compared.positive], axis=0)
@@ -65,7 +65,7 @@ def parties(compared: Compared) -> Parties:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
-    """One method's ROC before anything is weighed: what is accepted run by run, highest first.
+    """One method's ROC before weighting: the comparisons of each run of scores, highest first.
 
     A run is one score that both labels have, or neighbouring scores of one label alone: between
     them the ROC is straight, whatever the weights, so nothing is lost.
@@ -86,7 +86,9 @@ class Curve:
         tpr = _rates(np.asarray(self.positives @ times))
         fpr = _rates(np.asarray(self.negatives @ meetings))
         auc = np.einsum("rw,rw->w", np.diff(fpr, axis=0), tpr[1:] + tpr[:-1]) / 2
-        return np.stack([crossing(fpr, tpr), auc, *(_accepted(fpr, tpr, most) for most in _FPRS)])
+        return np.stack(
+            [crossing(fpr, tpr), auc, *(_accepted(fpr, tpr, max_fpr) for max_fpr in _FPRS)]
+        )
 
 
 def curve(compared: Compared, devices: Parties, scores: ArrayLike) -> Curve:
@@ -97,13 +99,13 @@ def curve(compared: Compared, devices: Parties, scores: ArrayLike) -> Curve:
     ValueError
         As :func:`camid.evaluation.labels.judged`.
     """
-    found = judged(compared, scores)
+    values = judged(compared, scores)
     positive = compared.positive
-    distinct, ranks = np.unique(-found, return_inverse=True)
-    has = np.zeros((2, len(distinct)), bool)
-    has[0, ranks[positive]] = has[1, ranks[~positive]] = True
-    opens = (has[:, 1:] != has[:, :-1]).any(axis=0) | has[:, 1:].all(axis=0)
-    runs = np.concatenate([[0], np.cumsum(opens)])
+    distinct, ranks = np.unique(-values, return_inverse=True)
+    has_label = np.zeros((2, len(distinct)), bool)
+    has_label[0, ranks[positive]] = has_label[1, ranks[~positive]] = True
+    starts_run = (has_label[:, 1:] != has_label[:, :-1]).any(axis=0) | has_label[:, 1:].all(axis=0)
+    runs = np.concatenate([[0], np.cumsum(starts_run)])
     num_runs, num_pairs = int(runs[-1]) + 1, devices.pairs.shape[1]
     return Curve(
         positives=_counts(runs[ranks[positive]], devices.positives, num_runs, devices.num_devices),
@@ -124,6 +126,6 @@ def _rates(weights: Array) -> Array:
     return np.asarray(accepted / accepted[-1])
 
 
-def _accepted(fpr: Array, tpr: Array, most: float) -> Array:
-    last = np.count_nonzero(fpr <= most, axis=0)[None] - 1
+def _accepted(fpr: Array, tpr: Array, max_fpr: float) -> Array:
+    last = np.count_nonzero(fpr <= max_fpr, axis=0)[None] - 1
     return np.asarray(np.take_along_axis(tpr, last, axis=0)[0])

@@ -8,7 +8,7 @@ from camid.io.folder import Folder
 
 
 def write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV; what a row lacks of another's columns is empty."""
+    """Write rows as CSV; columns that a row lacks are empty."""
     folder.write(name, csv_text(rows).encode())
 
 

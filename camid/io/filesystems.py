@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 BUCKETS = {"s3", "gs", "gcs"}
-"""Schemes of object stores: a client a bucket, and no folders but in names."""
+"""Schemes of object stores: one client per bucket, and no folders but in names."""
 
 URI_CHARACTERS = "%:/@+~!$&'()*,;=[]"
 
@@ -51,7 +51,7 @@ ANSWERS: tuple[tuple[str, type[OSError], str], ...] = (
 def absolute(uri: str) -> str:
     """Return ``uri`` with a local path made absolute; addresses such as ``s3://…`` are kept.
 
-    What may not stand in an address as it is, a space for example, is quoted.
+    Characters that an address may not have, a space for example, are quoted.
     """
     if not uri:
         raise ValueError("expected a path or an address, got an empty string")
@@ -87,7 +87,7 @@ def _client(uri: str) -> tuple[pafs.FileSystem, str]:
 
 @contextmanager
 def answered(address: str) -> Iterator[None]:
-    """Say in a sentence what an object store answers: its own words are long, and name no address.
+    """Turn an object store's error into a sentence: its own words are long and name no address.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def answered(address: str) -> Iterator[None]:
 class RemoteFile(io.RawIOBase):
     """An open file of an object store that remembers a failure of its server.
 
-    Whoever reads it may take an error for the file's fault, and go on.
+    A reader may take an error for the file's fault, and go on.
     """
 
     def __init__(self, file: pa.NativeFile, address: str) -> None:
@@ -145,7 +145,7 @@ class RemoteFile(io.RawIOBase):
         Raises
         ------
         OSError
-            That of the first read that failed, if one did.
+            The error of a read that failed, if any did.
         """
         super().close()
         self._file.close()

@@ -26,20 +26,20 @@ TEMPORARY = ".part"
 MARK = ".camid-seen-by-all-"
 """Prefix of the file by which machines check that they see the same folder."""
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""Errors of a disk that takes no more."""
+"""Errors of a full disk."""
 
 STEADY = 2**25
-"""Bytes after which the disk is told to go on with what is written."""
+"""Bytes after which written data are synced to the disk."""
 NUM_THREADS = 8
 BATCH = 1024
 
 
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yield ``work`` of every item, in order; threads wait for storage together."""
-    todo = iter(items)
+    """Yield ``work(item)`` for every item, in order; threads wait for storage together."""
+    remaining = iter(items)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        while some := list(islice(todo, BATCH)):
-            yield from pool.map(work, some)
+        while batch := list(islice(remaining, BATCH)):
+            yield from pool.map(work, batch)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Folder:
     def address(self, name: str) -> str:
         """Return the path or address of ``name`` in the folder; :meth:`at` takes it apart again.
 
-        In an address the name is quoted, and stands before the query, if there is one.
+        In an address the name is quoted, and stands before any query.
         """
         if "://" not in self.uri:
             return f"{self.uri.rstrip('/')}/{name}"
@@ -133,16 +133,16 @@ class Folder:
         """Return the name of every file below the folder, in order; links are followed.
 
         A name that is not UTF-8 has surrogates in it, as ``os.fsdecode`` makes them. A folder that
-        cannot be listed stands for what is in it.
+        cannot be listed stands for its files.
         """
         filesystem, path = self._place
         if self.is_local:
             return sorted(_local_files(path))
         selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
         with answered(self.uri):
-            found = filesystem.get_file_info(selector)
+            infos = filesystem.get_file_info(selector)
         return sorted(
-            info.path[len(path) :].lstrip("/") for info in found if info.type == pafs.FileType.File
+            info.path[len(path) :].lstrip("/") for info in infos if info.type == pafs.FileType.File
         )
 
     def size(self, name: str = "") -> int:
@@ -195,7 +195,7 @@ class Folder:
     def open(self, name: str = "") -> io.BufferedReader:
         """Open the file ``name`` for reading at any place in it.
 
-        Closing it raises again what a server that failed raised before.
+        Closing the file raises a server's earlier failure again.
         """
         filesystem, path = self._path(name)
         address = self.address(name)
@@ -214,17 +214,17 @@ class Folder:
         Raises
         ------
         OSError
-            If it cannot be written; a full disk is told in a sentence.
+            If the file cannot be written; in a sentence if the disk is full.
         """
         filesystem, path = self._path(name)
         fill = write if callable(write) else lambda sink: sink.write(write)
         if not self._has_buckets:
             filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
         if not self.is_local:
-            whole = io.BytesIO()
-            fill(whole)
+            content = io.BytesIO()
+            fill(content)
             with answered(self.address(name)):
-                upload(filesystem, path, whole)
+                upload(filesystem, path, content)
             return
         temporary = Path(f"{path}.{uuid.uuid4().hex}{TEMPORARY}")
         try:
@@ -240,7 +240,7 @@ class Folder:
             temporary.unlink(missing_ok=True)
 
     def delete(self, name: str = "") -> None:
-        """Delete the file or folder ``name``, or the folder itself; a missing one is no error."""
+        """Delete the file or folder ``name``, or the folder itself; ignore if it is missing."""
         filesystem, path = self._path(name)
         kind = self._info(name).type
         with suppress(FileNotFoundError), answered(self.address(name)):
@@ -252,27 +252,27 @@ class Folder:
 
 
 class _Steady(io.BufferedRandom):
-    """A new file that goes to the disk while more is written, and is there when it is closed."""
+    """A new file that is synced to the disk while it is written, and wholly when it is closed."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(path, "w+"))
         self._disk = ThreadPoolExecutor(1)
-        self._waiting: list[Future[None]] = []
-        self._num_new = 0
+        self._syncs: list[Future[None]] = []
+        self._num_unsynced = 0
 
     def write(self, data: Any) -> int:
         count = super().write(data)
-        self._num_new += count
-        if self._num_new >= STEADY:
-            self._num_new = 0
-            self._waiting.append(self._disk.submit(os.fdatasync, self.fileno()))
+        self._num_unsynced += count
+        if self._num_unsynced >= STEADY:
+            self._num_unsynced = 0
+            self._syncs.append(self._disk.submit(os.fdatasync, self.fileno()))
         return count
 
     def close(self) -> None:
         if not self.closed:
             try:
-                for synced in self._waiting:
-                    synced.result()
+                for sync in self._syncs:
+                    sync.result()
                 self.flush()
                 os.fsync(self.fileno())
             finally:
@@ -281,13 +281,13 @@ class _Steady(io.BufferedRandom):
 
 
 def _local_files(folder: str) -> Iterator[str]:
-    """Yield the names of all files below a folder; a folder that links lead to twice comes once."""
+    """Yield the names of all files below a folder; a folder that is linked twice comes once."""
     seen: set[str] = set()
-    closed: list[str] = []
+    unlisted: list[str] = []
 
     def note(error: OSError) -> None:
         if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            closed.append(os.path.relpath(error.filename, folder))
+            unlisted.append(os.path.relpath(error.filename, folder))
 
     for place, folders, names in os.walk(folder, followlinks=True, onerror=note):
         real = os.path.realpath(place)
@@ -298,4 +298,4 @@ def _local_files(folder: str) -> Iterator[str]:
         folders.sort()
         below = os.path.relpath(place, folder)
         yield from (name if below == "." else f"{below}/{name}" for name in names)
-    yield from closed
+    yield from unlisted

@@ -1,4 +1,4 @@
-"""Photographs: what their headers say, and their pixels as the sensor's rows and columns.
+"""Photographs: their headers, and their pixels as the sensor's rows and columns.
 
 EXIF orientation is recorded and never applied: turning an image would move the sensor's pixels.
 """
@@ -35,7 +35,7 @@ _UNTURN = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""Inverses of the turns that Pillow gives a TIFF by its orientation as it decodes it."""
+"""Inverses of the turns by orientation that Pillow applies to a TIFF as it decodes the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def unreadable_reason(name: str, size: int) -> str:
 
 
 def header(file: IO[bytes], *, max_megapixels: float = 250.0) -> Header:
-    """Return what the header of an open image file says, without decoding it.
+    """Return the header of an open image file, without decoding the image.
 
     Raises
     ------
@@ -108,13 +108,13 @@ def pixels(data: bytes, *, max_megapixels: float = 250.0) -> NDArray[np.uint8]:
 
 def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Return an image ``(height, width, 3)`` made ``size`` pixels high and wide, bicubically."""
-    made = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(made)
+    scaled = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(scaled)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what decoders warn of; one for a whole pool, as it is not safe to nest in threads."""
+    """Silence decoders' warnings; enter once per pool, as threads must not nest the context."""
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -141,7 +141,7 @@ def _opened(file: IO[bytes], *, max_megapixels: float) -> Iterator[Image.Image]:
 
 
 def _exif(image: Image.Image) -> tuple[int, str, str, str]:
-    """Return orientation, make, model and lens; what is broken or missing is 0 or empty."""
+    """Return orientation, make, model and lens; broken or missing values are 0 or empty."""
     texts = ["", "", ""]
     orientation = 0
     try:
@@ -164,11 +164,11 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
         plane = (samples >> 8).astype(np.uint8)
         return np.repeat(plane[:, :, None], 3, axis=2)
     rgb = image if image.mode == "RGB" else image.convert("RGB")
-    held = pa.array(rgb).values.buffers()[1]  # Pillow's own memory, four bytes a pixel
-    fourth = np.frombuffer(held, np.uint8).reshape(rgb.height, rgb.width, 4)
+    memory = pa.array(rgb).values.buffers()[1]  # Pillow's own memory, four bytes per pixel
+    padded = np.frombuffer(memory, np.uint8).reshape(rgb.height, rgb.width, 4)
     samples = np.empty((rgb.height, rgb.width, 3), np.uint8)
     for channel in range(3):  # three passes, as NumPy's copy of three bytes of four is slow
-        samples[:, :, channel] = fourth[:, :, channel]
+        samples[:, :, channel] = padded[:, :, channel]
     return samples
 
 

@@ -24,7 +24,7 @@ CHECKPOINT = f"{TRAINING}/checkpoint.npz"
 HISTORY = "history.csv"
 SIAMESE = "siamese.keras"
 PAIRNET = "own-pairnet.keras"
-"""A pair network of one's own: camid comes with one that is called ``pairnet``."""
+"""A pair network that the user trained: camid's own is called ``pairnet``."""
 CNN = "cnn.keras"
 EMBEDDING = "embedding"
 ANSWERS = "answers"
@@ -54,4 +54,4 @@ PARTS = (
     *(PAIRNET, EMBEDDING, ANSWERS, TRIALS, TRIALS_TABLE, WINNER, SEARCH, REPORT, FACTS, PATTERNS),
     FIGURES,
 )
-"""All of them: what ``fresh`` deletes."""
+"""All files and folders of an output folder, which ``fresh`` deletes."""

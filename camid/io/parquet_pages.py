@@ -1,8 +1,8 @@
-"""Pages of a parquet column: where each lies, by the file's page index, and one page's value.
+"""Pages of a parquet column: their offsets, by the file's page index, and a page's value.
 
 PyArrow reads row groups whole. A chunk's file has a page for every strip and an index of its pages,
-so that some images' strips are fetched and decompressed without the others'. Only what chunk files
-hold is understood: zstd, and PLAIN pages of one fixed-size value.
+so that single images' strips are fetched and decompressed. Only the content of chunk files is
+understood: zstd, and PLAIN pages of one fixed-size value.
 
 The format is https://parquet.apache.org/docs/file-format, in Thrift's compact protocol; the numbers
 below are those of the fields in ``parquet.thrift``.
@@ -24,17 +24,17 @@ _ZSTD = pa.Codec("zstd")
 def page_offsets(
     indexes: bytes, columns: Sequence[tuple[int, int]], *, num_rows: int
 ) -> list[Offsets]:
-    """Return where the pages of a column begin in each row group, and where the last one ends.
+    """Return the starts of a column's pages in each row group, and the end of the last.
 
-    PyArrow tells where a column lies, but not where the index of its pages does. That index begins
-    with the column's first page, and its pages fill the column: so it is found and checked.
+    PyArrow gives the offset of a column, but not of the index of its pages. The index begins with
+    the column's first page, and its pages fill the column: so it is located and checked.
 
     Parameters
     ----------
     indexes
-        What the file holds from the end of its last row group on.
+        The file's bytes from the end of its last row group on.
     columns
-        Where the column's bytes begin and end in each row group.
+        Start and end of the column's bytes in each row group.
     num_rows
         Rows of each row group.
 
@@ -45,30 +45,30 @@ def page_offsets(
     Raises
     ------
     ValueError
-        If the file has no index of such pages, one a row.
+        If the file has no index of pages of one row each.
     """
-    found: list[Offsets] = []
+    offsets: list[Offsets] = []
     place = 0
     for start, end in columns:
         # A struct whose first field is a list of structs, of which the first begins with an i64.
-        first = b"\x19" + _list_head(num_rows)
-        place = max(0, indexes.find(first + b"\x16" + _varint(2 * start), place))
-        bounds = _bounds(_Compact(indexes, place + len(first)), num_rows)
+        head = b"\x19" + _list_head(num_rows)
+        place = max(0, indexes.find(head + b"\x16" + _varint(2 * start), place))
+        bounds = _bounds(_Compact(indexes, place + len(head)), num_rows)
         if bounds[:1] != [start] or bounds[-1:] != [end]:
             raise ValueError("has no index of its strips")
-        found.append(np.array(bounds, np.int64))
-    return found
+        offsets.append(np.array(bounds, np.int64))
+    return offsets
 
 
 def page_value(page: bytes | memoryview, *, width: int, is_checked: bool = True) -> pa.Buffer:
     """Return the value of ``width`` bytes that a page holds, decompressed.
 
-    Its checksum is compared if it has one and ``is_checked``.
+    The page's checksum, if any, is compared if ``is_checked``.
 
     Raises
     ------
     ValueError
-        If the page is damaged, or not of one such value.
+        If the page is damaged, or not of one value of ``width`` bytes.
     """
     compact = _Compact(page)
     try:
@@ -86,13 +86,13 @@ def page_value(page: bytes | memoryview, *, width: int, is_checked: bool = True)
 
 
 def _bounds(pages: "_Compact", count: int) -> list[int]:
-    """Return where pages of a row each begin, and the last ends; nothing if they are no such."""
+    """Return the starts of pages of a row each, and the last end; empty for other pages."""
     bounds: list[int] = []
     try:
         for row in range(count):
             fields = []
-            for head in (0x16, 0x15, 0x16):  # offset, size and first row: i64, i32, i64
-                if pages.byte() != head:
+            for field_head in (0x16, 0x15, 0x16):  # offset, size and first row: i64, i32, i64
+                if pages.byte() != field_head:
                     return []
                 fields.append(pages.integer())
             start, size, first_row = fields
@@ -105,7 +105,7 @@ def _bounds(pages: "_Compact", count: int) -> list[int]:
 
 
 def _list_head(count: int) -> bytes:
-    """Return how a list of ``count`` structs begins."""
+    """Return the first bytes of a list of ``count`` structs."""
     return bytes([count << 4 | 12]) if count < 15 else b"\xfc" + _varint(count)
 
 
@@ -118,7 +118,7 @@ def _varint(number: int) -> bytes:
 
 
 class _Compact:
-    """Values of Thrift's compact protocol, read one after the other."""
+    """Values of Thrift's compact protocol, read in order."""
 
     def __init__(self, data: bytes | memoryview, place: int = 0) -> None:
         self.data = data

@@ -1,4 +1,4 @@
-"""Cleaning of reference patterns and residuals: what a model's devices share is taken out.
+"""Cleaning of reference patterns and residuals: traces that a model's devices share are removed.
 
 Colour filter arrays, row and column readout and JPEG blocks leave periodic traces that all devices
 of a model have. Chen, Fridrich, Goljan, Lukáš 2008, doi:10.1109/TIFS.2007.916285, section III-B.
@@ -14,7 +14,7 @@ from camid.prnu.filters.lukas import WINDOWS
 Plane = NDArray[np.float32]
 
 JPEG_BLOCK = 8
-"""Pixels a side of the blocks that JPEG compresses on their own."""
+"""Pixels per side of the blocks that JPEG compresses on their own."""
 
 
 def zero_mean(plane: Plane) -> Plane:
@@ -50,7 +50,7 @@ def without_peaks(plane: Plane) -> Plane:
 
 
 def without_blocks(planes: Plane, *, size: int = JPEG_BLOCK) -> Plane:
-    """Return planes ``(…, height, width)`` without what repeats every ``size`` pixels both ways.
+    """Return planes ``(…, height, width)`` without traces of period ``size`` pixels both ways.
 
     JPEG's blocks, and colour filter arrays with their demosaicking, leave the same trace in all
     devices of a kind; each of the ``size`` × ``size`` phases gets the mean 0.
@@ -66,8 +66,8 @@ def without_blocks(planes: Plane, *, size: int = JPEG_BLOCK) -> Plane:
 def whitened(plane: Plane, *, window: int = 9) -> Plane:
     """Return a plane ``(height, width)`` divided by its local standard deviation.
 
-    What textures leave in a residual weighs then no more than what flat areas do. The deviation is
-    over ``window`` × ``window`` pixels, around 0.
+    Textures then weigh no more in a residual than flat areas. The deviation is over ``window`` ×
+    ``window`` pixels, around 0.
     """
     local = np.sqrt(np.maximum(uniform_filter(plane * plane, window), 0))
     floor = np.float32(1e-3) * (local.max() or np.float32(1))

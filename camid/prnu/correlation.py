@@ -51,7 +51,7 @@ def cross_correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArr
 
 
 class Peak(NamedTuple):
-    """The highest of some lags of a correlation, and where it lies."""
+    """The highest lag of a correlation, and its place."""
 
     pce: float
     """Peak-to-correlation energy, with the sign of the peak."""
@@ -86,7 +86,7 @@ def peak(
     num_columns: int | None = None,
     num_lags: int | None = None,
 ) -> Peak:
-    """Return the highest peak-to-correlation energy of some circular lags, its row and column.
+    """Return the highest peak-to-correlation energy of circular lags, its row and column.
 
     Its noise is the mean square of all lags but the 11×11 around it: Goljan, Fridrich, Filler 2009,
     doi:10.1117/12.805701. Strangers that JPEG wrote in blocks correlate more where their blocks
@@ -98,11 +98,11 @@ def peak(
     lags
         A correlation at all circular lags, ``(height, width)``.
     top, left
-        The first row and column that are looked at; negative ones count from the end.
+        The first row and column that are searched; negative numbers count from the end.
     num_rows, num_columns
-        How many are; all if None.
+        How many are searched; all if None.
     num_lags
-        How many lags the squares of all are shared by: fewer than there are where zeros pad.
+        Number of lags over which squares are averaged: fewer than all where zeros pad.
 
     Returns
     -------
@@ -111,21 +111,21 @@ def peak(
     num_rows, num_columns = num_rows or lags.shape[0], num_columns or lags.shape[1]
     num_lags = num_lags or lags.size
     totals = _lattice_totals(lags)
-    whole, per_class = totals.sum(), num_lags / totals.size
-    mean, least = whole / num_lags, 1 + SURE * np.sqrt(2 / per_class)
+    total, per_class = totals.sum(), num_lags / totals.size
+    mean, excess = total / num_lags, 1 + SURE * np.sqrt(2 / per_class)
     classes = totals / per_class
-    noise = np.where(classes > mean * least, classes, mean)
+    noise = np.where(classes > mean * excess, classes, mean)
     if not noise.all():
         return Peak(0.0, top, left)
-    found, row, column = _peak(lags, 1 / np.sqrt(noise), (top, num_rows), (left, num_columns))
+    highest, row, column = _peak(lags, 1 / np.sqrt(noise), (top, num_rows), (left, num_columns))
     around = np.arange(-PEAK_RADIUS, PEAK_RADIUS + 1)
     rows, columns = (row + around) % lags.shape[0], (column + around) % lags.shape[1]
     near = np.square(lags[np.ix_(rows, columns)], dtype=np.float64).sum()
-    far = (whole - near) / (num_lags - around.size**2)
-    like = totals[row % JPEG_BLOCK, column % JPEG_BLOCK] - np.float64(found) ** 2
-    alike = like / max(per_class - 1, 1)
-    noise_here = alike if alike > far * least else far
-    energy = found * abs(found) / noise_here if noise_here > 0 else 0.0
+    far = (total - near) / (num_lags - around.size**2)
+    class_sum = totals[row % JPEG_BLOCK, column % JPEG_BLOCK] - np.float64(highest) ** 2
+    class_noise = class_sum / max(per_class - 1, 1)
+    peak_noise = class_noise if class_noise > far * excess else far
+    energy = highest * abs(highest) / peak_noise if peak_noise > 0 else 0.0
     return Peak(float(energy), int(row), int(column))
 
 
@@ -143,8 +143,8 @@ def false_alarm_probability(energy: float, *, num_lags: int) -> float:
     """
     if num_lags < 1:
         raise ValueError(f"expected a search of at least one lag, got num_lags={num_lags}")
-    one = ndtr(-np.sign(energy) * np.sqrt(abs(energy)))
-    return float(-np.expm1(num_lags * np.log1p(-one)))
+    per_lag = ndtr(-np.sign(energy) * np.sqrt(abs(energy)))
+    return float(-np.expm1(num_lags * np.log1p(-per_lag)))
 
 
 def _check_shapes(a: NDArray[np.floating], b: NDArray[np.floating]) -> None:
@@ -154,9 +154,9 @@ def _check_shapes(a: NDArray[np.floating], b: NDArray[np.floating]) -> None:
 
 @compiled
 def _lattice_totals(lags: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the squares' sums of lags by their row and column modulo 8, as ``(8, 8)``.
+    """Return the sums of squared lags by row and column modulo 8, as ``(8, 8)``.
 
-    A circular lag beyond the middle is the negative one.
+    A circular lag beyond the middle counts as negative.
     """
     height, width = lags.shape
     totals = np.zeros((JPEG_BLOCK, JPEG_BLOCK))
@@ -176,13 +176,13 @@ def _peak(
     rows: tuple[int, int],
     columns: tuple[int, int],
 ) -> tuple[float, int, int]:
-    """Return the lag that is the highest over its class's deviation, its row and column."""
+    """Return the lag of the highest ratio to its class's deviation, its row and column."""
     (top, num_rows), (left, num_columns) = rows, columns
     best, row, column = lags[top, left] * scales[top % JPEG_BLOCK, left % JPEG_BLOCK], top, left
     for y in range(top, top + num_rows):
-        line, some = lags[y], scales[y % JPEG_BLOCK]
+        line, scale_row = lags[y], scales[y % JPEG_BLOCK]
         for x in range(left, left + num_columns):
-            value = line[x] * some[x % JPEG_BLOCK]
+            value = line[x] * scale_row[x % JPEG_BLOCK]
             if value > best:
                 best, row, column = value, y, x
     return lags[row, column], row, column

@@ -1,4 +1,4 @@
-"""Li's enhancers: odd maps that weaken what scenes leave in a residual's coefficients.
+"""Li's enhancers: odd maps that weaken traces of scenes in a residual's coefficients.
 
 C.-T. Li, "Source camera identification using enhanced sensor pattern noise", 2010,
 doi:10.1109/TIFS.2010.2046268. Models 1 and 2 follow independent implementations.
@@ -26,7 +26,7 @@ def enhanced(noise: Plane, *, model: int = 5, alpha: float = 7.0, zero: Zero = "
     Raises
     ------
     ValueError
-        If there is no such model.
+        If ``model`` is not 1 to 5.
     """
     if model not in _MODELS:
         raise ValueError(f"expected one of Li's models 1 to 5, got {model!r}")
@@ -52,16 +52,16 @@ def enhanced_wavelet(
     Raises
     ------
     ValueError
-        If there is no such model, or the plane is too small for ``levels`` of ``wavelet``.
+        If ``model`` is not 1 to 5, or the plane is too small for ``levels`` of ``wavelet``.
     """
     coefficients = pywt.wavedec2(noise, checked_wavelet(noise.shape, wavelet, levels), level=levels)
-    changed = [np.zeros_like(coefficients[0])]
-    changed += [
+    enhanced_bands = [np.zeros_like(coefficients[0])]
+    enhanced_bands += [
         tuple(enhanced(band, model=model, alpha=alpha, zero=zero) for band in bands)
         for bands in coefficients[1:]
     ]
     height, width = noise.shape
-    plane: Plane = pywt.waverec2(changed, wavelet)[:height, :width]
+    plane: Plane = pywt.waverec2(enhanced_bands, wavelet)[:height, :width]
     return np.ascontiguousarray(plane, np.float32)
 
 

@@ -65,10 +65,10 @@ def likelihood_pattern(
     Parameters
     ----------
     products
-        Residuals times what :func:`intensity_weight` makes of their images, added up
+        Residuals times the :func:`intensity_weight` of their images, added up
         ``(height, width)``, grey levels.
     squares
-        The squares of these weights, added up ``(height, width)``.
+        The squares of the weights, added up ``(height, width)``.
     """
     return np.asarray(products / (squares + 1), np.float32)
 
@@ -76,23 +76,23 @@ def likelihood_pattern(
 def intensity_weight(
     intensity: NDArray[np.integer] | NDArray[np.floating], size: int | None = None
 ) -> NDArray[np.float32]:
-    """Return how strongly a plane's pattern shows by its intensity ``(height, width)``, 0–1.
+    """Return the strength of a plane's pattern by its intensity ``(height, width)``, 0–1.
 
     I / 252 up to 252 and exp(−(I − 252)² / 6) above, as the published implementation of Chen et
     al. 2008 has it; 0 where saturated, which is where one of the four neighbours has 254 or more
-    too. (There it is the plane's maximum, which a strip or a reduced plane does not tell.)
+    too. (There it is the plane's maximum, which a strip or a reduced plane does not have.)
 
     Parameters
     ----------
     intensity
         Grey levels, 0–255.
     size
-        Pixels a side that a reduced plane is brought to, each sample repeated.
+        Pixels per side that a reduced plane is brought to, each sample repeated.
     """
     plane = np.asarray(intensity, np.float32)
     weight = np.where(plane <= _BRIGHT, plane / _BRIGHT, np.exp(-((plane - _BRIGHT) ** 2) / 6))
     is_top = np.pad(plane >= _SATURATED, 1)
     beside = is_top[:-2, 1:-1] | is_top[2:, 1:-1] | is_top[1:-1, :-2] | is_top[1:-1, 2:]
     weight = np.where(is_top[1:-1, 1:-1] & beside, 0, weight)
-    times = 1 if size is None else size // len(plane)
-    return np.repeat(np.repeat(weight, times, axis=0), times, axis=1).astype(np.float32)
+    repeats = 1 if size is None else size // len(plane)
+    return np.repeat(np.repeat(weight, repeats, axis=0), repeats, axis=1).astype(np.float32)

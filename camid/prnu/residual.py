@@ -17,7 +17,7 @@ def residual(
     window: int = 3,
     blur: float = 1.0,
 ) -> NDArray[np.float32]:
-    """Return what a denoiser takes out of an image: image − denoised image, grey levels.
+    """Return an image's noise residual: image − denoised image, grey levels.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def residual(
     wavelet, levels
         The transform of ``lukas``, by PyWavelets' name.
     window
-        Pixels a side of ``wiener``'s surroundings, odd.
+        Pixels per side of ``wiener``'s surroundings, odd.
     blur
         Standard deviation of ``gaussian``'s blur, pixels.
 

@@ -12,7 +12,7 @@ Position = tuple[int, int]
 T = TypeVar("T", bound=np.generic)
 
 INTENSITY_STEP = 4
-"""Pixels a side that one sample of a strip's intensity stands for."""
+"""Pixels per side of one sample of a strip's intensity."""
 
 
 def positions(
@@ -20,8 +20,8 @@ def positions(
 ) -> list[Position]:
     """Return the ``(top, left)`` of every strip of an image, row by row, from the grid's origin.
 
-    ``grid`` gives as many strips of ``size`` pixels a side as fit; ``centre``, or an image that is
-    resized to one strip, a single one at ``(0, 0)``. An image smaller than a strip has none.
+    ``grid`` gives as many strips of ``size`` pixels per side as fit; ``centre``, or an image
+    resized to one strip, a single strip at ``(0, 0)``. An image smaller than a strip has none.
     """
     if layout not in {"grid", "centre"}:
         raise ValueError(f"expected the layout 'grid' or 'centre', got {layout!r}")
@@ -36,8 +36,8 @@ def origin(
 ) -> Position:
     """Return the pixel of an image at which position ``(0, 0)`` lies.
 
-    That of ``centre`` puts the strip in the middle, at an even offset so that the colour filter
-    array's phase is kept.
+    ``centre`` puts the strip in the middle, at an even offset so that the colour filter array's
+    phase is kept.
     """
     if layout == "grid" or prepare == "resize":
         return 0, 0
@@ -69,11 +69,11 @@ def assembled(strips: NDArray[T], where: Sequence[Position]) -> NDArray[T]:
     """
     size = strips.shape[-1]
     tops, lefts = zip(*where, strict=True)
-    origin = (min(tops), min(lefts))
-    shape = (max(tops) + size - origin[0], max(lefts) + size - origin[1])
+    corner = (min(tops), min(lefts))
+    shape = (max(tops) + size - corner[0], max(lefts) + size - corner[1])
     image = np.zeros((*strips.shape[1:-2], *shape), strips.dtype)
     for strip, (top, left) in zip(strips, where, strict=True):
-        y, x = top - origin[0], left - origin[1]
+        y, x = top - corner[0], left - corner[1]
         image[..., y : y + size, x : x + size] = strip
     return image
 

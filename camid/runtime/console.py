@@ -32,20 +32,20 @@ def say(*lines: str) -> None:
 def quiet() -> Iterator[None]:
     """Keep libraries from writing to stderr.
 
-    TensorFlow tells of every missing driver there when it is imported, whatever its log level.
+    TensorFlow reports every missing driver there on import, whatever its log level.
     """
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
+    stderr, devnull = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)
 
 
 class _Rate(ProgressColumn):
-    """Units a second so far."""
+    """Column of the units per second so far."""
 
     def render(self, task: object) -> Text:
         speed = getattr(task, "finished_speed", None) or getattr(task, "speed", None)
@@ -63,7 +63,7 @@ def progress() -> Progress:
         TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),  # to above the display, where both are there
+        redirect_stdout=sys.stdout.isatty(),  # print above the display if both are on a terminal
     )
 
 

@@ -1,4 +1,4 @@
-"""A store brought up to date with a plan: what is there, what is missing, and its finish."""
+"""Build of a store by its plan: present chunks, missing chunks, and the finish."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -38,13 +38,13 @@ class ChunkContent(NamedTuple):
     """Content of a chunk's file."""
 
     digest: str
-    """Of all of it."""
+    """Digest of the whole content."""
     num_images: int
     positions: Sequence[Position]
 
 
 class StoreBuild:
-    """The chunks of a plan, those that are there and those to make, and what their images are.
+    """The chunks of a plan, present and missing, and the digests and statuses of their images.
 
     Digests and statuses take 65 bytes an image. An image counts as known once the chunk that
     holds it is written.
@@ -61,20 +61,20 @@ class StoreBuild:
         simulated: Mapping[str, Any] | None = None,
         damaged: Collection[str] = (),
     ) -> None:
-        """Read which of the plan's chunks are there.
+        """Read the plan's chunks that are present.
 
         Parameters
         ----------
         settings
-            With which the store is made, as ``store.json`` has them.
+            Settings of the store, as ``store.json`` has them.
         samples
-            What the samples of its files are.
+            Format of the samples of its files.
         strips
-            Where strips lie.
+            Geometry of the strips.
         simulated
             The simulation that made the photographs.
         damaged
-            Files that are made again in any case, besides those that a stopped repair left.
+            Files to make again in any case, besides those that a stopped repair left.
         """
         self.folder, self.plan = folder, plan
         self._samples, self._strips = samples, strips
@@ -95,13 +95,13 @@ class StoreBuild:
 
     @property
     def missing(self) -> list[int]:
-        """Numbers of the chunks that are to make."""
+        """Numbers of the chunks that are still to be made."""
         numbers: list[int] = np.flatnonzero(self._contents == _UNKNOWN).tolist()
         return numbers
 
     @property
     def num_known(self) -> int:
-        """Images in chunks that are there."""
+        """Images in present chunks."""
         return int(self._is_known.sum())
 
     @property
@@ -111,14 +111,14 @@ class StoreBuild:
         return [(number, int(self._modified[number])) for number in numbers]
 
     def add(self, number: int, statuses: Sequence[ImageStatus], *, content: str) -> None:
-        """Note that a chunk is there.
+        """Note a chunk as present.
 
         Parameters
         ----------
         statuses
-            What became of its images, in the order of their ids.
+            Statuses of its images, in the order of their ids.
         content
-            The digest of what the file holds.
+            The digest of the file's content.
         """
         self._contents[number] = content.encode()
         for row, image in zip(self.plan.rows(number).tolist(), statuses, strict=True):
@@ -128,7 +128,7 @@ class StoreBuild:
                 self._rejected[row] = image.status
 
     def discard(self, number: int) -> None:
-        """Take what is known of a chunk for what it was: it is made again."""
+        """Note a present chunk as missing, so that it is made again."""
         self._contents[number], self._modified[number] = _UNKNOWN, 0
         for row, image in zip(self.plan.rows(number).tolist(), self.images(number), strict=True):
             self._earlier[image.image_id] = image.sha256
@@ -136,42 +136,42 @@ class StoreBuild:
             self._rejected.pop(row, None)
 
     def images(self, number: int) -> list[ImageRecord]:
-        """Return the records of a chunk's images with the digests that are known."""
+        """Return the records of a chunk's images with their known digests."""
         digests = self._sha256[self.plan.rows(number)].tolist()
         images = self.plan[number].images
         return [replace(r, sha256=d.decode()) for r, d in zip(images, digests, strict=True)]
 
     def records(self) -> ImageTable:
-        """Return the plan's records with all that is known."""
-        records, changed = self.plan.records, {}
+        """Return the plan's records with their known digests and statuses."""
+        records, columns = self.plan.records, {}
         if self._rejected:
             codes, names = records.texts("status")
             statuses = [names[code] for code in codes.tolist()]
             for row, status in self._rejected.items():
                 statuses[row] = status
-            changed["status"] = statuses
+            columns["status"] = statuses
         digests = [digest.decode() for digest in self._sha256.tolist()]
-        return records.replaced(sha256=digests, **changed)
+        return records.replaced(sha256=digests, **columns)
 
     def changed(self) -> list[str]:
-        """Return the images whose bytes are not what they were when an earlier run read them."""
-        changed = []
+        """Return the ids of images whose bytes have changed since an earlier run read them."""
+        image_ids = []
         for number in range(len(self.plan)) if self._earlier else ():
             for image in self.images(number):
                 old, new = self._earlier.get(image.image_id), image.sha256
                 if old and new and old != new:
-                    changed.append(image.image_id)
-        return sorted(changed)
+                    image_ids.append(image.image_id)
+        return sorted(image_ids)
 
     def begin(self) -> list[str]:
-        """Mark the store as unfinished if anything is to do; delete what is damaged or stray.
+        """Mark the store as unfinished if work is left; delete damaged and stray files.
 
-        Returns the names of what was stray.
+        Returns the names of the stray files.
         """
         stray = stray_files(self.folder, chunks=self.plan.names)
         if self.missing or self._damaged or stray or not is_finished(self.folder):
-            noted = {"damaged": sorted(self._damaged)} if self._damaged else {}
-            unfinished = {**self._description, **noted, "content_digest": None}
+            damage = {"damaged": sorted(self._damaged)} if self._damaged else {}
+            unfinished = {**self._description, **damage, "content_digest": None}
             write_description(self.folder, unfinished)
         for name in {*stray, *self._damaged}:
             self.folder.delete(name)
@@ -183,17 +183,17 @@ class StoreBuild:
         return finish(self.folder, self.records(), contents, self._description)
 
     def _contents_by_number(self) -> Iterator[ChunkContent]:
-        """Yield the content of each chunk's file, as all of them are there."""
+        """Yield the content of each chunk's file; all must be present."""
         grid = cache(lambda height, width: positions(height, width, **asdict(self._strips)))
         is_rejected = np.zeros(len(self.plan.records), np.bool_)
         is_rejected[list(self._rejected)] = True
         for number, (size, height, width) in enumerate(self.plan.shapes.tolist()):
             kept = size - int(is_rejected[self.plan.rows(number)].sum())
-            where = grid(height, width) if kept else ()
-            yield ChunkContent(self._contents[number].decode(), kept, where)
+            grid_positions = grid(height, width) if kept else ()
+            yield ChunkContent(self._contents[number].decode(), kept, grid_positions)
 
     def _read_chunks(self) -> None:
-        """Note the planned chunks whose files are whole, of these settings and not damaged."""
+        """Note the planned chunks whose files are whole, of the same settings and not damaged."""
         present = set(self.folder.files())
         digests = list(self.plan.digests()) if present else []
         numbers = [number for number, name in enumerate(self.plan.names) if name in present]
@@ -209,7 +209,7 @@ class StoreBuild:
                 self._earlier |= {image.image_id: image.sha256 for image in file.statuses}
 
     def _read(self, number: int) -> "_Written | None":
-        """Return what a chunk's file says of itself; None if it is half a file."""
+        """Return a chunk's file as an earlier run wrote it, or None if it is not whole."""
         name = self.plan.names[number]
         try:
             with ChunkFile(self.folder, name) as file:
@@ -223,7 +223,7 @@ class _Written(NamedTuple):
     """A chunk's file as an earlier run wrote it."""
 
     digest: str
-    """Of the plan's chunk that it was written for."""
+    """Digest of the planned chunk that the file was written for."""
     samples: Mapping[str, Any]
     content: str
     statuses: Sequence[ImageStatus]
@@ -239,8 +239,8 @@ def finish(
 ) -> str:
     """Write manifest, index and description; return the content digest.
 
-    A store that is finished, and has all of it already, is left as it is. What killed workers left
-    behind, of this run or of one that was killed just before it, is deleted.
+    A store already finished with the same content is left as it is. Files that killed workers left
+    behind, in this run or in one that was killed just before it, are deleted.
 
     Parameters
     ----------
@@ -249,15 +249,15 @@ def finish(
     """
     manifest = ImageTable.of(records).by_id()
     chunks = manifest.counted("device", "chunk")
-    members = {chunk_name(device, number): (device, number) for device, number in chunks}
+    chunk_keys = {chunk_name(device, number): (device, number) for device, number in chunks}
     digests: dict[str, str] = {}
 
-    def indexed() -> Iterator[Indexed]:
+    def index_rows() -> Iterator[Indexed]:
         for name, chunk in contents:
             digests[name] = chunk.digest
-            yield Indexed(*members[name], chunk.num_images, chunk.positions)
+            yield Indexed(*chunk_keys[name], chunk.num_images, chunk.positions)
 
-    index = index_table(indexed())
+    index = index_table(index_rows())
     for name in stray_files(store, chunks=[*digests]):
         store.delete(name)
     digest = content_digest(digests)
@@ -271,24 +271,24 @@ def finish(
 
 
 def _has(store: Folder, digest: str, manifest: ImageTable, index: pa.Table) -> bool:
-    """Return whether a store is finished with all of this."""
+    """Return whether a store is finished with this digest, manifest and index."""
     if not is_finished(store):
         return False
     old = Store(store)
     try:
-        same = old.index.equals(index, check_metadata=True) and old.manifest.equals(manifest)
+        has_tables = old.index.equals(index, check_metadata=True) and old.manifest.equals(manifest)
     except ValueError:
         return False  # damaged
-    return same and old.digest == digest
+    return has_tables and old.digest == digest
 
 
 def _left_damaged(store: Folder) -> set[str]:
-    """Return the chunks that a repair set out to make again before it was stopped."""
+    """Return the damaged chunks noted by a repair that was stopped."""
     if not store.exists(DESCRIPTION):
         return set()
     return set(read_description(store).get("damaged", []))
 
 
 def _needs_retry(statuses: Sequence[ImageStatus]) -> bool:
-    """Return whether a file could not be read, which may pass."""
+    """Return whether a photograph could not be read, which may be temporary."""
     return any(image.status.startswith(rejected(UNREADABLE)) for image in statuses)

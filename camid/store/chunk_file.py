@@ -1,8 +1,8 @@
-"""A chunk's file: parquet with one row group a position, seen whole or not at all.
+"""A chunk's file: parquet with one row group per position, seen whole or not at all.
 
 ``device=<id>/chunk-00007.parquet`` holds the strips of up to 16 images of one device, and in its
-footer what the samples are, what became of each image, a digest of the content, and a seal: the
-digest of the file's own bytes, with the seal's digits as zeros.
+footer the samples' format, each image's status, a digest of the content, and a seal: the digest of
+the file's own bytes, with the seal's digits as zeros.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _CHUNK = b"camid.chunk"
 _UNSEALED = b"0" * 64
 _SEAL = b'"seal": "'
 _TAIL = 8
-"""Bytes after a parquet file's metadata: their length, and a magic word."""
+"""Bytes after a parquet file's metadata: the metadata's length, and a magic word."""
 _BLOCK = 2**24
 
 
@@ -85,7 +85,7 @@ class StripBatch:
     intensity: NDArray[np.uint8]
     """``(image, height / 4, width / 4)`` grey, 0–255."""
     step: float
-    """Grey levels a unit of ``samples``."""
+    """Grey levels per unit of ``samples``."""
 
     def residuals(self) -> NDArray[np.float32]:
         """Return the residuals in grey levels ``(image, height, width, channel)``.
@@ -127,13 +127,13 @@ def write_chunk(
     Parameters
     ----------
     digest
-        The chunk's in the plan.
+        The chunk's digest in the plan.
     statuses
-        What became of its images; kept in the file for the run that finds it complete.
+        Statuses of its images; kept in the file for a later run that finds the file complete.
     """
     schema = form.schema
-    content = hashlib.sha256()
-    places: list[Position] = []
+    content_hash = hashlib.sha256()
+    positions: list[Position] = []
 
     def fill(sink: Any) -> None:
         with pq.ParquetWriter(
@@ -144,30 +144,30 @@ def write_chunk(
             use_dictionary=["image_id"],
             write_statistics=["image_id", "top", "left"],
             write_page_checksum=True,
-            data_page_size=1,  # a page for every strip, so that one can be read alone
+            data_page_size=1,  # one page per strip, so that a strip can be read alone
             write_batch_size=1,
             write_page_index=True,
         ) as writer:
             for batch in batches:
                 table = _table(batch, schema)
-                _feed(content, table)
-                places.append(batch.position)
+                _feed(content_hash, table)
+                positions.append(batch.position)
                 writer.write_table(table, row_group_size=table.num_rows)
             facts = {
                 "digest": digest,
-                "content": content.hexdigest(),
-                "positions": places,
+                "content": content_hash.hexdigest(),
+                "positions": positions,
                 "images": [vars(image) for image in statuses],
                 "seal": _UNSEALED.decode(),
             }
             writer.add_key_value_metadata({_CHUNK: json.dumps(facts)})
-        place, stated, seal = _sealed(sink)
+        offset, stated, seal = _sealed(sink)
         assert stated == _UNSEALED
-        sink.seek(place)
+        sink.seek(offset)
         sink.write(seal)
 
     store.write(name, fill)
-    return content.hexdigest()
+    return content_hash.hexdigest()
 
 
 class ChunkFile:
@@ -186,11 +186,11 @@ class ChunkFile:
             self._facts = json.loads(metadata[_CHUNK])
             self._format = json.loads(self._file.schema_arrow.metadata[_FORMAT])
         except ConnectionError:
-            raise  # says nothing of the file
+            raise  # not the file's fault
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             self._stream.close()
-            words = " ".join(str(error).split())
-            raise ValueError(f"{self._address}: not a whole chunk: {words}") from None
+            message = " ".join(str(error).split())
+            raise ValueError(f"{self._address}: not a whole chunk: {message}") from None
 
     def __enter__(self) -> "ChunkFile":
         return self
@@ -242,27 +242,27 @@ class ChunkFile:
         )
 
     def pages(self, column: str = "samples") -> tuple[list[Offsets], int]:
-        """Return where each image's samples or intensity lie, and how many bytes tell it.
+        """Return the offsets of each image's samples or intensity, and the bytes read for them.
 
-        ``(image + 1,)`` int64 for each row group: where the strips begin, and the last one ends.
+        ``(image + 1,)`` int64 for each row group: the start of each strip, and the last one's end.
 
         Raises
         ------
         ValueError
-            If the file does not tell.
+            If the file has no index of its strips.
         """
         metadata = self._file.metadata
         groups = [metadata.row_group(group) for group in range(self.num_row_groups)]
-        number = self._file.schema_arrow.get_field_index(column)
-        starts, ends = _extents([group.column(number) for group in groups])
-        _, every = _extents([group.column(group.num_columns - 1) for group in groups])
+        column_index = self._file.schema_arrow.get_field_index(column)
+        starts, ends = _extents([group.column(column_index) for group in groups])
+        _, group_ends = _extents([group.column(group.num_columns - 1) for group in groups])
         size = self._stream.seek(0, os.SEEK_END)
-        self._stream.seek(every[-1] if every else size)
+        self._stream.seek(group_ends[-1] if group_ends else size)
         with answered(self._address):
             indexes = self._stream.read()
         try:
-            places = list(zip(starts, ends, strict=True))
-            return page_offsets(indexes, places, num_rows=self.num_images), len(indexes)
+            extents = list(zip(starts, ends, strict=True))
+            return page_offsets(indexes, extents, num_rows=self.num_images), len(indexes)
         except ValueError as error:
             raise ValueError(f"{self._address}: {error}") from None
 
@@ -272,38 +272,40 @@ class ChunkFile:
         return sum(image.status == OK for image in self.statuses)
 
     def is_intact(self) -> bool:
-        """Return whether every byte of the file is as it was written, reading all of it.
+        """Return whether every byte of the file is as it was written, reading the whole file.
 
         Raises
         ------
         OSError
-            If it cannot be read.
+            If the file cannot be read.
         """
-        _, stated, found = _sealed(self._stream)
-        return stated == found
+        _, stated, actual = _sealed(self._stream)
+        return stated == actual
 
 
 def _extents(columns: Sequence[Any]) -> tuple[list[int], list[int]]:
-    """Return where a column's bytes begin and end in each row group."""
+    """Return the starts and ends of a column's bytes in the row groups."""
     starts = [column.data_page_offset for column in columns]
-    return starts, [at + c.total_compressed_size for at, c in zip(starts, columns, strict=True)]
+    return starts, [
+        start + column.total_compressed_size for start, column in zip(starts, columns, strict=True)
+    ]
 
 
 def _sealed(file: IO[bytes]) -> tuple[int, bytes, bytes]:
-    """Return where a chunk's file has its seal, what the seal says, and what it should say."""
+    """Return the offset of a chunk file's seal, the seal as stated, and the seal as computed."""
     end = file.seek(-_TAIL, os.SEEK_END)
     start = max(0, end - int.from_bytes(file.read(4), "little"))
     file.seek(start)
     footer = file.read()
-    place = footer.rfind(_SEAL) + len(_SEAL)
-    stated = footer[place : place + len(_UNSEALED)]
+    seal_start = footer.rfind(_SEAL) + len(_SEAL)
+    stated = footer[seal_start : seal_start + len(_UNSEALED)]
     digest = hashlib.sha256()
     file.seek(0)
     for offset in range(0, start, _BLOCK):
         digest.update(file.read(min(_BLOCK, start - offset)))
-    for part in (footer[:place], _UNSEALED, footer[place + len(_UNSEALED) :]):
-        digest.update(part)
-    return start + place, stated, digest.hexdigest().encode()
+    for block in (footer[:seal_start], _UNSEALED, footer[seal_start + len(_UNSEALED) :]):
+        digest.update(block)
+    return start + seal_start, stated, digest.hexdigest().encode()
 
 
 def _table(batch: StripBatch, schema: pa.Schema) -> pa.Table:
@@ -319,7 +321,7 @@ def _table(batch: StripBatch, schema: pa.Schema) -> pa.Table:
 
 
 def _binary(samples: NDArray[Any]) -> pa.Array:
-    """Return ``(row, …)`` samples as one fixed-size binary value a row, without a copy."""
+    """Return ``(row, …)`` samples as one fixed-size binary value per row, without a copy."""
     flat = np.ascontiguousarray(samples).reshape(len(samples), -1)
     width = flat.shape[1] * flat.itemsize
     return pa.FixedSizeBinaryArray.from_buffers(
@@ -335,9 +337,9 @@ def _array(column: pa.ChunkedArray, dtype: str, shape: tuple[int, ...]) -> NDArr
     return flat.view(dtype).reshape(len(rows), *shape)
 
 
-def _feed(content: Any, table: pa.Table) -> None:
+def _feed(content_hash: Any, table: pa.Table) -> None:
     for name in ("image_id", "top", "left"):
-        content.update(json.dumps(table[name].to_pylist()).encode())
+        content_hash.update(json.dumps(table[name].to_pylist()).encode())
     for name in ("intensity", "samples"):
         width = table.schema.field(name).type.byte_width
-        content.update(_array(table[name], "uint8", (width,)).data)
+        content_hash.update(_array(table[name], "uint8", (width,)).data)

@@ -1,4 +1,4 @@
-"""The plan of a store: which images make which chunk, a function of the manifest and the seed."""
+"""The plan of a store: the images of each chunk, a function of the manifest and the seed."""
 
 import hashlib
 import json
@@ -18,11 +18,11 @@ from camid.dataset.records import OK, ImageRecord, chunk_name
 from camid.prnu.strips import positions
 
 BYTES_PER_SAMPLE = 7
-"""Of an image in work: a byte of pixels, four of residual, two quantised, of each colour."""
+"""Memory of a colour sample in work: a byte of pixels, four of residual, two quantised."""
 BLOCK = 4096
-"""Chunks that are looked at together."""
+"""Chunks that are digested together."""
 BYTES_PER_WORKER = 350 * 2**20
-"""Of a worker process before it has an image, libraries included."""
+"""Memory of a worker process without an image, libraries included."""
 
 GROUPED = ("device", "kind", "width", "height", "orientation", "angle")
 """Columns in which all images of a chunk agree."""
@@ -40,7 +40,7 @@ class Chunk:
 
     @property
     def digest(self) -> str:
-        """A digest of which images the chunk holds, in order, and of what is known of them."""
+        """Digest of the chunk's images, in order, and of their :data:`TOLD` columns."""
         facts = [[getattr(image, name) for name in TOLD] for image in self.images]
         return _digest([self.device, self.number, facts])
 
@@ -72,17 +72,17 @@ def planned(
 
 
 class Plan(Sequence[Chunk]):
-    """The chunks of planned records, by device and number; each is made when it is looked at."""
+    """The chunks of planned records, by device and number, each made on access."""
 
     def __init__(self, records: ImageTable) -> None:
-        """Sort the records to their chunks."""
+        """Sort the records by chunk."""
         self.records = records
         by_id = np.argsort(records.ranks())
         kept = by_id[records.numbers("chunk")[by_id] >= 0]
         groups = records.taken(kept).groups("device", "chunk")
         self._keys, self._order, self._ends = groups.keys, kept[groups.order], groups.ends
-        first = records.taken(self._order[self._ends[:-1]])
-        sizes = (np.diff(self._ends), first.numbers("height"), first.numbers("width"))
+        first_images = records.taken(self._order[self._ends[:-1]])
+        sizes = (np.diff(self._ends), first_images.numbers("height"), first_images.numbers("width"))
         self.shapes: NDArray[np.int64] = np.stack(sizes, axis=1).astype(np.int64)
         """Images of each chunk, and their height and width: ``(chunk, 3)``."""
 
@@ -116,7 +116,7 @@ class Plan(Sequence[Chunk]):
                 yield _digest([device, number, facts[first:last]])
 
     def rows(self, at: int) -> NDArray[np.int64]:
-        """Return the places of a chunk's images among the records, in the order of their ids."""
+        """Return the rows of a chunk's images in the records, in the order of their ids."""
         return self._order[self._ends[at] : self._ends[at + 1]]
 
     @cached_property
@@ -136,7 +136,7 @@ def chunks_of(records: Iterable[ImageRecord]) -> Plan:
 
 
 def images_per_chunk(height: int, width: int, *, strips: Strips, chunks: Chunks) -> int:
-    """Return how many images of a pixel size a chunk holds at most."""
+    """Return the largest number of images of a pixel size in a chunk."""
     room = chunks.max_mebibytes * 2**20 // _image_bytes(height, width, strips=strips)
     return max(1, min(chunks.max_images, room))
 
@@ -144,14 +144,14 @@ def images_per_chunk(height: int, width: int, *, strips: Strips, chunks: Chunks)
 def chunk_memory(num_images: int, height: int, width: int, *, strips: Strips) -> int:
     """Return the memory, bytes, of a worker that makes a chunk of images of one pixel size.
 
-    The samples of the chunk, what one image takes while it is denoised, and the worker itself.
+    That of the chunk's samples, of one image while it is denoised, and of the worker itself.
     """
     samples = num_images * _image_bytes(height, width, strips=strips)
     return samples + BYTES_PER_SAMPLE * 3 * height * width + BYTES_PER_WORKER
 
 
 def plan_digest(plan: Plan) -> str:
-    """Return the digest that stores share whose chunks hold the same images."""
+    """Return a plan's digest, equal for all stores whose chunks hold the same images."""
     return _digest(list(plan.digests()))
 
 

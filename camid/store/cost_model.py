@@ -29,15 +29,15 @@ from camid.store.chunk_plan import Plan, chunk_memory, images_per_chunk
 from camid.store.make_chunk import image_samples
 
 TRIED = "camid-costs.tmp"
-"""The file that is written to measure a disk."""
+"""Name of the file that is written to measure a disk."""
 KEPT = "costs.json"
-"""The file of measured unit costs, below ``$CAMID_HOME``."""
+"""Name of the file of measured unit costs, below ``$CAMID_HOME``."""
 T = TypeVar("T")
 
 SAMPLE_SIZE = (2304, 1792)
 """Pixels of the photograph that is measured: whole strips, several times a processor's caches."""
 SMALL_SIZE = (320, 256)
-"""Pixels of the photograph that only has loops compiled."""
+"""Pixels of the photograph with which loops are compiled."""
 NUM_SAMPLES = 4
 """Photographs of a folder that are measured, where a folder is named."""
 MOST_WRITTEN = 2**28
@@ -47,7 +47,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class UnitCosts:
-    """Seconds of one core for a megapixel of a photograph (three planes), part by part."""
+    """Core seconds per megapixel of a photograph (three planes), part by part."""
 
     decode: float
     """JPEG to pixels."""
@@ -60,19 +60,19 @@ class UnitCosts:
     write: float
     """The file, as the disk takes it."""
     open: float
-    """Seconds a file: its header read for the catalogue."""
+    """Seconds per file: its header read for the catalogue."""
     stored: float
-    """Bytes in the store for a byte of samples."""
+    """Bytes in the store per byte of samples."""
     lost: float = 0.0
-    """Share of the whole that Ray and waiting take, where it was measured."""
+    """Share of the total time that Ray and waiting take, where it was measured."""
 
     @property
     def per_megapixel(self) -> float:
-        """Seconds of one core for a megapixel, all parts and what is lost."""
+        """Core seconds per megapixel, of all parts and losses."""
         return sum(self.parts().values()) / (1 - self.lost)
 
     def parts(self) -> dict[str, float]:
-        """Return the seconds a megapixel of each part."""
+        """Return the seconds per megapixel of each part."""
         names = ("decode", "denoise", "reduce", "encode", "write")
         return {name: getattr(self, name) for name in names}
 
@@ -87,7 +87,7 @@ class ChunkShape(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """Estimate of a store: counts, bytes, seconds of one core, and memory."""
+    """Estimate of a store: counts, bytes, core seconds, and memory."""
 
     num_images: int
     megapixels: float
@@ -100,14 +100,14 @@ class Bill:
 
 
 def bill(chunks: Iterable[ChunkShape], config: Config, costs: UnitCosts) -> Bill:
-    """Return what a store of some chunks costs."""
+    """Return the estimated cost of a store of chunks."""
     num_images = num_chunks = num_pixels = num_strips = worker_bytes = 0
     for shape in chunks:
-        where = positions(shape.height, shape.width, **asdict(config.strips))
+        grid = positions(shape.height, shape.width, **asdict(config.strips))
         num_images += shape.num_images
         num_chunks += 1
         num_pixels += shape.num_images * shape.width * shape.height
-        num_strips += shape.num_images * len(where)
+        num_strips += shape.num_images * len(grid)
         worker_bytes = max(worker_bytes, chunk_memory(*shape, strips=config.strips))
     megapixels = num_pixels / 1e6
     samples = num_strips * config.strips.size**2 * CHANNELS
@@ -131,10 +131,10 @@ def chunk_shapes(plan: Plan) -> Iterator[ChunkShape]:
 def equal_shapes(
     num_images: int, *, height: int, width: int, config: Config
 ) -> Iterator[ChunkShape]:
-    """Yield the shapes of the chunks that images of one size make, as if all were one device's."""
-    share = images_per_chunk(height, width, strips=config.strips, chunks=config.chunks)
-    for first in range(0, num_images, share):
-        yield ChunkShape(min(share, num_images - first), height, width)
+    """Yield the shapes of chunks of images of one size, as if all were of one device."""
+    size = images_per_chunk(height, width, strips=config.strips, chunks=config.chunks)
+    for first in range(0, num_images, size):
+        yield ChunkShape(min(size, num_images - first), height, width)
 
 
 def measured(
@@ -142,14 +142,14 @@ def measured(
 ) -> UnitCosts:
     """Return the unit costs on this machine of a store made with ``config``.
 
-    Every part is done alone, on one core; the least of a few rounds counts.
+    Every part is timed alone, on one core; the fastest of a few rounds counts.
 
     Parameters
     ----------
     place
         A folder on the disk that a file is written to.
     photographs
-        Files to measure with, of what is to be stored; a simulated one if there are none.
+        Files of photographs to measure with; a simulated photograph if there are none.
     lost
         Kept with the costs; measured elsewhere.
 
@@ -159,14 +159,14 @@ def measured(
         If a photograph cannot be decoded.
     """
     samples = [_Sample(data, config) for data in photographs or [_photograph()]]
-    some = b"".join(sample.packed for sample in samples)
-    many = max(1, min(config.chunks.max_images // len(samples), MOST_WRITTEN // len(some)))
+    packed = b"".join(sample.packed for sample in samples)
+    repeats = max(1, min(config.chunks.max_images // len(samples), MOST_WRITTEN // len(packed)))
     parts = {
         "decode": _seconds(samples, _Sample.decode),
         "denoise": _seconds(samples, _Sample.denoise),
         "reduce": _seconds(samples, _Sample.reduce),
         "encode": _seconds(samples, _Sample.encode),
-        "write": _seconds([place], lambda folder: folder.write(TRIED, some * many)) / many,
+        "write": _seconds([place], lambda folder: folder.write(TRIED, packed * repeats)) / repeats,
     }
     place.delete(TRIED)
     megapixels = sum(sample.megapixels for sample in samples)
@@ -179,7 +179,7 @@ def measured(
 
 
 def compile_loops() -> None:
-    """Take a small photograph of each kind all the way, so that every loop is compiled and kept."""
+    """Process a small photograph of each kind, so that every loop is compiled and kept."""
     for kind in get_args(Kind):
         _Sample(_photograph(kind, SMALL_SIZE), Config())
 
@@ -193,7 +193,7 @@ class _Sample:
         height, width = pixels(data).shape[:2]
         self.decode()
         self.megapixels = height * width / 1e6
-        self.where = positions(height, width, **asdict(config.strips))
+        self.grid = positions(height, width, **asdict(config.strips))
         for part in (self.denoise, self.reduce, self.encode):
             part()
 
@@ -205,36 +205,36 @@ class _Sample:
         self.image = resized(image, self.size) if self.is_resized else image
 
     def denoise(self) -> None:
-        self.samples = image_samples(self.image, self.where, size=self.size, settings=self.settings)
+        self.samples = image_samples(self.image, self.grid, size=self.size, settings=self.settings)
 
     def reduce(self) -> None:
-        self.greys = intensity(cut(self.image, self.where, size=self.size), LUMA)
+        self.greys = intensity(cut(self.image, self.grid, size=self.size), LUMA)
 
     def encode(self) -> None:
         self.packed = _packed(self.samples) + _packed(self.greys)
         for part in (self.data, self.samples.data, self.greys.data, self.packed):
-            sha256(part)  # of what was read, what is kept, and of the file
+            sha256(part)  # digests of the photograph, the samples and the file
 
 
 def known_costs(config: Config, *, home: Folder) -> UnitCosts:
-    """Return the unit costs kept below ``home`` of this machine, or else measured now and kept."""
-    known = kept_costs(home, config)
-    if known is None:
+    """Return this machine's unit costs kept below ``home``; measure and keep them if missing."""
+    costs = kept_costs(home, config)
+    if costs is None:
         home.make()
-        known = measured(config, place=home)
-        keep_costs(home, config, known)
-    return known
+        costs = measured(config, place=home)
+        keep_costs(home, config, costs)
+    return costs
 
 
 def sampled_costs(images: Sequence[ImageRecord], config: Config, *, home: Folder) -> UnitCosts:
-    """Return the unit costs on this machine of images, measured now with a few of them.
+    """Return the unit costs of images on this machine, measured now with a few of them.
 
-    What Ray takes is that of the costs kept below ``home``, if there are any.
+    Ray's share is that of the costs kept below ``home``, if there are any.
 
     Raises
     ------
     ValueError
-        If none of those few can be decoded.
+        If none of the few can be decoded.
     """
     step = max(1, len(images) // NUM_SAMPLES)
     chosen = images[step // 2 :: step][:NUM_SAMPLES]
@@ -242,7 +242,7 @@ def sampled_costs(images: Sequence[ImageRecord], config: Config, *, home: Folder
     for record in chosen:
         folder, name = Folder.at(record.path)
         data = folder.read(name)
-        with suppress(ValueError):  # the manifest will tell
+        with suppress(ValueError):  # the manifest will state the reason
             pixels(data, max_megapixels=config.images.max_megapixels)
             photographs.append(data)
     if not photographs:
@@ -253,17 +253,17 @@ def sampled_costs(images: Sequence[ImageRecord], config: Config, *, home: Folder
 
 
 def terms(due: Bill, costs: UnitCosts) -> dict[str, str]:
-    """Return a bill in words, with what each part of a megapixel costs."""
+    """Return a bill in words, with the cost per megapixel of each part."""
     cores = os.cpu_count() or 1
-    alone = timedelta(seconds=round(due.core_seconds / cores))
-    parts = ", ".join(f"{name} {1000 * each:.1f}" for name, each in costs.parts().items())
+    duration = timedelta(seconds=round(due.core_seconds / cores))
+    parts = ", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in costs.parts().items())
     lost = f"Ray and waiting take {100 * costs.lost:.0f} %" if costs.lost else "without Ray's own"
     return {
         "megapixels": f"{due.megapixels:,.0f}",
         "strips": f"{due.num_strips:,}",
         "chunks": f"{due.num_chunks:,}",
         "store": decimal(due.store_bytes),
-        "core-hours": f"{due.core_seconds / 3600:,.2f}; {alone} on {cores} cores like these",
+        "core-hours": f"{due.core_seconds / 3600:,.2f}; {duration} on {cores} cores like these",
         "memory": f"{decimal(due.worker_bytes)} a worker, one worker a core",
         "a megapixel": f"{parts} ms of one core; {lost}",
     }
@@ -271,33 +271,33 @@ def terms(due: Bill, costs: UnitCosts) -> dict[str, str]:
 
 def kept_costs(home: Folder, config: Config) -> UnitCosts | None:
     """Return the unit costs that were measured on this machine for ``config``, if they were."""
-    known = _kept(home).get(_key(config))
-    return UnitCosts(**known) if known else None
+    fields = _kept(home).get(_key(config))
+    return UnitCosts(**fields) if fields else None
 
 
 def keep_costs(home: Folder, config: Config, costs: UnitCosts) -> None:
     """Keep unit costs of this machine for :func:`kept_costs`."""
-    known = {**_kept(home), _key(config): asdict(costs)}
-    home.write(KEPT, (json.dumps(known, indent=2) + "\n").encode())
+    costs_by_key = {**_kept(home), _key(config): asdict(costs)}
+    home.write(KEPT, (json.dumps(costs_by_key, indent=2) + "\n").encode())
 
 
 def _kept(home: Folder) -> dict[str, dict[str, float]]:
     if not home.exists(KEPT):
         return {}
-    known: dict[str, dict[str, float]] = json.loads(home.read(KEPT))
-    return known
+    costs_by_key: dict[str, dict[str, float]] = json.loads(home.read(KEPT))
+    return costs_by_key
 
 
 def _key(config: Config) -> str:
-    """Return a name for what unit costs depend on."""
+    """Return the key of the settings and the machine that unit costs depend on."""
     settings = config.residual
-    how = [settings.filter, settings.extent, f"{settings.wavelet}:{settings.levels}"]
-    how += [f"{config.strips.size} px", config.strips.layout, config.strips.prepare]
-    return " ".join([platform.node(), *how])
+    words = [settings.filter, settings.extent, f"{settings.wavelet}:{settings.levels}"]
+    words += [f"{config.strips.size} px", config.strips.layout, config.strips.prepare]
+    return " ".join([platform.node(), *words])
 
 
 def _photograph(kind: Kind = "foreground", size: tuple[int, int] = SAMPLE_SIZE) -> bytes:
-    """Return a simulated photograph, whose content costs what a real one's does."""
+    """Return a simulated photograph, whose content costs as much as a real photograph's."""
     settings = Simulate(num_devices=1, num_models=1, sizes=(size,))
     (phone,) = phones(settings, seed=1)
     return phone.photograph(kind, 1)
@@ -309,11 +309,11 @@ def _packed(samples: NDArray[Any]) -> bytes:
 
 
 def _seconds(items: Sequence[T], part: Callable[[T], object]) -> float:
-    """Return the seconds that a part of the work takes for all items, the least of a few rounds."""
-    taken = []
+    """Return the seconds that a part of the work takes for all items, in the fastest round."""
+    durations = []
     for _ in range(ROUNDS):
         started = time.perf_counter()
         for item in items:
             part(item)
-        taken.append(time.perf_counter() - started)
-    return min(taken)
+        durations.append(time.perf_counter() - started)
+    return min(durations)

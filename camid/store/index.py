@@ -1,7 +1,7 @@
-"""The index of a store: which positions each chunk has, a row a chunk.
+"""The index of a store: the positions of each chunk, one row per chunk.
 
-Images of one pixel size have the same positions, so these are kept once, as grids, and a chunk
-names its own: row group k of its file is at the grid's position k. Ten million photographs have an
+Images of one pixel size have the same positions, so positions are kept once, as grids, and a chunk
+names its grid: row group k of its file is at the grid's position k. Ten million photographs have an
 index of less than a million rows, however large they are.
 """
 
@@ -29,7 +29,7 @@ _GRIDS = b"camid.grids"
 
 
 class Indexed(NamedTuple):
-    """A chunk as the index has it."""
+    """A chunk's entry in the index."""
 
     device: str
     chunk: int
@@ -38,7 +38,7 @@ class Indexed(NamedTuple):
 
 
 def index_table(chunks: Iterable[Indexed]) -> pa.Table:
-    """Return the index of some chunks: a row for each that has a row group, and their grids."""
+    """Return the index of chunks: a row for each chunk with a row group, and their grids."""
     numbers: dict[tuple[Position, ...], int] = {}
     rows = [
         (chunk.device, chunk.chunk, chunk.num_images, numbers.setdefault(grid, len(numbers)))
@@ -51,8 +51,8 @@ def index_table(chunks: Iterable[Indexed]) -> pa.Table:
 
 
 def read_index(data: bytes) -> pa.Table:
-    """Return the index that a file holds."""
-    # Not read_table: its threads may still begin when a program ends early, which aborts it.
+    """Return the index of an index file's bytes."""
+    # Not read_table: its threads may still start while a program exits early, which aborts it.
     return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
 
 
@@ -62,14 +62,14 @@ def index_grids(index: pa.Table) -> list[Grid]:
     Raises
     ------
     KeyError, ValueError
-        If it has none.
+        If the index has none.
     """
-    stated = json.loads((index.schema.metadata or {})[_GRIDS])
-    return [{(top, left): row for row, (top, left) in enumerate(grid)} for grid in stated]
+    grids = json.loads((index.schema.metadata or {})[_GRIDS])
+    return [{(top, left): row for row, (top, left) in enumerate(grid)} for grid in grids]
 
 
 def chunk_grids(index: pa.Table) -> dict[tuple[str, int], Grid]:
-    """Return the row group of each position, for every chunk of an index; equal ones are shared."""
+    """Return each chunk's grid from an index; equal grids are shared."""
     grids = index_grids(index)
     devices = index["device"].combine_chunks().dictionary_encode()
     names = devices.dictionary.to_pylist()

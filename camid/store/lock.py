@@ -1,4 +1,4 @@
-"""Right to write into a store's folder: one run at a time, over a store of its settings."""
+"""Lock of a store's folder: one run writes at a time, and only over a store of its settings."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,12 +18,12 @@ LOCK = ".lock"
 def locked(store: Folder) -> Iterator[None]:
     """Make the store's folder and hold its lock, where the file system has locks.
 
-    A dead run holds none.
+    A dead run's lock is free.
 
     Raises
     ------
     ValueError
-        If another run holds it.
+        If another run holds the lock.
     OSError
         If the folder cannot be made.
     """
@@ -39,7 +39,7 @@ def locked(store: Folder) -> Iterator[None]:
 
 
 def check_place(store: Folder, *, data: str) -> None:
-    """Raise if a store lies where photographs are looked for.
+    """Raise if a store lies below the folder of photographs.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def check_place(store: Folder, *, data: str) -> None:
 
 
 def check_settings(store: Folder, settings: Mapping[str, Any]) -> None:
-    """Raise if a folder holds a store of other settings, or files that are no store's.
+    """Raise if a folder holds a store made with other settings, or files that are no store's.
 
     Raises
     ------
@@ -62,15 +62,15 @@ def check_settings(store: Folder, settings: Mapping[str, Any]) -> None:
         If it does.
     """
     if store.exists(DESCRIPTION):
-        changed = differences(read_description(store)["settings"], settings)
-        if changed:
+        changes = differences(read_description(store)["settings"], settings)
+        if changes:
             raise ValueError(
-                f"{store.uri}: a store made with different settings ({'; '.join(changed)}); "
+                f"{store.uri}: a store made with different settings ({'; '.join(changes)}); "
                 "name another with --store, or replace it with --fresh"
             )
         return
-    own = {LOCK, *FILES, *stray_files(store, chunks=())}
-    if foreign := sorted({*store.files()} - own):
+    store_files = {LOCK, *FILES, *stray_files(store, chunks=())}
+    if foreign := sorted({*store.files()} - store_files):
         raise ValueError(
             f"{store.uri}: holds files that are no store's, {foreign[0]} for example; "
             "name another folder with --store"
@@ -78,7 +78,7 @@ def check_settings(store: Folder, settings: Mapping[str, Any]) -> None:
 
 
 def clear(store: Folder) -> None:
-    """Delete everything that is a store's, the description first."""
+    """Delete a store's files, the description first."""
     for name in [DESCRIPTION, *stray_files(store, chunks=()), MANIFEST, INDEX]:
         store.delete(name)
 

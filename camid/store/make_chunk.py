@@ -20,11 +20,11 @@ from camid.store.chunk_file import CHANNELS, ImageStatus, SampleFormat, StripBat
 from camid.store.chunk_plan import Chunk
 
 UNREADABLE = "cannot be read"
-"""Beginning of the reason for a file that another run may find readable."""
+"""Start of the reason for a file that a later run may be able to read."""
 
 
 def sample_format(config: Config) -> SampleFormat:
-    """Return what the samples of a store made with ``config`` are."""
+    """Return the format of the samples of a store made with ``config``."""
     pixels_kept = config.residual.filter == "none"
     return SampleFormat(
         size=config.strips.size,
@@ -51,7 +51,7 @@ def smallest_side(config: Config) -> int:
 
 
 class MadeChunk(NamedTuple):
-    """A chunk's file that was written: the digest of its content, and what its images are."""
+    """A written chunk's file: the digest of its content, and the statuses of its images."""
 
     content: str
     statuses: list[ImageStatus]
@@ -66,14 +66,14 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> MadeChunk:
     form = sample_format(config)
     size, first = form.size, chunk.images[0]
     geometry = asdict(config.strips)
-    where = positions(first.height, first.width, **geometry)
+    grid = positions(first.height, first.width, **geometry)
     top, left = origin(first.height, first.width, **geometry)
-    places = [(y + top, x + left) for y, x in where]
+    corners = [(y + top, x + left) for y, x in grid]
     reduced = size // INTENSITY_STEP
-    samples = np.empty((len(where), len(chunk.images), size, size, CHANNELS), form.dtype)
-    greys = np.empty((len(where), len(chunk.images), reduced, reduced), np.uint8)
+    samples = np.empty((len(grid), len(chunk.images), size, size, CHANNELS), form.dtype)
+    greys = np.empty((len(grid), len(chunk.images), reduced, reduced), np.uint8)
     statuses: list[ImageStatus] = []
-    kept: list[str] = []
+    kept_ids: list[str] = []
     for record in chunk.images:
         sha256 = ""
         try:
@@ -82,25 +82,25 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> MadeChunk:
             image = _pixels(data, record, max_megapixels=config.images.max_megapixels)
             if config.strips.prepare == "resize":
                 image = resized(image, size)
-            samples[:, len(kept)] = image_samples(
-                image, places, size=size, settings=config.residual
+            samples[:, len(kept_ids)] = image_samples(
+                image, corners, size=size, settings=config.residual
             )
-            greys[:, len(kept)] = intensity(cut(image, places, size=size), LUMA)
-            kept.append(record.image_id)
+            greys[:, len(kept_ids)] = intensity(cut(image, corners, size=size), LUMA)
+            kept_ids.append(record.image_id)
             status = OK
         except ValueError as error:
             status = rejected(str(error))
         statuses.append(ImageStatus(image_id=record.image_id, sha256=sha256, status=status))
     batches = (
         StripBatch(
-            image_ids=tuple(kept),
+            image_ids=tuple(kept_ids),
             position=position,
-            samples=samples[index, : len(kept)],
-            intensity=greys[index, : len(kept)],
+            samples=samples[index, : len(kept_ids)],
+            intensity=greys[index, : len(kept_ids)],
             step=form.step,
         )
-        for index, position in enumerate(where)
-        if kept
+        for index, position in enumerate(grid)
+        if kept_ids
     )
     name = chunk_name(chunk.device, chunk.number)
     content = write_chunk(
@@ -130,11 +130,11 @@ def _pixels(data: bytes, record: ImageRecord, *, max_megapixels: float) -> NDArr
 def image_samples(
     image: NDArray[np.uint8], where: list[Position], *, size: int, settings: Residual
 ) -> NDArray[np.int8] | NDArray[np.uint8]:
-    """Return what a store holds of an image: ``(position, size, size, channel)`` int8 or uint8."""
+    """Return an image's samples in a store: ``(position, size, size, channel)`` int8 or uint8."""
     if settings.filter == "none":
         return cut(image, where, size=size)
-    of_store = {"extent", "step"}
-    how = {name: value for name, value in asdict(settings).items() if name not in of_store}
+    storage = {"extent", "step"}
+    options = {name: value for name, value in asdict(settings).items() if name not in storage}
     if settings.extent == "strip":
-        return quantised(residual(cut(image, where, size=size), **how), step=settings.step)
-    return cut(quantised(residual(image, **how), step=settings.step), where, size=size)
+        return quantised(residual(cut(image, where, size=size), **options), step=settings.step)
+    return cut(quantised(residual(image, **options), step=settings.step), where, size=size)

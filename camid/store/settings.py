@@ -7,7 +7,7 @@ from camid.config import Config, Residual, config_tree
 from camid.store.store import Store, open_store
 
 ADOPTED = ("images", "strips", "residual", "chunks")
-"""Sections of the configuration that a store decides for whoever reads it."""
+"""Sections of the configuration that a store sets for its readers."""
 SETTINGS = ("seed", *ADOPTED)
 """Sections that a store's bytes depend on."""
 
@@ -19,13 +19,13 @@ def store_settings(config: Config) -> dict[str, Any]:
 
 
 def stored_config(store: Store) -> Config:
-    """Return the configuration that a store was made with, its photographs and its place."""
+    """Return the configuration that a store was made with, with the paths of data and store."""
     settings = store.description["settings"]
     config = Config()
     for section in SETTINGS:
-        stated = settings[section]
-        kind = type(getattr(config, section))
-        value = kind(**stated) if isinstance(stated, dict) else stated
+        values = settings[section]
+        section_type = type(getattr(config, section))
+        value = section_type(**values) if isinstance(values, dict) else values
         config = replace(config, **{section: value})
     paths = replace(config.paths, data=settings["data"], store=store.folder.uri)
     return replace(config, paths=paths)
@@ -42,18 +42,18 @@ def adopted(config: Config) -> Config:
     Raises
     ------
     ValueError
-        If the configuration states something else than the store's and than the defaults.
+        If a section differs from both the store's and the defaults.
     """
     settings = open_store(config.paths.store).description["settings"]
-    config = replace(config, paths=replace(config.paths, data=""))  # the store is what is read
-    mine, defaults = config_tree(config), config_tree(Config())
+    config = replace(config, paths=replace(config.paths, data=""))  # only the store is read
+    sections, defaults = config_tree(config), config_tree(Config())
     for section in ADOPTED:
-        kind = type(getattr(config, section))
-        stored = config_tree(kind(**settings[section]))  # an older store lacks newer fields
-        if mine[section] not in (stored, defaults[section]):
+        section_type = type(getattr(config, section))
+        stored = config_tree(section_type(**settings[section]))  # an older store lacks newer fields
+        if sections[section] not in (stored, defaults[section]):
             raise ValueError(
                 f"{config.paths.store}: made with {section} = {stored}, "
-                f"and the configuration says {mine[section]}; preprocess into another store"
+                f"and the configuration says {sections[section]}; preprocess into another store"
             )
-        config = replace(config, **{section: kind(**stored)})
+        config = replace(config, **{section: section_type(**stored)})
     return config

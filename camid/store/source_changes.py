@@ -1,4 +1,4 @@
-"""Photographs that are gone, or are no longer those that a store was made of."""
+"""Photographs that are gone, or have changed since a store was made of them."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -18,16 +18,16 @@ It may have been written while the chunk was made, and clocks of two machines di
 
 
 def changes(records: Iterable[ImageRecord], *, made: Iterable[int] | None = None) -> Iterator[str]:
-    """Yield for each record ``""``, or what happened to its photograph since it was read.
+    """Yield each record's change since its photograph was read, or ``""`` if there is none.
 
-    A photograph is hashed and compared with the record's ``sha256``; one that was last touched well
-    before it was ``made``, nanoseconds since 1970, is taken for unchanged.
+    A photograph is hashed and compared with the record's ``sha256``; a photograph last touched well
+    before its chunk was ``made``, nanoseconds since 1970, counts as unchanged.
     """
     return in_threads(_change, zip(records, repeat(0) if made is None else made, strict=False))
 
 
-def _change(read: tuple[ImageRecord, int]) -> str:
-    record, made = read
+def _change(entry: tuple[ImageRecord, int]) -> str:
+    record, made = entry
     folder, name = Folder.at(record.path)
     latest = made - SLACK_SECONDS * 10**9
     try:
@@ -36,7 +36,7 @@ def _change(read: tuple[ImageRecord, int]) -> str:
         with folder.open(name) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except ConnectionError:
-        raise  # says nothing of the photograph
+        raise  # not the photograph's fault
     except FileNotFoundError:
         return GONE
     except OSError as error:

@@ -1,7 +1,7 @@
 """The strip store: a folder of chunks' files, with a manifest, an index and a description.
 
-``manifest.parquet`` has a row for every file that was found, ``index.parquet`` one for every
-chunk, and ``store.json`` says what made the store and what it contains.
+``manifest.parquet`` has a row for every file of the data, ``index.parquet`` a row for every chunk,
+and ``store.json`` the settings, digests and counts of the store.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ class Store:
 
     @cached_property
     def manifest(self) -> ImageTable:
-        """A record of every file that was found.
+        """Records of all files of the data.
 
         Raises
         ------
@@ -91,12 +91,12 @@ class Store:
         return self.manifest.ok
 
     def chunk(self, device: str, number: int) -> ChunkFile:
-        """Open one chunk's file.
+        """Open a chunk's file.
 
         Raises
         ------
         ValueError
-            If it is missing or not whole.
+            If the file is missing or not whole.
         """
         return ChunkFile(self.folder, chunk_name(device, number))
 
@@ -107,7 +107,7 @@ def open_store(uri: str) -> Store:
     Raises
     ------
     ValueError
-        If there is none, it is unfinished, or of a schema version that is not known.
+        If there is no store, or it is unfinished or of an unknown schema version.
     """
     store = Store(Folder(absolute(uri)))
     if not store.description.get("content_digest"):
@@ -121,12 +121,12 @@ def is_finished(folder: Folder) -> bool:
 
 
 def read_description(folder: Folder) -> dict[str, Any]:
-    """Return what ``store.json`` says, of a finished store or one in the making.
+    """Return the content of ``store.json``, of a finished or unfinished store.
 
     Raises
     ------
     ValueError
-        If there is no store, its schema version is not known, or the file is damaged.
+        If there is no store, its schema version is unknown, or the file is damaged.
     """
     if not folder.exists(DESCRIPTION):
         raise ValueError(f"{folder.uri}: no strip store there (no {DESCRIPTION}); run preprocess")
@@ -153,16 +153,16 @@ def write_description(folder: Folder, description: Mapping[str, Any]) -> None:
 
 
 def write_tables(folder: Folder, name: str, tables: Iterable[pa.Table]) -> str:
-    """Write tables as parquet, a row group each; return the digest of the bytes.
+    """Write tables as parquet, one row group each; return the digest of the bytes.
 
     Equal tables give equal bytes.
     """
     sink = pa.BufferOutputStream()
-    todo = iter(tables)
-    first = next(todo)
+    remaining = iter(tables)
+    first = next(remaining)
     with pq.ParquetWriter(sink, first.schema, compression="zstd") as writer:
         writer.write_table(first)
-        for table in todo:
+        for table in remaining:
             writer.write_table(table)
     data = sink.getvalue().to_pybytes()
     folder.write(name, data)
@@ -181,9 +181,11 @@ def content_digest(contents: Mapping[str, str]) -> str:
 
 
 def stray_files(folder: Folder, *, chunks: Sequence[str]) -> list[str]:
-    """Return what killed runs and older plans left below a store: half files, and other chunks."""
-    own = set(chunks)
-    return [name for name in folder.files() if name not in own and _LEFTOVER.fullmatch(name)]
+    """Return the files that killed runs and older plans left in a store: partial files, chunks."""
+    chunk_names = set(chunks)
+    return [
+        name for name in folder.files() if name not in chunk_names and _LEFTOVER.fullmatch(name)
+    ]
 
 
 def _seal(description: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Row groups of a store by address: the strips of some images at one position, read in one go."""
+"""Row groups of a store by address: strips of images at one position, read together."""
 
 import os
 import resource
@@ -23,16 +23,16 @@ from camid.store.chunk_file import ChunkFile
 from camid.store.store import Store
 
 AHEAD = 8
-"""Reads that storage works on while another is decompressed."""
+"""Reads in progress while another is decompressed."""
 MAX_OPEN = 1024
-"""Files that stay open, and no more than half of what the system allows."""
+"""Most files that stay open, and at most half of the system's limit."""
 MAX_LAYOUTS = 2048
-"""Files of which is remembered where their pages lie: 26 kB for one of 24-megapixel images."""
+"""Files whose page offsets are remembered: 26 kB for a file of 24-megapixel images."""
 GAP = 8 * 2**20
-"""Bytes between two strips that are read along where every request takes its time."""
+"""Bytes between two strips that are read too where every request is slow."""
 
 Pending = Callable[[], bytes]
-"""Waits for bytes."""
+"""Function that waits for the bytes of a read and returns them."""
 
 
 class Address(NamedTuple):
@@ -49,41 +49,41 @@ class Address(NamedTuple):
 
 
 Wanted = tuple[Address, Sequence[int]]
-"""A row group and the rows of it, which are the chunk's images in the order of their ids."""
+"""A row group and its rows to read; rows are the chunk's images in the order of their ids."""
 
 
 Column = Literal["samples", "intensity"]
 
 
 class Strip(NamedTuple):
-    """One strip that was read: its samples, or its intensity."""
+    """A strip's samples or intensity."""
 
     number: int
-    """Number of its row group among those that were asked for."""
+    """Number of its row group in the request."""
     row: int
     samples: NDArray[Any]
     """``(height, width, channel)``, or ``(height / 4, width / 4)`` grey, 0–255."""
 
 
 Place = tuple[int, int, int]
-"""A row, and where its page begins and ends in what was read."""
+"""A row, and the start and end of its page in the bytes read."""
 
 
 class RowGroups:
     """The row groups of a store, open for reading; a context manager.
 
-    Held at any time are the strips of one read and, where storage is no file system, what is read
-    ahead: :data:`AHEAD` compressed row groups at most; besides, where the pages of files lie.
+    Memory holds the strips of one read, the page offsets of files and, where storage is no file
+    system, at most :data:`AHEAD` compressed row groups that are read ahead.
     """
 
     def __init__(self, store: Store, *, is_checked: bool = True, max_open: int = MAX_OPEN) -> None:
         self.store = store
         self.is_checked = is_checked
-        """Whether strips are held against their checksums: a sixth of the work."""
+        """Whether strips are compared with their checksums, a sixth of the work."""
         self.num_reads = 0
         """Reads of a row group so far."""
         self.num_bytes = 0
-        """Bytes read for them, with what files say of their pages."""
+        """Bytes read of row groups and of the files' page indexes."""
         samples = store.description["samples"]
         self.shape: tuple[int, int, int] = tuple(samples["shape"])
         """Of a strip: ``(height, width, channel)``."""
@@ -95,11 +95,11 @@ class RowGroups:
             "intensity": ((reduced, reduced), np.dtype(np.uint8)),
         }
         self.step = float(samples["step"])
-        """Grey levels a unit of the samples."""
+        """Grey levels per unit of the samples."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._files = _OpenFiles(max(AHEAD + 1, min(limit // 2, max_open)))
         self._layouts: LRUCache[tuple[str, Column], list[Offsets]] = LRUCache(MAX_LAYOUTS)
-        self._threads = ThreadPoolExecutor(AHEAD)  # starts none where there are no requests
+        self._threads = ThreadPoolExecutor(AHEAD)  # starts no thread until a request
 
     def __enter__(self) -> Self:
         return self
@@ -114,28 +114,27 @@ class RowGroups:
         self._files.clear()
 
     def strips(self, wanted: Iterable[Wanted], *, column: Column = "samples") -> Iterator[Strip]:
-        """Yield the strips of the images in the rows that are wanted of each row group.
+        """Yield the strips in the wanted rows of each row group.
 
-        Only those are decompressed, one at a time, and on a file system only those are read. Row
-        groups come in the order given, each as often as it is given; those of one file are best
-        neighbours.
+        No other strips are decompressed or, on a file system, read, and one is held at a time. Row
+        groups come in the order given, each as often as it is given; keep those of a file together.
 
         Raises
         ------
         ValueError
             If a chunk's file is missing, not whole or damaged.
         """
-        todo = enumerate(wanted)
-        begun: deque[Iterator[Strip]] = deque()
+        requests = enumerate(wanted)
+        reads: deque[Iterator[Strip]] = deque()
         while True:
-            for number, (address, rows) in islice(todo, AHEAD + 1 - len(begun)):
-                begun.append(self._begun(number, address, rows, column))
-            if not begun:
+            for number, (address, rows) in islice(requests, AHEAD + 1 - len(reads)):
+                reads.append(self._begin_read(number, address, rows, column))
+            if not reads:
                 return
             self.num_reads += 1
-            yield from begun.popleft()
+            yield from reads.popleft()
 
-    def _begun(
+    def _begin_read(
         self, number: int, address: Address, rows: Sequence[int], column: Column
     ) -> Iterator[Strip]:
         """Begin to read strips of a row group; return an iterator that waits for them."""
@@ -149,11 +148,14 @@ class RowGroups:
         parts = []
         for span in _spans(offsets, rows, gap=file.gap):
             start, end = offsets[span.start], offsets[span.stop]
-            pending = file.begun(start, end - start)
+            pending = file.begin_read(start, end - start)
             self.num_bytes += end - start
-            inside = [row for row in rows if row in span]
+            span_rows = [row for row in rows if row in span]
             parts.append(
-                (pending, [(row, offsets[row] - start, offsets[row + 1] - start) for row in inside])
+                (
+                    pending,
+                    [(row, offsets[row] - start, offsets[row + 1] - start) for row in span_rows],
+                )
             )
         return self._strips(number, address, column, parts)
 
@@ -172,8 +174,8 @@ class RowGroups:
                 try:
                     value = page_value(data[start:end], width=width, is_checked=self.is_checked)
                 except ValueError as error:
-                    where = self.store.folder.address(address.name)
-                    raise ValueError(f"{where}: row group {address.row_group}: {error}") from None
+                    uri = self.store.folder.address(address.name)
+                    raise ValueError(f"{uri}: row group {address.row_group}: {error}") from None
                 yield Strip(number, row, np.frombuffer(value, dtype).reshape(shape))
 
     def _layout(self, name: str, column: Column) -> list[Offsets]:
@@ -190,24 +192,24 @@ class RowGroups:
 
 
 class _File(Protocol):
-    """An open file, of which reads are announced before they are waited for."""
+    """An open file whose reads begin before they are waited for."""
 
     gap: int
-    """Bytes between two strips that are best read along."""
+    """Most bytes between two strips that are read with them."""
 
-    def begun(self, start: int, count: int) -> Pending: ...
+    def begin_read(self, start: int, count: int) -> Pending: ...
     def close(self) -> None: ...
 
 
 class _Local:
-    """A file of a file system, which reads ahead what it is told."""
+    """A file of a file system, which reads the given bytes ahead."""
 
     gap = 0
 
     def __init__(self, path: str) -> None:
         self._number = os.open(path, os.O_RDONLY)
 
-    def begun(self, start: int, count: int) -> Pending:
+    def begin_read(self, start: int, count: int) -> Pending:
         if hasattr(os, "posix_fadvise"):  # macOS has none
             os.posix_fadvise(self._number, start, count, os.POSIX_FADV_WILLNEED)
         return partial(os.pread, self._number, count, start)
@@ -228,7 +230,7 @@ class _Remote:
             self._file = filesystem.open_input_file(f"{path}/{name}")
         self._threads = threads
 
-    def begun(self, start: int, count: int) -> Pending:
+    def begin_read(self, start: int, count: int) -> Pending:
         return self._threads.submit(self._read, start, count).result
 
     def _read(self, start: int, count: int) -> bytes:
@@ -240,7 +242,7 @@ class _Remote:
 
 
 class _OpenFiles(LRUCache[str, _File]):
-    """The files used last, by name; one that is dropped is closed."""
+    """The files used last, by name; a dropped file is closed."""
 
     def popitem(self) -> tuple[str, _File]:
         """Drop and close the file that was used longest ago."""
@@ -250,7 +252,7 @@ class _OpenFiles(LRUCache[str, _File]):
 
 
 def _spans(offsets: Sequence[int], rows: Sequence[int], *, gap: int) -> list[range]:
-    """Return the ranges of rows to read, together where little lies between them."""
+    """Return the ranges of rows to read, merged where at most ``gap`` bytes lie between them."""
     spans: list[range] = []
     for row in sorted(set(rows)):
         if spans and offsets[row] - offsets[spans[-1].stop] <= gap:

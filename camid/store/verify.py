@@ -1,4 +1,4 @@
-"""Checks of a finished store: every chunk read back against what the manifest and index say."""
+"""Checks of a finished store: every chunk is read back and compared with manifest and index."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from camid.store.store import DESCRIPTION, INDEX, MANIFEST, Store, content_diges
 
 @dataclass(frozen=True)
 class Problem:
-    """A file of a store that is not as it should be, and what is wrong with it."""
+    """A damaged, missing or stray file of a store, and the reason."""
 
     name: str
-    """The file below the store's folder; what is to be made again, or deleted if it is stray."""
+    """The file below the store's folder, to be made again, or deleted if it is stray."""
     sentence: str
 
     def __str__(self) -> str:
@@ -28,11 +28,11 @@ class Problem:
 
 
 def problems(store: Store) -> Iterator[Problem | None]:
-    """Yield for each chunk ``None``, or what is wrong with it; then what is with the whole.
+    """Yield ``None`` or a problem for each chunk, then the problems of the whole store.
 
     Everything is read: a missing, truncated or altered chunk, a chunk of another filter, images or
     positions that manifest and index do not agree on, files that belong to no chunk. Where the
-    manifest or the index is damaged, chunks are checked against what is left.
+    manifest or the index is damaged, chunks are checked against the other.
     """
     listing = _Listing(store)
     contents: dict[str, str] = {}
@@ -49,22 +49,22 @@ def problems(store: Store) -> Iterator[Problem | None]:
     for name in stray_files(store.folder, chunks=listing.chunks):
         yield Problem(name, f"{store.folder.uri}/{name}: belongs to no chunk of the manifest")
     if len(contents) == len(listing.chunks) and content_digest(contents) != store.digest:
-        what = "the chunks are not those that the store was finished with"
-        yield Problem(DESCRIPTION, f"{store.folder.uri}: {what}")
+        reason = "the chunks are not those that the store was finished with"
+        yield Problem(DESCRIPTION, f"{store.folder.uri}: {reason}")
 
 
 def source_problems(store: Store) -> Iterator[Problem | None]:
-    """Yield for each photograph that was read ``None``, or that its file is gone or has changed.
+    """Yield ``None`` for each photograph that was read, or that its file is gone or has changed.
 
-    The problem's name is that of the chunk that holds it.
+    The problem's name is that of the chunk that holds the photograph.
 
     Raises
     ------
     ValueError
         If the manifest is damaged.
     """
-    read = np.asarray(pc.not_equal(store.manifest.column("sha256"), ""))
-    records = store.manifest.where(read)
+    is_read = np.asarray(pc.not_equal(store.manifest.column("sha256"), ""))
+    records = store.manifest.where(is_read)
     for record, change in zip(records, changes(records), strict=True):
         name = chunk_name(record.device, record.chunk)
         yield Problem(name, f"{record.path}: {change}") if change else None
@@ -79,31 +79,31 @@ class _Listing:
         """Manifest or index, if it cannot be read."""
         self._plan: Plan | None = None
         self._numbers: dict[str, int] = {}
-        self._places: dict[str, Grid] | None = None
+        self._grids: dict[str, Grid] | None = None
         try:
             self._plan = chunks_of(store.manifest)
             self._numbers = {name: number for number, name in enumerate(self._plan.names)}
         except ValueError as error:
             self.damaged.append(Problem(MANIFEST, str(error)))
         try:
-            self._places = _places(store)
+            self._grids = _grids(store)
         except ValueError as error:
             self.damaged.append(Problem(INDEX, str(error)))
         files = stray_files(store.folder, chunks=())
         present = [name for name in files if not name.endswith(TEMPORARY)]
-        self.chunks = sorted(self._numbers or self._places or present)
+        self.chunks = sorted(self._numbers or self._grids or present)
         """The names of all chunks: the manifest's, else the index's, else those in the folder."""
 
     def check(self, chunk: ChunkFile) -> None:
-        """Raise ``ValueError`` if a chunk is not as it was written, or not as it is listed."""
+        """Raise ``ValueError`` if a chunk differs from what was written or is listed."""
         name = f"{self._store.folder.uri}/{chunk.name}"
         try:
-            intact = chunk.is_intact()
+            is_intact = chunk.is_intact()
         except ConnectionError:
-            raise  # says nothing of the file
+            raise  # not the file's fault
         except OSError as error:
             raise ValueError(f"{name}: cannot be read: {error}") from None
-        if not intact:
+        if not is_intact:
             raise ValueError(f"{name}: its bytes have changed since it was written")
         if chunk.format != self._store.description["samples"]:
             raise ValueError(f"{name}: made with other settings than the store's")
@@ -113,10 +113,10 @@ class _Listing:
             written = {image.image_id: (image.sha256, image.status) for image in chunk.statuses}
             if written != expected:
                 raise ValueError(f"{name}: its images are not those that the manifest lists for it")
-        if self._places is not None and chunk.positions != [*self._places.get(chunk.name, ())]:
+        if self._grids is not None and chunk.positions != [*self._grids.get(chunk.name, ())]:
             raise ValueError(f"{name}: its positions are not those that the index lists")
 
 
-def _places(store: Store) -> dict[str, Grid]:
+def _grids(store: Store) -> dict[str, Grid]:
     """Return the index's positions of each chunk."""
     return {chunk_name(*chunk): grid for chunk, grid in chunk_grids(store.index).items()}

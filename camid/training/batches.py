@@ -1,7 +1,7 @@
 """A training step's global batch: micro-batches of pairs or patches, for any number of workers.
 
 Each micro-batch is drawn with a key of its own, so a worker's share of a step is a function of the
-configuration, the step and which of the micro-batches it is.
+configuration, the step and the numbers of its micro-batches.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,18 +31,18 @@ from camid.training.patches import (
 TRAINING, VALIDATION = 44, 45
 """Purposes of draws: the first part of their keys."""
 LISTED_PAIRS = 4
-"""Pairs that the validation's list draws together: of one quartet of sides."""
+"""Pairs that the validation list draws together: of one quartet of sides."""
 
 
 class Share(Protocol):
-    """Some pairs or patches of a step, or of a validation's list."""
+    """Pairs or patches of a step, or of the validation list."""
 
     @property
     def labels(self) -> NDArray[Any]:
-        """One each."""
+        """One for each row."""
 
     def some(self, rows: slice) -> Self:
-        """Return some of them."""
+        """Return selected rows."""
 
     def arrays(self) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[Any]]:
         """Return integer samples, the grey levels a unit of them, and the labels."""
@@ -55,7 +55,7 @@ class Batches(Protocol):
     """Source of the batches that train."""
 
     def share(self, step: int, micro_batches: Sequence[int]) -> Share:
-        """Return some micro-batches of a step, one after the other.
+        """Return micro-batches of a step, one after the other.
 
         Raises
         ------
@@ -74,7 +74,7 @@ class Batches(Protocol):
 
 
 class Listed(Protocol):
-    """The list that validates, drawn once: parts that workers read apart."""
+    """The validation list, drawn once, in parts that workers read separately."""
 
     @property
     def parts(self) -> Sequence[range]:
@@ -90,7 +90,7 @@ def check_batches(training: Training, *, multiple: int = 1) -> None:
     Parameters
     ----------
     multiple
-        Of what each part must have a multiple.
+        Number that must divide the size of each part.
 
     Raises
     ------
@@ -98,11 +98,11 @@ def check_batches(training: Training, *, multiple: int = 1) -> None:
         If it cannot.
     """
     if training.batch_size % (multiple * training.micro_batches):
-        often = "twice " if multiple == 2 else ""
-        why = ", so that half of each is positive" if multiple == 2 else ""
+        factor = "twice " if multiple == 2 else ""
+        reason = ", so that half of each is positive" if multiple == 2 else ""
         raise ValueError(
-            f"training.batch_size = {training.batch_size}: no multiple of {often}"
-            f"training.micro_batches = {training.micro_batches}{why}"
+            f"training.batch_size = {training.batch_size}: no multiple of {factor}"
+            f"training.micro_batches = {training.micro_batches}{reason}"
         )
     if training.num_workers > training.micro_batches:
         raise ValueError(
@@ -112,12 +112,12 @@ def check_batches(training: Training, *, multiple: int = 1) -> None:
 
 
 def share_of(rank: int, num_workers: int, *, training: Training) -> range:
-    """Return which micro-batches of every step are a worker's."""
+    """Return the micro-batches of every step that are a worker's."""
     return range(rank, training.micro_batches, num_workers)
 
 
 def micro_size(training: Training) -> int:
-    """Return how many pairs or patches a micro-batch has."""
+    """Return the number of pairs or patches in a micro-batch."""
     return training.batch_size // training.micro_batches
 
 
@@ -125,11 +125,11 @@ class Reading(NamedTuple):
     """Reading of pairs for a network."""
 
     shares: Callable[..., Share] = side_sums
-    """Makes it of some pairs, row groups and their ``crop_size``."""
+    """Makes a share of pairs, row groups and ``crop_size``."""
     grid: int = 1
-    """Pixels of which the corners of crops are multiples, and sizes where any will do."""
+    """Pixels that divide the corners of crops, and sizes where the network takes any."""
     takes_any_size: bool = False
-    """Whether it sees a crop that is judged as a whole, not by windows of its own size."""
+    """Whether a network judges a crop as a whole, not by windows of its own size."""
 
 
 SUMS = Reading()
@@ -138,7 +138,7 @@ SUMS = Reading()
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairBatches:
-    """Pairs of some devices that train."""
+    """Training pairs of devices."""
 
     candidates: Candidates
     row_groups: RowGroups
@@ -146,21 +146,24 @@ class PairBatches:
     reading: Reading = SUMS
 
     def share(self, step: int, micro_batches: Sequence[int]) -> Share:
-        """Return some micro-batches of a step, as :class:`Batches`."""
+        """Return micro-batches of a step, as :class:`Batches`."""
         pairs = [pair for number in micro_batches for pair in self._drawn(step, number)]
         size = self.config.pairs.crop_size
         return self.reading.shares(pairs, self.row_groups, crop_size=size)
 
     def check(self) -> None:
-        """Raise if a micro-batch cannot be drawn of the most images a side that are asked for.
+        """Raise if a micro-batch with the most images a side cannot be drawn.
 
         Raises
         ------
         ValueError
             If it cannot.
         """
-        most = [n if isinstance(n, int) else n[1] for n in self.config.pairs.num_images]
-        pairs = replace(self.config.pairs, num_images=(most[0], most[1]))
+        max_images = [
+            number if isinstance(number, int) else number[1]
+            for number in self.config.pairs.num_images
+        ]
+        pairs = replace(self.config.pairs, num_images=(max_images[0], max_images[1]))
         replace(self, config=replace(self.config, pairs=pairs))._drawn(0, 0)
 
     def _drawn(self, step: int, number: int) -> list[Pair]:
@@ -178,11 +181,11 @@ class PairBatches:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ListedPairs:
-    """The pairs of some devices that validate, whatever pairs a network is trained on.
+    """Validation pairs of devices, whatever the settings of training pairs.
 
-    They have the images a side, the crops and the share of same models that ``comparisons`` says.
-    A crop is as many windows, side by side, as the network's own crops go into it; or one, for a
-    network that takes any size.
+    Images a side, crops and the share of same models are those of ``comparisons``. A crop is
+    divided into windows of the network's own crop size, or is one window, for a network that takes
+    any size.
     """
 
     candidates: Candidates
@@ -192,23 +195,23 @@ class ListedPairs:
 
     @property
     def size(self) -> int:
-        """Pixels a side of what is compared of a strip."""
+        """Pixels a side of the compared crop of a strip."""
         size = self.config.comparisons.crop_size or self.row_groups.shape[0]
         return size - size % self.reading.grid
 
     @property
     def window(self) -> int:
-        """Pixels a side of what a network sees of it."""
+        """Pixels a side of a network's window of the crop."""
         return self.size if self.reading.takes_any_size else self.config.pairs.crop_size
 
     @cached_property
     def windows(self) -> list[Position]:
-        """Top and left, inside a crop, of the windows that a network sees of it.
+        """Top and left, inside a crop, of the windows that a network sees.
 
         Raises
         ------
         ValueError
-            If they do not fill it.
+            If windows do not fill the crop.
         """
         window = self.window
         if self.size % window:
@@ -221,22 +224,22 @@ class ListedPairs:
 
     @cached_property
     def parts(self) -> list[range]:
-        """Range of each part's windows in the list; those of a pair follow each other."""
-        count, each = self.config.training.validation_pairs, len(self.windows)
+        """Range of each part's windows in the list; a pair's windows follow each other."""
+        num_pairs, num_windows = self.config.training.validation_pairs, len(self.windows)
         return [
-            range(start * each, min(count, start + LISTED_PAIRS) * each)
-            for start in range(0, count, LISTED_PAIRS)
+            range(start * num_windows, min(num_pairs, start + LISTED_PAIRS) * num_windows)
+            for start in range(0, num_pairs, LISTED_PAIRS)
         ]
 
     def part(self, number: int) -> Share:
         """Return the windows of a part's pairs."""
         pairs = self._drawn(number)[: len(self.parts[number]) // len(self.windows)]
-        seen = [
+        windows = [
             replace(pair, crop=(pair.crop[0] + top, pair.crop[1] + left))
             for pair in pairs
             for top, left in self.windows
         ]
-        return self.reading.shares(seen, self.row_groups, crop_size=self.window)
+        return self.reading.shares(windows, self.row_groups, crop_size=self.window)
 
     def check(self) -> None:
         """Raise if pairs cannot be drawn.
@@ -249,16 +252,16 @@ class ListedPairs:
         self._drawn(0)
 
     def _drawn(self, number: int) -> list[Pair]:
-        compared = self.config.comparisons
+        comparisons = self.config.comparisons
         return drawn(
             self.candidates,
             number,
             num_pairs=LISTED_PAIRS,
             size=self.row_groups.shape[0],
             settings=Pairs(
-                num_images=compared.num_images,
+                num_images=comparisons.num_images,
                 crop_size=self.size,
-                same_model=compared.same_model,
+                same_model=comparisons.same_model,
             ),
             seed=self.config.seed,
             key=(VALIDATION,),
@@ -268,7 +271,7 @@ class ListedPairs:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchBatches:
-    """Patches of the devices that are told apart, that train, or that validate: images as parts."""
+    """Training or validation patches of the classifier's devices; each image is a part."""
 
     images: LabelledImages
     row_groups: RowGroups
@@ -280,7 +283,7 @@ class PatchBatches:
         return self.config.patches.size or self.row_groups.shape[0]
 
     def share(self, step: int, micro_batches: Sequence[int]) -> Patches:
-        """Return some micro-batches of a step, as :class:`Batches`."""
+        """Return micro-batches of a step, as :class:`Batches`."""
         cuts = [
             cut
             for number in micro_batches
@@ -309,13 +312,13 @@ class PatchBatches:
 
     @cached_property
     def parts(self) -> list[range]:
-        """Range of each image's patches in the validation's list."""
+        """Range of each image's patches in the validation list."""
         counts = [sum(map(len, self._places(chunk).values())) for chunk, _, _ in self._listed]
         ends = np.cumsum([0, *counts]).tolist()
         return [range(start, stop) for start, stop in pairwise(ends)]
 
     def part(self, number: int) -> Patches:
-        """Return the patches of an image of the validation's list."""
+        """Return the patches of an image of the validation list."""
         chunk, row, label = self._listed[number]
         cuts = image_cuts(chunk, row, self._places(chunk), label=label)
         return cut_patches(cuts, self.row_groups, size=self.size)
@@ -337,10 +340,10 @@ class PatchBatches:
 
 
 def joined(parts: Sequence[S]) -> S:
-    """Return some shares as one."""
+    """Return shares joined into one."""
     first = parts[0]
-    arrays = [name.name for name in fields(first) if name.name != "step"]  # type: ignore[arg-type]
+    names = [field.name for field in fields(first) if field.name != "step"]  # type: ignore[arg-type]
     return replace(
         first,  # type: ignore[type-var]
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names},
     )

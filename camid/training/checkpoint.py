@@ -1,4 +1,4 @@
-"""Checkpoints of a training: arrays and how far it is, in one file (NumPy's ``.npz``)."""
+"""Checkpoints of a training: arrays and progress in one file (NumPy's ``.npz``)."""
 
 import io
 import json
@@ -24,13 +24,13 @@ class Progress:
     """Progress of a training: its step and its validations, held beside the weights."""
 
     step: int = 0
-    """Steps that were taken."""
+    """Steps so far."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """A row a validation, the first one before the first step."""
+    """A row for each validation, the first before the first step."""
     is_stopped: bool = False
     """Whether validation ended it early."""
     figure: str = "validation_auc"
-    """Of a validation: the higher, the better."""
+    """Figure of a validation: the higher, the better."""
 
     @property
     def best(self) -> dict[str, float]:
@@ -42,21 +42,21 @@ class Progress:
         return bool(self.history) and self.best is self.history[-1]
 
     def is_finished(self, settings: Training) -> bool:
-        """Return whether there is nothing left to do."""
+        """Return whether no step is left."""
         return self.is_stopped or self.step >= settings.num_steps
 
     def has_stalled(self, settings: Training) -> bool:
         """Return whether as many validations as ``patience`` brought no better one."""
-        later = len(self.history) - 1 - self.history.index(self.best) if self.history else 0
-        return bool(settings.patience) and later >= settings.patience
+        since_best = len(self.history) - 1 - self.history.index(self.best) if self.history else 0
+        return bool(settings.patience) and since_best >= settings.patience
 
 
 def checkpoint_bytes(arrays: Sequence[NDArray[Any]], progress: Progress) -> bytes:
-    """Return arrays and a progress as one file."""
+    """Return arrays and progress as one file."""
     file = io.BytesIO()
-    named = {_name(number): array for number, array in enumerate(arrays)}
+    members = {_name(number): array for number, array in enumerate(arrays)}
     facts = {"arrays": len(arrays), **asdict(progress)}
-    np.savez(file, allow_pickle=False, **named, **{_FACTS: np.array(json.dumps(facts))})
+    np.savez(file, allow_pickle=False, **members, **{_FACTS: np.array(json.dumps(facts))})
     return file.getvalue()
 
 
@@ -66,7 +66,7 @@ def checkpoint_parts(data: bytes) -> tuple[list[NDArray[Any]], Progress]:
     Raises
     ------
     ValueError
-        If it is no checkpoint, or damaged.
+        If the file is no checkpoint, or damaged.
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:

@@ -1,4 +1,4 @@
-"""Candidates: images of some devices, by chunk, from which the sides of pairs are drawn."""
+"""Candidates: images of devices, by chunk, from which the sides of pairs are drawn."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ class Candidates:
 
     @cached_property
     def devices(self) -> tuple[str, ...]:
-        """Their devices, in order."""
+        """Devices of the images, in order."""
         return tuple(self.chunks)
 
     def quartet(
@@ -67,19 +67,19 @@ class Candidates:
         Raises
         ------
         ValueError
-            If the candidates give none.
+            If the candidates give no quartet.
         """
-        drawn = self._sampler.quartet(
+        quartet = self._sampler.quartet(
             rng, num_images=num_images, same_model=same_model, is_placed=is_placed
         )
-        if drawn is None:
+        if quartet is None:
             first, second = num_images
             raise ValueError(
                 f"{self.num_images} images of {len(self.devices)} devices give no pairs of "
                 f"{first}+{second} images: two devices are needed with as many, each side's of one "
                 "chunk; lower pairs.num_images"
             )
-        return drawn
+        return quartet
 
     @cached_property
     def _sampler(self) -> BalancedSampler[ChunkImages]:
@@ -87,40 +87,40 @@ class Candidates:
 
 
 class _Chunks(Mapping[str, Sequence[ChunkImages]]):
-    """The chunks of each device, made when they are looked at; those looked at last are kept."""
+    """The chunks of each device, made on access; the latest are cached."""
 
     def __init__(self, store: Store, images: ImageTable) -> None:
         self._images = store.images()
         self._grids = chunk_grids(store.index)
         groups = self._images.groups("device", "chunk")
         self._keys, order, ends = groups
-        is_wanted = self._images.among(images)[order]
-        self._order = order[is_wanted]
+        is_candidate = self._images.among(images)[order]
+        self._order = order[is_candidate]
         self._rows = groups.places()[1][self._order].astype(np.int32)
-        self._ends = np.concatenate([[0], np.cumsum(is_wanted)])[ends]
-        kept = np.diff(self._ends)
-        self._places: dict[str, list[int]] = defaultdict(list)
-        for place in np.flatnonzero(kept).tolist():
-            self._places[self._keys[place][0]].append(place)
-        self._made = lru_cache(MAX_HELD)(self._device)
+        self._ends = np.concatenate([[0], np.cumsum(is_candidate)])[ends]
+        counts = np.diff(self._ends)
+        self._groups: dict[str, list[int]] = defaultdict(list)
+        for group in np.flatnonzero(counts).tolist():
+            self._groups[self._keys[group][0]].append(group)
+        self._cached = lru_cache(MAX_HELD)(self._device)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._groups)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._groups)
 
     def __getitem__(self, device: str) -> Sequence[ChunkImages]:
-        return self._made(device)
+        return self._cached(device)
 
     def _device(self, device: str) -> Sequence[ChunkImages]:
-        if device not in self._places:
+        if device not in self._groups:
             raise KeyError(device)
-        return tuple(map(self._chunk, self._places[device]))
+        return tuple(map(self._chunk, self._groups[device]))
 
-    def _chunk(self, place: int) -> ChunkImages:
-        device, chunk = self._keys[place]
-        part = slice(self._ends[place], self._ends[place + 1])
+    def _chunk(self, group: int) -> ChunkImages:
+        device, chunk = self._keys[group]
+        part = slice(self._ends[group], self._ends[group + 1])
         images = self._images.taken(self._order[part])
         first = images[0]
         return ChunkImages(
@@ -135,9 +135,9 @@ class _Chunks(Mapping[str, Sequence[ChunkImages]]):
 
 
 def candidates(store: Store, images: Iterable[ImageRecord]) -> Candidates:
-    """Return what can be drawn of ``images``, records of the store's such as a split's part.
+    """Return the candidates among ``images``, records of the store's such as a split's part.
 
-    Of several copies of an image (equal sha256) one can be drawn.
+    Only one of several copies of an image (equal sha256) can be drawn.
     """
-    wanted = ImageTable.of(images).without_copies()
-    return Candidates(images=wanted, chunks=_Chunks(store, wanted))
+    table = ImageTable.of(images).without_copies()
+    return Candidates(images=table, chunks=_Chunks(store, table))

@@ -19,9 +19,9 @@ from camid.training.tasks import LEARNING, TRAINED, Task
 
 @dataclass(frozen=True, kw_only=True)
 class PairTask(Task):
-    """Whether two sides are of one device: of devices that the split gives to each part.
+    """Whether two sides are of one device: the split deals devices to the parts.
 
-    The Siamese network learns that here; the pair network's is
+    This is the Siamese network's task; the pair network's is
     :class:`camid.training.pairnet_task.StackTask`.
     """
 
@@ -40,7 +40,7 @@ class PairTask(Task):
         return self.split.images(part, self._opened.images())
 
     def training(self, row_groups: RowGroups) -> PairBatches:
-        """Return the pairs that train."""
+        """Return the training pairs."""
         return PairBatches(
             candidates=self._candidates("train"),
             row_groups=row_groups,
@@ -49,7 +49,7 @@ class PairTask(Task):
         )
 
     def validation(self, row_groups: RowGroups) -> ListedPairs:
-        """Return the pairs that validate: as those that the network is judged on."""
+        """Return the validation pairs: as those that the network is judged on."""
         return ListedPairs(
             candidates=self._candidates("validation"),
             row_groups=row_groups,
@@ -64,12 +64,12 @@ class PairTask(Task):
         Parameters
         ----------
         source
-            What says that they have it.
+            Name of the list or setting that states the size.
 
         Raises
         ------
         ValueError
-            If it cannot.
+            If the network's own crops do not fill crops of the size.
         """
         if size % config.pairs.crop_size:
             raise ValueError(
@@ -89,11 +89,11 @@ class PairTask(Task):
                         "with --split, such as seeded"
                     )
             listed = self.validation(row_groups)
-            checked: dict[Part, PairBatches | ListedPairs] = {
+            batches_by_part: dict[Part, PairBatches | ListedPairs] = {
                 "train": self.training(row_groups),
                 "validation": listed,
             }
-            for part, batches in checked.items():
+            for part, batches in batches_by_part.items():
                 try:
                     batches.check()
                 except ValueError as error:
@@ -116,9 +116,9 @@ class PairTask(Task):
         self, outputs: NDArray[np.float64], labels: NDArray[np.float64], parts: Sequence[range]
     ) -> dict[str, float]:
         """Return AUC and EER; a pair's score is the mean of its windows' logits."""
-        each = parts[-1].stop // self.config.training.validation_pairs
-        scores = outputs[:, 0].reshape(-1, each).mean(axis=1)
+        num_windows = parts[-1].stop // self.config.training.validation_pairs
+        scores = outputs[:, 0].reshape(-1, num_windows).mean(axis=1)
         return {
-            "validation_auc": roc_auc(labels[::each], scores),
-            "validation_eer": equal_error_rate(labels[::each], scores),
+            "validation_auc": roc_auc(labels[::num_windows], scores),
+            "validation_eer": equal_error_rate(labels[::num_windows], scores),
         }

@@ -37,7 +37,7 @@ class Stacks:
     """Grey levels a unit of the residuals."""
 
     def some(self, rows: slice) -> "Stacks":
-        """Return some of the pairs."""
+        """Return selected pairs."""
         return Stacks(samples=self.samples[rows], labels=self.labels[rows], step=self.step)
 
     def arrays(self) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]:
@@ -56,8 +56,8 @@ def side_stacks(pairs: Sequence[Pair], row_groups: RowGroups, *, crop_size: int)
     ValueError
         If a chunk's file is missing or damaged.
     """
-    most = max((len(side.rows) for pair in pairs for side in pair.sides), default=0)
-    samples = np.zeros((len(pairs), 2, most, crop_size, crop_size, CHANNELS), np.int8)
+    max_images = max((len(side.rows) for pair in pairs for side in pair.sides), default=0)
+    samples = np.zeros((len(pairs), 2, max_images, crop_size, crop_size, CHANNELS), np.int8)
     for use in used_strips(pairs, row_groups):
         top, left = pairs[use.pair].crop
         window = use.samples[top : top + crop_size, left : left + crop_size]
@@ -66,8 +66,8 @@ def side_stacks(pairs: Sequence[Pair], row_groups: RowGroups, *, crop_size: int)
     for use in used_strips(pairs, row_groups, column="intensity"):
         top, left = (corner // INTENSITY_STEP for corner in pairs[use.pair].crop)
         cells = use.samples[top : top + count, left : left + count].astype(np.int16) - int(MIDDLE)
-        wide = cells.repeat(INTENSITY_STEP, axis=0).repeat(INTENSITY_STEP, axis=1)
-        samples[use.pair, use.side, use.image, ..., CHANNELS - 1] = wide
+        upsampled = cells.repeat(INTENSITY_STEP, axis=0).repeat(INTENSITY_STEP, axis=1)
+        samples[use.pair, use.side, use.image, ..., CHANNELS - 1] = upsampled
     labels = np.array([pair.label for pair in pairs], np.int8)
     return Stacks(samples=samples, labels=labels, step=row_groups.step)
 
@@ -86,14 +86,14 @@ class StackTask(PairTask):
 
     @classmethod
     def check_settings(cls, config: Config, *, size: int, source: str) -> None:  # noqa: ARG003
-        """Raise if crops that train lie on no blocks of JPEG's, or there will be no residuals.
+        """Raise if training crops lie off JPEG's blocks, or the store will have no residuals.
 
-        It is judged on crops of any size.
+        The network is judged on crops of any size.
 
         Raises
         ------
         ValueError
-            If they do not, or there will be none.
+            If crops lie off the blocks, or residuals will be missing.
         """
         if config.pairs.crop_size % JPEG_BLOCK:
             raise ValueError(
@@ -112,12 +112,14 @@ class StackTask(PairTask):
         with RowGroups(self._opened) as row_groups:
             size = self.validation(row_groups).size
         config = self.config
-        held = config.training.validation_pairs * _pair_bytes(config.comparisons.num_images, size)
+        held_bytes = config.training.validation_pairs * _pair_bytes(
+            config.comparisons.num_images, size
+        )
         workers = config.training.num_workers
-        if held > workers * MOST_HELD:
+        if held_bytes > workers * MOST_HELD:
             raise ValueError(
                 f"training.validation_pairs = {config.training.validation_pairs}: their images "
-                f"take {held / workers / 2**30:.1f} GiB of a worker; lower it or "
+                f"take {held_bytes / workers / 2**30:.1f} GiB of a worker; lower it or "
                 "comparisons.num_images"
             )
 

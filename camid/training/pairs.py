@@ -15,9 +15,9 @@ from camid.store.strip_reader import Address, Column, RowGroups
 from camid.training.pair_sampling import Candidates, ChunkImages
 
 MAX_IMAGES = 2**15 // 2**8
-"""Images whose samples, added up, int16 holds for sure."""
+"""Images whose summed samples int16 always holds."""
 _NUMBERS = 43
-"""Sets the draw of a step's numbers of images apart from that of its pairs."""
+"""Key that separates the draw of a step's numbers of images from that of its pairs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sums:
-    """A step's pairs as sums of small integers, so that they travel well."""
+    """A step's pairs as sums of small integers, compact to send."""
 
     sums: NDArray[np.int16]
     """``(pair, side, height, width, channel)``: samples added over the side's images."""
@@ -54,7 +54,7 @@ class Sums:
     """Grey levels a unit of the samples."""
 
     def some(self, rows: slice) -> "Sums":
-        """Return some of the pairs."""
+        """Return selected pairs."""
         return Sums(
             sums=self.sums[rows],
             counts=self.counts[rows],
@@ -63,11 +63,11 @@ class Sums:
         )
 
     def scales(self) -> NDArray[np.float32]:
-        """Return what makes averages of the sums, ``(pair, side)`` grey levels a unit."""
+        """Return the factors from sums to averages, ``(pair, side)`` grey levels a unit."""
         return np.float32(self.step) / self.counts.astype(np.float32)
 
     def arrays(self) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
-        """Return the sums, what makes grey levels of them ``(pair, side, 1, 1, 1)``, and labels."""
+        """Return the sums, their factors to grey levels ``(pair, side, 1, 1, 1)``, and labels."""
         return self.sums, self.scales()[..., None, None, None], self.labels.astype(np.float32)
 
     def averages(self) -> NDArray[np.float32]:
@@ -88,8 +88,8 @@ def drawn(
 ) -> list[Pair]:
     """Return the pairs of a step, a function of the candidates, the settings, seed, key and step.
 
-    All of them have the images a side that :func:`numbers_of` tells of the step, and half of them
-    are positive. They come in blocks of two devices with two sides each, in which the same sides
+    All have the images a side that :func:`numbers_of` returns for the step, and half of them are
+    positive. They come in blocks of two devices with two sides each, in which the same sides
     make positive pairs (of one device) and negative pairs (of both), each pair with a crop of its
     own. No row group is in more than ``settings.per_row_group`` pairs of a step.
 
@@ -98,27 +98,27 @@ def drawn(
     size
         Pixels a side of a strip.
     key
-        What the draw is for, such as training or the number of a micro-batch.
+        Purpose of the draw, such as training or the number of a micro-batch.
     grid
         Pixels of which the crops' corners are multiples.
 
     Raises
     ------
     ValueError
-        If the crop is larger than a strip, or the candidates give no such pairs, or too few.
+        If the crop is larger than a strip, or the candidates give no pairs or too few.
     """
     if settings.crop_size > size:
         raise ValueError(
             f"pairs.crop_size = {settings.crop_size}: larger than the store's strips of {size} px"
         )
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*key, step)))
-    numbers = numbers_of(step, settings=settings, seed=seed)
+    num_images = numbers_of(step, settings=settings, seed=seed)
     missing = {1: num_pairs - num_pairs // 2, 0: num_pairs // 2}
-    places = (size - settings.crop_size) // grid + 1
+    num_corners = (size - settings.crop_size) // grid + 1
     used: set[Address] = set()
     pairs: list[Pair] = []
     while len(pairs) < num_pairs:
-        block = _block(rng, candidates, numbers, used=used, settings=settings)
+        block = _block(rng, candidates, num_images, used=used, settings=settings)
         counts: Counter[Address] = Counter()
         for _ in range(settings.per_row_group):
             for label, sides in block:
@@ -126,14 +126,14 @@ def drawn(
                 if missing[label] and max(counts[a] for a in addresses) < settings.per_row_group:
                     missing[label] -= 1
                     counts.update(addresses)
-                    crop = (grid * rng.integers(places, size=2)).tolist()
+                    crop = (grid * rng.integers(num_corners, size=2)).tolist()
                     pairs.append(Pair(sides=sides, label=label, crop=(crop[0], crop[1])))
         used |= set(counts)
     return [pairs[i] for i in rng.permutation(num_pairs)]
 
 
 def numbers_of(step: int, *, settings: Pairs, seed: int) -> NumImages:
-    """Return how many images the first and the second sides of a step have."""
+    """Return the numbers of images on the first and the second sides of a step."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_NUMBERS, step)))
     first, second = (
         number if isinstance(number, int) else int(rng.integers(number[0], number[1] + 1))
@@ -164,19 +164,19 @@ def side_sums(pairs: Sequence[Pair], row_groups: RowGroups, *, crop_size: int) -
 
 
 class Use(NamedTuple):
-    """A strip that was read, and which image of which pair it is."""
+    """A strip that was read, with the number of its pair, side and image."""
 
     pair: int
     side: int
     image: int
-    """Of its side's, in their order."""
+    """Among the images of its side, in order."""
     samples: NDArray[Any]
 
 
 def used_strips(
     pairs: Sequence[Pair], row_groups: RowGroups, *, column: Column = "samples"
 ) -> Iterator[Use]:
-    """Yield the strips of all images of pairs, as often as pairs have them, each read once.
+    """Yield the strip of each image of each pair, reading a shared strip only once.
 
     Raises
     ------
@@ -187,20 +187,20 @@ def used_strips(
         lambda: defaultdict(list)
     )
     for number, pair in enumerate(pairs):
-        for which, side in enumerate(pair.sides):
+        for side_number, side in enumerate(pair.sides):
             for image, row in enumerate(side.rows):
-                uses[side.address][row].append((number, which, image))
+                uses[side.address][row].append((number, side_number, image))
     addresses = sorted(uses)
-    wanted = ((address, sorted(uses[address])) for address in addresses)
-    for strip in row_groups.strips(wanted, column=column):
-        for use in uses[addresses[strip.number]][strip.row]:
-            yield Use(*use, strip.samples)
+    requests = ((address, sorted(uses[address])) for address in addresses)
+    for strip in row_groups.strips(requests, column=column):
+        for indices in uses[addresses[strip.number]][strip.row]:
+            yield Use(*indices, strip.samples)
 
 
 def _block(
     rng: np.random.Generator,
     candidates: Candidates,
-    numbers: NumImages,
+    num_images: NumImages,
     *,
     used: set[Address],
     settings: Pairs,
@@ -209,23 +209,25 @@ def _block(
     is_placed = settings.negatives == "same-position"
     for _ in range(TRIES):
         quartet = candidates.quartet(
-            rng, num_images=numbers, same_model=settings.same_model, is_placed=is_placed
+            rng, num_images=num_images, same_model=settings.same_model, is_placed=is_placed
         )
-        devices = (quartet.mine, quartet.theirs)
+        device_images = (quartet.mine, quartet.theirs)
         if is_placed:
-            places = [_one(rng, quartet.positions)] * 2
+            positions = [_random_position(rng, quartet.positions)] * 2
         else:
-            places = [_one(rng, list(first.pool.positions)) for first, _ in devices]
-        mine, theirs = (
-            [_side(images, place) for images in sides]
-            for sides, place in zip(devices, places, strict=True)
+            positions = [
+                _random_position(rng, list(images.pool.positions)) for images, _ in device_images
+            ]
+        sides_a, sides_b = (
+            [_side(images, position) for images in sides]
+            for sides, position in zip(device_images, positions, strict=True)
         )
-        if used.isdisjoint(side.address for side in (*mine, *theirs)):
+        if used.isdisjoint(side.address for side in (*sides_a, *sides_b)):
             return [
-                (1, (mine[0], mine[1])),
-                (1, (theirs[0], theirs[1])),
-                (0, (mine[0], theirs[1])),
-                (0, (theirs[0], mine[1])),
+                (1, (sides_a[0], sides_a[1])),
+                (1, (sides_b[0], sides_b[1])),
+                (0, (sides_a[0], sides_b[1])),
+                (0, (sides_b[0], sides_a[1])),
             ]
     raise ValueError(
         f"{candidates.num_images} images of {len(candidates.devices)} devices give too few pairs a "
@@ -241,5 +243,5 @@ def _side(images: SideImages[ChunkImages], position: Position) -> Side:
     return Side(address=address, position=position, rows=rows)
 
 
-def _one(rng: np.random.Generator, places: Sequence[Position]) -> Position:
-    return places[int(rng.integers(len(places)))]
+def _random_position(rng: np.random.Generator, positions: Sequence[Position]) -> Position:
+    return positions[int(rng.integers(len(positions)))]

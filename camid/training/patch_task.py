@@ -1,4 +1,4 @@
-"""The training of the classifier: which of some devices an image is of."""
+"""The training of the classifier: which of its devices took an image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from camid.training.patches import LabelledImages
 from camid.training.tasks import TRAINED, Task
 
 MOST_HELD = 2**30
-"""Bytes of the validation's list that a worker holds, at most."""
+"""Bytes of the validation list that a worker holds, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class PatchTask(Task):
 
     @cached_property
     def known(self) -> Known:
-        """The devices that are told apart, and their images."""
+        """The classifier's devices, and their images."""
         return known_devices(
             self._opened.images(),
             self.split,
@@ -43,19 +43,19 @@ class PatchTask(Task):
 
     @property
     def num_outputs(self) -> int:
-        """Devices that are told apart."""
+        """Number of the classifier's devices."""
         return len(self.known.devices)
 
     def images(self, part: Part) -> list[ImageRecord]:
-        """Return a part of the images of the devices that are told apart."""
+        """Return a part of the images of the classifier's devices."""
         return self.known.images(part)
 
     def training(self, row_groups: RowGroups) -> PatchBatches:
-        """Return the patches that train."""
+        """Return the training patches."""
         return self._batches("train", row_groups)
 
     def validation(self, row_groups: RowGroups) -> PatchBatches:
-        """Return the patches that validate."""
+        """Return the validation patches."""
         return self._batches("validation", row_groups)
 
     def check(self) -> None:
@@ -66,12 +66,12 @@ class PatchTask(Task):
             listed = self.validation(row_groups)
             count = self.config.patches.validation_images
             self._check_parts(listed.parts, f"patches.validation_images = {count}")
-            held = listed.parts[-1].stop * listed.size**2 * row_groups.shape[-1]
+            held_bytes = listed.parts[-1].stop * listed.size**2 * row_groups.shape[-1]
             workers = self.config.training.num_workers
-            if held > workers * MOST_HELD:
+            if held_bytes > workers * MOST_HELD:
                 raise ValueError(
                     f"patches.validation_images = {count}: their patches take "
-                    f"{held / workers / 2**30:.1f} GiB of a worker; lower it or "
+                    f"{held_bytes / workers / 2**30:.1f} GiB of a worker; lower it or "
                     "patches.validation_per_image"
                 )
 
@@ -97,11 +97,13 @@ class PatchTask(Task):
     def figures(
         self, outputs: NDArray[np.float64], labels: NDArray[np.float64], parts: Sequence[range]
     ) -> dict[str, float]:
-        """Return how often patches and images name their device."""
+        """Return the accuracies of patches and of images."""
         images = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        told = Answers.of(outputs, images)
-        own = labels[[part.start for part in parts]].astype(np.int64)
-        return {f"validation_{name}": value for name, value in told.accuracies(own).items()}
+        answers = Answers.of(outputs, images)
+        own_devices = labels[[part.start for part in parts]].astype(np.int64)
+        return {
+            f"validation_{name}": value for name, value in answers.accuracies(own_devices).items()
+        }
 
     def _batches(self, part: Part, row_groups: RowGroups) -> PatchBatches:
         return PatchBatches(

@@ -14,7 +14,7 @@ from camid.store.strip_reader import Address, RowGroups
 from camid.training.pair_sampling import Candidates, ChunkImages
 
 _SPREAD, _LISTED, _TURNS = 51, 52, 53
-"""Set the draws of places, of images that validate and of devices' turns apart from others."""
+"""Keys that separate the draws of places, of validation images and of devices' turns."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ class Cut:
     corners: tuple[Position, ...]
     """Top and left of each patch in the strip."""
     label: int
-    """Number of the image's device among those that are told apart."""
+    """Number of the image's device among the classifier's devices."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,12 +37,12 @@ class Patches:
     samples: NDArray[np.int8] | NDArray[np.uint8]
     """``(patch, height, width, channel)``: residuals in steps, or pixels."""
     labels: NDArray[np.int32]
-    """``(patch,)``: which device."""
+    """``(patch,)``: number of the device."""
     step: float
     """Grey levels a unit of the samples."""
 
     def some(self, rows: slice) -> "Patches":
-        """Return some of the patches."""
+        """Return selected patches."""
         return Patches(samples=self.samples[rows], labels=self.labels[rows], step=self.step)
 
     def arrays(self) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.int32]]:
@@ -52,7 +52,7 @@ class Patches:
 
 
 def patch_corners(strip_size: int, size: int) -> list[Position]:
-    """Return where patches lie side by side in a strip.
+    """Return the corners of the patches that lie side by side in a strip.
 
     Raises
     ------
@@ -78,10 +78,10 @@ def drawn_cuts(
     part: int = 0,
     purpose: int = 0,
 ) -> list[Cut]:
-    """Return where the patches of a part of a step are cut, a function of all that is given.
+    """Return the cuts of the patches of a part of a step, a function of the arguments.
 
-    Devices take turns over all parts of a step, so that none comes more than once oftener than
-    another, and so do, by chance, the kinds of images that a device has. A strip gives
+    Devices take turns over all parts of a step, so that their numbers of turns differ by one at
+    most; the kinds of images of a device are drawn with equal chance. A strip gives
     ``settings.per_strip`` patches at different places, the last one of a part perhaps fewer.
 
     Raises
@@ -91,21 +91,23 @@ def drawn_cuts(
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(purpose, part, step)))
     corners = patch_corners(strip_size, settings.size or strip_size)
-    each = min(settings.per_strip, len(corners))
-    count = -(-num_patches // each)
+    per_strip = min(settings.per_strip, len(corners))
+    num_strips = -(-num_patches // per_strip)
     cuts: list[Cut] = []
-    for label in _turns(len(images.devices), range(part * count, (part + 1) * count), seed, step):
+    for label in _turns(
+        len(images.devices), range(part * num_strips, (part + 1) * num_strips), seed, step
+    ):
         kinds = images.by_kind[label]
-        chunk, row = _one(rng, _one(rng, kinds))
-        position = _one(rng, list(chunk.positions))
-        left = min(each, num_patches - each * len(cuts))
-        places = rng.permutation(len(corners))[:left].tolist()
-        cuts.append(_cut(chunk, row, position, [corners[i] for i in places], label))
+        chunk, row = _random_item(rng, _random_item(rng, kinds))
+        position = _random_item(rng, list(chunk.positions))
+        num_left = min(per_strip, num_patches - per_strip * len(cuts))
+        drawn = rng.permutation(len(corners))[:num_left].tolist()
+        cuts.append(_cut(chunk, row, position, [corners[i] for i in drawn], label))
     return cuts
 
 
 class LabelledImages:
-    """Images of the devices that are told apart, by kind: a device's place is its label."""
+    """Images of the classifier's devices, by kind: a device's place is its label."""
 
     def __init__(self, candidates: Candidates, devices: Sequence[str]) -> None:
         self.devices = tuple(devices)
@@ -118,39 +120,39 @@ class LabelledImages:
             self.by_kind.append([kinds[kind] for kind in sorted(kinds)])
 
     def listed(self, *, count: int, seed: int) -> list[tuple[ChunkImages, int, int]]:
-        """Return ``(chunk, row, label)`` of some images, of all devices as equally as can be."""
-        order: list[tuple[int, int, ChunkImages, int]] = []
+        """Return ``(chunk, row, label)`` of ``count`` images, spread evenly over devices."""
+        entries: list[tuple[int, int, ChunkImages, int]] = []
         for label, kinds in enumerate(self.by_kind):
-            every = [image for kind in kinds for image in kind]
+            device_images = [image for kind in kinds for image in kind]
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_LISTED, label)))
-            turns = enumerate(rng.permutation(len(every)).tolist())
-            order += [(turn, label, *every[i]) for turn, i in turns]
-        first = sorted(order, key=lambda one: one[:2])[:count]
-        return [(chunk, row, label) for _, label, chunk, row in first]
+            turns = enumerate(rng.permutation(len(device_images)).tolist())
+            entries += [(turn, label, *device_images[i]) for turn, i in turns]
+        selected = sorted(entries, key=lambda entry: entry[:2])[:count]
+        return [(chunk, row, label) for _, label, chunk, row in selected]
 
 
 def spread(
     positions: Iterable[Position], *, strip_size: int, size: int, count: int, seed: int
 ) -> dict[Position, list[Position]]:
-    """Return so many places of patches in an image, or all: by position, corners in the strip.
+    """Return ``count`` places of patches in an image, or all: by position, corners in the strip.
 
-    They are a function of the positions and the seed, so that all images of a size have the same.
+    Places are a function of the positions and the seed, so that all images of a size have the same.
     """
     corners = patch_corners(strip_size, size)
-    every = [(position, corner) for position in sorted(positions) for corner in corners]
-    if count < len(every):
+    places = [(position, corner) for position in sorted(positions) for corner in corners]
+    if count < len(places):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_SPREAD,)))
-        every = [every[i] for i in sorted(rng.permutation(len(every))[:count].tolist())]
-    found: dict[Position, list[Position]] = defaultdict(list)
-    for position, corner in every:
-        found[position].append(corner)
-    return dict(found)
+        places = [places[i] for i in sorted(rng.permutation(len(places))[:count].tolist())]
+    corners_of: dict[Position, list[Position]] = defaultdict(list)
+    for position, corner in places:
+        corners_of[position].append(corner)
+    return dict(corners_of)
 
 
 def image_cuts(
     chunk: ChunkImages, row: int, places: Mapping[Position, Sequence[Position]], *, label: int
 ) -> list[Cut]:
-    """Return the cuts of one image at some places."""
+    """Return the cuts of an image at places."""
     return [_cut(chunk, row, position, corners, label) for position, corners in places.items()]
 
 
@@ -169,17 +171,17 @@ def cut_patches(cuts: Sequence[Cut], row_groups: RowGroups, *, size: int) -> Pat
     for number, cut in enumerate(cuts):
         uses[cut.address][cut.row].append(number)
     addresses = sorted(uses)
-    wanted = ((address, sorted(uses[address])) for address in addresses)
-    for strip in row_groups.strips(wanted):
+    requests = ((address, sorted(uses[address])) for address in addresses)
+    for strip in row_groups.strips(requests):
         for number in uses[addresses[strip.number]][strip.row]:
-            for at, (top, left) in enumerate(cuts[number].corners, starts[number]):
-                samples[at] = strip.samples[top : top + size, left : left + size]
+            for patch, (top, left) in enumerate(cuts[number].corners, starts[number]):
+                samples[patch] = strip.samples[top : top + size, left : left + size]
     labels = np.repeat([cut.label for cut in cuts], counts).astype(np.int32)
     return Patches(samples=samples, labels=labels, step=row_groups.step)
 
 
 def _turns(num_devices: int, turns: range, seed: int, step: int) -> list[int]:
-    """Return whose turns these are: all devices in a random order, then in another."""
+    """Return the device of each turn: all devices in a random order, then in another."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_TURNS, step)))
     rounds = [rng.permutation(num_devices) for _ in range(-(-turns.stop // num_devices))]
     order: list[int] = np.concatenate(rounds)[turns.start : turns.stop].tolist()
@@ -193,5 +195,5 @@ def _cut(
     return Cut(address=address, row=row, corners=tuple(corners), label=label)
 
 
-def _one(rng: np.random.Generator, of: Sequence[Any]) -> Any:
-    return of[int(rng.integers(len(of)))]
+def _random_item(rng: np.random.Generator, items: Sequence[Any]) -> Any:
+    return items[int(rng.integers(len(items)))]

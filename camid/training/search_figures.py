@@ -1,4 +1,4 @@
-"""A search as a picture: a panel a field that trials drew, the one that mattered most first."""
+"""A search as a picture: a panel for each field that trials drew, the most important first."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -29,30 +29,30 @@ def trials_figure(
     shares: Mapping[str, float],
     best: Trial,
 ) -> "Figure":
-    """Return each trial's best figure against what it drew of each field.
+    """Return each trial's best figure over its value of each field.
 
     Parameters
     ----------
     shares
-        How much each field mattered, the most first; it stands above the panel.
+        Importance of each field, the largest first; it stands above the panel.
     best
-        The trial that won; it is ringed.
+        The winning trial, which is ringed.
     """
     from matplotlib.figure import Figure
 
     by_field = {domain.field: domain for domain in domains}
     rows = -(-len(shares) // ACROSS)
-    drawn = Figure(figsize=(9.6, 0.6 + 2.6 * rows), layout="constrained")
-    panels = drawn.subplots(rows, min(ACROSS, len(shares)), squeeze=False, sharey=True)
+    picture = Figure(figsize=(9.6, 0.6 + 2.6 * rows), layout="constrained")
+    panels = picture.subplots(rows, min(ACROSS, len(shares)), squeeze=False, sharey=True)
     for panel, (field, share) in zip(panels.flat, shares.items(), strict=False):
         domain = by_field[field]
         for state, (marker, colour) in SHOWN.items():
-            mine = [t for t in trials if t.state == state and t.validations]
-            across = [coordinate(domain, trial.values) for trial in mine]
-            worth = [trial.best(figure)[figure] for trial in mine]
-            panel.plot(across, worth, marker, color=colour, label=state if mine else None)
-        at = coordinate(domain, best.values), best.best(figure)[figure]
-        panel.plot(*at, "o", ms=11, mfc="none", color="tab:orange", label="best")
+            shown = [trial for trial in trials if trial.state == state and trial.validations]
+            x = [coordinate(domain, trial.values) for trial in shown]
+            y = [trial.best(figure)[figure] for trial in shown]
+            panel.plot(x, y, marker, color=colour, label=state if shown else None)
+        best_point = coordinate(domain, best.values), best.best(figure)[figure]
+        panel.plot(*best_point, "o", ms=11, mfc="none", color="tab:orange", label="best")
         panel.set_title(f"{field}   {share:.0%}", fontsize=9)
         _name_values(panel, domain)
         panel.grid(alpha=0.3)
@@ -61,18 +61,20 @@ def trials_figure(
     for row in panels:
         row[0].set_ylabel(f"validation's {figure_words(figure)}")
     handles, labels = panels.flat[0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside upper right", ncols=len(labels), fontsize=8)
-    return drawn
+    picture.legend(handles, labels, loc="outside upper right", ncols=len(labels), fontsize=8)
+    return picture
 
 
 def _name_values(panel: object, domain: Domain) -> None:
-    """Label a panel's axis with what there was to choose from, or with powers of ten."""
+    """Label a panel's axis with the values of a choice, or with powers of ten."""
     from matplotlib.axes import Axes
 
     assert isinstance(panel, Axes)
     if domain.sampler == "choice":
         panel.set_xticks(
-            range(len(domain.arguments)), [told_value(v) for v in domain.arguments], fontsize=8
+            range(len(domain.arguments)),
+            [told_value(value) for value in domain.arguments],
+            fontsize=8,
         )
         panel.set_xlim(-0.5, len(domain.arguments) - 0.5)
     elif domain.is_logarithmic:

@@ -1,4 +1,4 @@
-"""The space of a search: which fields of the configuration trials draw, and from what.
+"""The space of a search: the fields of the configuration that trials draw, and their samplers.
 
 ``search.space`` names a sampler and its arguments for each field, by Ray Tune's names:
 ``{training: {learning_rate: {loguniform: [1e-4, 1e-2]}}}``.
@@ -22,7 +22,7 @@ SAMPLERS: Mapping[str, Callable[[Arguments], Arguments]] = {
     "randint": lambda ends: [ends[0], ends[1] - 1],
     "lograndint": lambda ends: [ends[0], ends[1] - 1],
 }
-"""Ends of a sampler's range; those of integers exclude the upper one."""
+"""Values of a choice, or the ends of a range; integer samplers exclude the stated upper end."""
 STEPPED = ("quniform", "qloguniform")
 """Samplers whose third argument is the step that draws are rounded to."""
 
@@ -48,7 +48,7 @@ class Domain:
 
 
 def search_space(config: Config, *, searched: Sequence[str]) -> tuple[Domain, ...]:
-    """Return what trials of a search draw.
+    """Return the domains that trials of a search draw from.
 
     Parameters
     ----------
@@ -61,20 +61,24 @@ def search_space(config: Config, *, searched: Sequence[str]) -> tuple[Domain, ..
         If there is nothing to draw, a field may not differ, a sampler is not known or has other
         arguments than it takes, or could draw what the field cannot be.
     """
-    found = []
+    domains = []
     for section, fields in config.search.space.items():
         for field, samplers in fields.items():
-            stated = {name: given for name, given in (samplers or {}).items() if given is not None}
+            stated = {
+                name: arguments
+                for name, arguments in (samplers or {}).items()
+                if arguments is not None
+            }
             if stated:
-                found.append(_domain(f"{section}.{field}", stated))
-    if not found:
+                domains.append(_domain(f"{section}.{field}", stated))
+    if not domains:
         raise ValueError(
             "search.space: nothing to draw; name a field and a sampler, such as "
             "{training: {learning_rate: {loguniform: [1e-4, 1e-2]}}}"
         )
-    for domain in found:
+    for domain in domains:
         _check(domain, config, searched)
-    return tuple(found)
+    return tuple(domains)
 
 
 def drawn_config(config: Config, values: Mapping[str, Any]) -> Config:
@@ -83,7 +87,7 @@ def drawn_config(config: Config, values: Mapping[str, Any]) -> Config:
     Raises
     ------
     ValueError
-        If a field cannot be so.
+        If a field cannot take its value.
     """
     tree: dict[str, Any] = {}
     for name, value in values.items():
@@ -100,40 +104,44 @@ def told_value(value: object) -> str:
 
 
 def _domain(field: str, samplers: Mapping[str, Arguments]) -> Domain:
-    where = f"search.space.{field}"
+    setting = f"search.space.{field}"
     if len(samplers) > 1:
-        raise ValueError(f"{where}: one sampler a field, got {', '.join(samplers)}")
-    ((name, given),) = samplers.items()
+        raise ValueError(f"{setting}: one sampler a field, got {', '.join(samplers)}")
+    ((name, arguments),) = samplers.items()
     if name not in SAMPLERS:
-        near = difflib.get_close_matches(name, SAMPLERS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(SAMPLERS)}"
-        raise ValueError(f"{where}: no sampler {name!r}; {hint}")
+        matches = difflib.get_close_matches(name, SAMPLERS, n=1)
+        hint = f"did you mean {matches[0]!r}?" if matches else f"there are {', '.join(SAMPLERS)}"
+        raise ValueError(f"{setting}: no sampler {name!r}; {hint}")
     if name == "choice":
-        if not given:
-            raise ValueError(f"{where}: a choice of nothing; list what there is to choose from")
-        return Domain(field=field, sampler=name, arguments=tuple(given))
+        if not arguments:
+            raise ValueError(f"{setting}: a choice of nothing; list what there is to choose from")
+        return Domain(field=field, sampler=name, arguments=tuple(arguments))
     count = 3 if name in STEPPED else 2
-    what = "[low, high, step]" if name in STEPPED else "[low, high]"
+    form = "[low, high, step]" if name in STEPPED else "[low, high]"
     kinds = int if name.endswith("randint") else (int, float)
-    numbers = [n for n in given if isinstance(n, kinds) and not isinstance(n, bool)]
-    least = 0 if "log" in name else float("-inf")
-    if len(given) != count or len(numbers) != count or not least < given[0] < given[1]:
+    numbers = [n for n in arguments if isinstance(n, kinds) and not isinstance(n, bool)]
+    lower_bound = 0 if "log" in name else float("-inf")
+    if (
+        len(arguments) != count
+        or len(numbers) != count
+        or not lower_bound < arguments[0] < arguments[1]
+    ):
         kind = "whole numbers" if kinds is int else "numbers"
         above = " above 0" if "log" in name else ""
-        raise ValueError(f"{where}: {name} takes {what}, {kind}{above}, got {list(given)}")
-    return Domain(field=field, sampler=name, arguments=tuple(given))
+        raise ValueError(f"{setting}: {name} takes {form}, {kind}{above}, got {list(arguments)}")
+    return Domain(field=field, sampler=name, arguments=tuple(arguments))
 
 
 def _check(domain: Domain, config: Config, searched: Sequence[str]) -> None:
-    """Raise if a field may not differ between trials, or cannot take what its sampler draws."""
-    where, section = f"search.space.{domain.field}", domain.field.partition(".")[0]
+    """Raise if a field may not differ between trials, or cannot take its sampler's draws."""
+    setting, section = f"search.space.{domain.field}", domain.field.partition(".")[0]
     for value in SAMPLERS[domain.sampler](domain.arguments):
         try:
             drawn_config(config, {domain.field: value})
         except ValueError as error:
-            raise ValueError(f"{where}: {str(error).partition(': ')[2]}") from None
+            raise ValueError(f"{setting}: {str(error).partition(': ')[2]}") from None
     if not {section, domain.field} & set(searched):
         raise ValueError(
-            f"{where}: trials do not differ in it, or would not be held to one measure; they may "
+            f"{setting}: trials do not differ in it, or would not be held to one measure; they may "
             f"in {', '.join(searched)}"
         )

@@ -1,6 +1,6 @@
-"""Tasks: what networks are trained for, by one loop: to compare pairs, or to tell devices apart.
+"""Tasks that networks are trained for, by one loop: to compare pairs, or to name devices.
 
-A task says where batches come from, what the network is, and what its outputs are worth.
+A task provides the batches, the network, and the figures of its outputs.
 """
 
 from abc import ABC, abstractmethod
@@ -33,7 +33,7 @@ TRAINED = (
         )
     ),
 )
-"""In which trainings may differ, whatever they are for."""
+"""Settings in which the trials of every task may differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +49,15 @@ class Task(ABC):
     unit: ClassVar[str]
     """Unit of a batch."""
     figure: ClassVar[str]
-    """By which a validation is better than another."""
+    """Figure that ranks validations."""
     multiple: ClassVar[int]
-    """Of what each part of a batch has a multiple."""
+    """Number that divides the size of each part of a batch."""
     searched: ClassVar[tuple[str, ...]]
-    """Sections and fields in which trials of a search may differ: what validates is the same."""
+    """Sections and fields in which trials of a search may differ, all with one validation list."""
 
     @classmethod
     def method(cls) -> str:
-        """Return what results call the trained network."""
+        """Return the trained network's name in results."""
         return cls.network.removesuffix(".keras")
 
     @abstractmethod
@@ -66,11 +66,11 @@ class Task(ABC):
 
     @abstractmethod
     def training(self, row_groups: RowGroups) -> Batches:
-        """Return what trains."""
+        """Return the training batches."""
 
     @abstractmethod
     def validation(self, row_groups: RowGroups) -> Listed:
-        """Return what validates."""
+        """Return the validation list."""
 
     @abstractmethod
     def check(self) -> None:
@@ -79,7 +79,7 @@ class Task(ABC):
         Raises
         ------
         ValueError
-            If there is not, or a batch cannot be parted.
+            If there is nothing, or a batch cannot be divided.
         """
 
     @abstractmethod
@@ -90,7 +90,7 @@ class Task(ABC):
     def figures(
         self, outputs: NDArray[np.float64], labels: NDArray[np.float64], parts: Sequence[range]
     ) -> dict[str, float]:
-        """Return what logits ``(row, output)`` of the validation's list are worth."""
+        """Return the figures of logits ``(row, output)`` of the validation list."""
 
     @property
     @abstractmethod
@@ -103,7 +103,7 @@ class Task(ABC):
         """Bytes of a pair or patch as it travels to its worker."""
 
     def check_object_stores(self, sizes: Iterable[float]) -> None:
-        """Raise if what is read ahead is more than an object store of Ray holds.
+        """Raise if the batches read ahead exceed an object store of Ray.
 
         Parameters
         ----------
@@ -113,21 +113,24 @@ class Task(ABC):
         Raises
         ------
         ValueError
-            If it has none in the smallest, so that Ray would write it to disks and read it back.
+            If they exceed the smallest, so that Ray would write them to disks and read them back.
         """
         training = self.config.training
         ahead = training.prefetch * training.feed_workers
-        needed, smallest = ahead * training.batch_size * self.unit_bytes, min(sizes, default=inf)
-        if needed > smallest:
+        needed_bytes, smallest = (
+            ahead * training.batch_size * self.unit_bytes,
+            min(sizes, default=inf),
+        )
+        if needed_bytes > smallest:
             raise ValueError(
                 f"{ahead} steps of {training.batch_size} {self.unit} that are read ahead take "
-                f"{decimal(needed)}, and the smallest object store of Ray's nodes has "
+                f"{decimal(needed_bytes)}, and the smallest object store of Ray's nodes has "
                 f"{decimal(int(smallest))}; lower training.prefetch or training.feed_workers"
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what workers get: what the task is, not what was read for it."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        """Return the state for workers: the task's fields, without data read for it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def _opened(self) -> Store:

@@ -37,17 +37,17 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
     def __call__(self, step: Any) -> Any:
         """Return the learning rate of a step, counted from 0."""
         facts = self._facts
-        done = ops.cast(step, "float32")
-        rate = facts["rate"] * ops.minimum(1.0, (done + 1) / max(1, facts["warmup_steps"]))
+        steps_done = ops.cast(step, "float32")
+        rate = facts["rate"] * ops.minimum(1.0, (steps_done + 1) / max(1, facts["warmup_steps"]))
         if not facts["is_cosine"]:
             return rate
-        left = max(1, facts["num_steps"] - facts["warmup_steps"])
-        progress = ops.clip((done - facts["warmup_steps"]) / left, 0.0, 1.0)
-        fallen = 0.5 * (1 + ops.cos(math.pi * progress))
-        return rate * (LAST_RATE + (1 - LAST_RATE) * fallen)
+        decay_steps = max(1, facts["num_steps"] - facts["warmup_steps"])
+        progress = ops.clip((steps_done - facts["warmup_steps"]) / decay_steps, 0.0, 1.0)
+        cosine = 0.5 * (1 + ops.cos(math.pi * progress))
+        return rate * (LAST_RATE + (1 - LAST_RATE) * cosine)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what the schedule is made of."""
+        """Return the schedule's settings."""
         return dict(self._facts)
 
 
@@ -68,7 +68,7 @@ def optimiser(settings: Training) -> keras.optimizers.Optimizer:
 
 
 class _OfSums:
-    """Of an optimiser under a strategy: it gets gradients that are sums over replicas already.
+    """Mixin of an optimiser under a strategy whose gradients are sums over replicas already.
 
     Keras's own would add them up once more, which costs as much as the first time.
     """
@@ -145,25 +145,27 @@ class Learner:
 
     def added(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum of all processes' values, in each of them."""
-        rest = [np.zeros_like(values)] * (self.num_replicas - 1)
-        return np.asarray(self._per_replica(self._added, [(part,) for part in (values, *rest)]))
+        zeros = [np.zeros_like(values)] * (self.num_replicas - 1)
+        return np.asarray(self._per_replica(self._added, [(value,) for value in (values, *zeros)]))
 
     def _per_replica(self, compiled: Any, parts: Sequence[tuple[Any, ...]]) -> Any:
-        """Call what was compiled with a part for each replica; return what all replicas return."""
+        """Call a compiled function with a part for each replica; return their common result."""
         if len(parts) != self.num_replicas:
             raise ValueError(f"expected {self.num_replicas} parts, got {len(parts)}")
         if len(parts) == 1:
             return compiled(*parts[0])
-        spread = self._strategy.experimental_distribute_values_from_function
+        distribute = self._strategy.experimental_distribute_values_from_function
         values = [
-            spread(lambda context, of=column: of[context.replica_id_in_sync_group])
+            distribute(
+                lambda context, by_replica=column: by_replica[context.replica_id_in_sync_group]
+            )
             for column in zip(*parts, strict=True)
         ]
         return compiled(*values)
 
-    def _replicated(self, of_replica: Callable[..., Any]) -> Callable[..., Any]:
+    def _replicated(self, replica_function: Callable[..., Any]) -> Callable[..., Any]:
         def run(*values: Any) -> Any:
-            results = self._strategy.run(of_replica, args=values)
+            results = self._strategy.run(replica_function, args=values)
             return self._strategy.experimental_local_results(results)[0]
 
         return run
@@ -177,8 +179,8 @@ class Learner:
             logits = self.model(levels, training=True)
             loss = ops.sum(_losses(labels, logits)) / self._batch_size
         gradients = tape.gradient(loss, weights)
-        *total, loss = _total([*gradients, loss])
-        self.optimiser.apply(_clipped(total, self._clip_norm), weights)
+        *sums, loss = _total([*gradients, loss])
+        self.optimiser.apply(_clipped(sums, self._clip_norm), weights)
         return loss
 
     def _infer(self, samples: Any, scales: Any) -> Any:
@@ -226,7 +228,7 @@ def restore(learner: Learner, data: bytes) -> Progress:
     Raises
     ------
     ValueError
-        If it is none, or another network's.
+        If the data are no checkpoint, or another network's.
     """
     arrays, progress = checkpoint_parts(data)
     variables = _variables(learner)

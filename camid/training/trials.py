@@ -1,4 +1,4 @@
-"""Trials of a search: what each drew, how far it came, and what that was worth.
+"""Trials of a search: the values, the progress and the figures of each.
 
 A trial is a folder below ``trials/``, a training like any other, with a record of its own.
 """
@@ -29,29 +29,29 @@ class Trial:
     """``stopped`` by the scheduler, ``failed`` for a reason; ``running`` may have been left so."""
     reason: str = ""
     validations: list[dict[str, float]] = field(default_factory=list)
-    """Rows of figures, the first one before the first step."""
+    """Rows of figures, the first before the first step."""
     seconds: float = 0.0
-    """That it was at work."""
+    """Seconds at work."""
     start_seconds: float = 0.0
-    """Of these, before its first step."""
+    """Seconds at work before its first step."""
 
     @property
     def name(self) -> str:
-        """Its folder, below the search's."""
+        """Folder of the trial, below the search's."""
         return f"{TRIALS}/{self.number:05d}"
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is nothing left to do for it."""
+        """Whether no work is left for the trial."""
         return self.state != "running"
 
     @property
     def step(self) -> int:
-        """Steps that it took."""
+        """Steps of the trial so far."""
         return int(self.validations[-1]["step"]) if self.validations else 0
 
     def best(self, figure: str) -> dict[str, float]:
-        """Return its best validation, the first of equal ones; empty if it has none."""
+        """Return the best validation, the first of equal ones; empty without validations."""
         return max(self.validations, key=lambda row: row[figure], default={})
 
 
@@ -70,22 +70,22 @@ def write_trial(folder: Folder, trial: Trial) -> None:
 def winner(trials: Sequence[Trial], *, figure: str) -> Trial:
     """Return the finished trial of the best validation, the first of equal ones.
 
-    One that was stopped lost to others at the same step, whatever its figure.
+    A stopped trial lost to others at the same step, whatever its figure.
 
     Raises
     ------
     ValueError
-        If none finished.
+        If no trial finished.
     """
     finished = [trial for trial in trials if trial.state == "finished"]
     if not finished:
-        reasons = [f"trial {t.number}: {t.reason}" for t in trials if t.reason]
+        reasons = [f"trial {trial.number}: {trial.reason}" for trial in trials if trial.reason]
         raise ValueError(f"no trial of {len(trials)} came to its end; {'; '.join(reasons[:1])}")
     return max(finished, key=lambda trial: trial.best(figure)[figure])
 
 
 def trial_rows(trials: Sequence[Trial], *, figure: str) -> list[dict[str, Any]]:
-    """Return a row a trial, the best first: what it drew, how it ended, its best validation."""
+    """Return a row for each trial, the best first: its values, its state, its best validation."""
     rows = [
         {
             "trial": trial.number,
@@ -106,7 +106,7 @@ def trial_rows(trials: Sequence[Trial], *, figure: str) -> list[dict[str, Any]]:
 
 
 def savings(trials: Sequence[Trial], *, num_steps: int) -> dict[str, float]:
-    """Return what stopping trials early saved against training all of them to the end.
+    """Return the steps and seconds that stopping trials early saved.
 
     ``seconds_saved`` takes each trial's missing steps to be as fast as those that it took.
     """
@@ -129,35 +129,37 @@ def savings(trials: Sequence[Trial], *, num_steps: int) -> dict[str, float]:
 def importances(
     trials: Sequence[Trial], domains: Sequence[Domain], *, figure: str, seed: int
 ) -> dict[str, float]:
-    """Return how much each drawn field mattered to the trials' best figures, the most first.
+    """Return the importance of each drawn field for the trials' best figures, the largest first.
 
-    That is the loss of a random forest's fit where one field is permuted (Breiman 2001,
-    doi:10.1023/A:1010933404324), as a share of all fields' together. Few trials tell little.
+    Importance is the loss of a random forest's fit where the field is permuted (Breiman 2001,
+    doi:10.1023/A:1010933404324), as a share of all fields' together. Few trials say little.
     """
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
 
-    told = [trial for trial in trials if trial.validations]
-    if len(told) < 2:
+    validated = [trial for trial in trials if trial.validations]
+    if len(validated) < 2:
         return {domain.field: 0.0 for domain in domains}
-    table = np.array([[coordinate(d, trial.values) for d in domains] for trial in told])
-    worth = [trial.best(figure)[figure] for trial in told]
-    forest = RandomForestRegressor(200, random_state=seed).fit(table, worth)
-    lost = permutation_importance(forest, table, worth, n_repeats=20, random_state=seed)
-    shares = np.maximum(lost.importances_mean, 0)
+    table = np.array(
+        [[coordinate(domain, trial.values) for domain in domains] for trial in validated]
+    )
+    figures = [trial.best(figure)[figure] for trial in validated]
+    forest = RandomForestRegressor(200, random_state=seed).fit(table, figures)
+    permuted = permutation_importance(forest, table, figures, n_repeats=20, random_state=seed)
+    shares = np.maximum(permuted.importances_mean, 0)
     shares = shares / (shares.sum() or 1)
     order = np.argsort(-shares, kind="stable")
     return {domains[i].field: float(shares[i]) for i in order}
 
 
 def figure_words(figure: str) -> str:
-    """Return what tables and pictures call a figure of a validation."""
+    """Return the name of a validation's figure in tables and pictures."""
     words = figure.removeprefix("validation_").replace("_", " ")
     return words.upper() if words in {"auc", "eer"} else words
 
 
 def coordinate(domain: Domain, values: Mapping[str, Any]) -> float:
-    """Return where a drawn value lies: its place in a choice, else itself or its logarithm."""
+    """Return a drawn value's coordinate: its index in a choice, else the value or its logarithm."""
     value = values[domain.field]
     if domain.sampler == "choice":
         return float(domain.arguments.index(value))

@@ -1,8 +1,8 @@
-"""Methods by name: how two sides are compared, each a few steps put together.
+"""Methods by name: ways to compare two sides, each put together from a few steps.
 
 ``lukas`` and ``li`` are the study's (``li-2`` and ``li-3`` differ by a factor alone, which no
 correlation sees). ``classical`` is of the steps that measured best where a side has several images;
-the others are steps one by one. A method that is added here is judged beside them.
+the others are single steps. A method that is added here is evaluated beside them.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ from camid.prnu.cleaning import cleaned, without_blocks, zero_mean
 __all__ = ["METHODS", "Method", "chosen_methods"]
 
 ALL = "all"
-"""Stands for the names of all methods."""
+"""Stands for all methods' names."""
 
 _GREY, _WEIGHTED = mean(GREY), mean(WEIGHTED, without_blocks)
 _ZERO_MEAN = mean(GREY, zero_mean, scope="image")
@@ -96,11 +96,11 @@ def chosen_methods(
     for name in names:
         if name not in {*METHODS, ALL}:
             raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}, or {ALL}")
-    every = METHODS | study_methods(enhancer or Enhancer(), residual or Residual())
-    found = {name: method for name, method in every.items() if {name, ALL} & set(names)}
+    methods = METHODS | study_methods(enhancer or Enhancer(), residual or Residual())
+    chosen = {name: method for name, method in methods.items() if {name, ALL} & set(names)}
     for address in networks:
         name = network_name(address)
-        if name in {*METHODS, *found}:
+        if name in {*METHODS, *chosen}:
             raise ValueError(f"{address}: another method is called {name!r}; rename the file")
-        found[name] = network_method(address)
-    return found
+        chosen[name] = network_method(address)
+    return chosen

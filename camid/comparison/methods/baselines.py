@@ -11,7 +11,7 @@ from camid.config import Enhancer, Residual
 from camid.prnu.enhancers import Zero, enhanced, enhanced_wavelet
 
 MODELS = (1, 2, 3, 4)
-"""Models of Li's enhancer that have a method each, beside the configured one."""
+"""Models of Li's enhancer with a method each, beside the configured one."""
 
 
 def study_methods(enhancer: Enhancer, residual: Residual) -> dict[str, Method]:
@@ -32,9 +32,11 @@ def study_methods(enhancer: Enhancer, residual: Residual) -> dict[str, Method]:
     Lukas, Fridrich, Goljan 2006, doi:10.1109/TIFS.2006.873602; Li 2010,
     doi:10.1109/TIFS.2010.2046268.
     """
-    numbers = {"li": enhancer.model} | {f"li-{model}": model for model in MODELS}
-    enhancing = {name: _enhanced(model, enhancer, residual) for name, model in numbers.items()}
-    seconds = {"lukas": mean(GREY)} | enhancing
+    models = {"li": enhancer.model} | {f"li-{model}": model for model in MODELS}
+    enhanced_seconds = {
+        name: _enhanced(model, enhancer, residual) for name, model in models.items()
+    }
+    seconds = {"lukas": mean(GREY)} | enhanced_seconds
     return {
         name: Method(first=mean(GREY), second=second, evidence=raw_moments, score=raw_ncc)
         for name, second in seconds.items()

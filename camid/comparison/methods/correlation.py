@@ -7,10 +7,10 @@ from camid.comparison.methods.method import Array, Part, Sums, Tile
 
 def moments(tile: Tile) -> Sums:
     """Return each pair's ``(product, first's squares, second's squares)`` about the means."""
-    found = np.empty((len(tile.pairs), 3))
+    sums = np.empty((len(tile.pairs), 3))
     for part in tile.parts():
-        found[part.some] = products_and_squares(part, centred(part.first), centred(part.second))
-    return found
+        sums[part.some] = products_and_squares(part, centred(part.first), centred(part.second))
+    return sums
 
 
 def products_and_squares(part: Part, first: Array, second: Array) -> Array:
@@ -29,15 +29,15 @@ def raw_moments(tile: Tile) -> Sums:
 
     ``(pair, 6)``: Σxy, Σx, Σy, Σx², Σy², n of first sides x and second sides y.
     """
-    found = np.full((len(tile.pairs), 6), tile.size**2, np.float64)
+    sums = np.full((len(tile.pairs), 6), tile.size**2, np.float64)
     for part in tile.parts():
         first, second = flat(part.first), flat(part.second)
-        found[part.some, 0] = part.products(first, second)
-        found[part.some, 1] = part.of_first(first.sum(axis=1))
-        found[part.some, 2] = part.of_second(second.sum(axis=1))
-        found[part.some, 3] = part.of_first(squares(first))
-        found[part.some, 4] = part.of_second(squares(second))
-    return found
+        sums[part.some, 0] = part.products(first, second)
+        sums[part.some, 1] = part.of_first(first.sum(axis=1))
+        sums[part.some, 2] = part.of_second(second.sum(axis=1))
+        sums[part.some, 3] = part.of_first(squares(first))
+        sums[part.some, 4] = part.of_second(squares(second))
+    return sums
 
 
 def raw_ncc(sums: Sums) -> Sums:
@@ -54,9 +54,9 @@ def raw_ncc(sums: Sums) -> Sums:
 
 def window_nccs(tile: Tile) -> Sums:
     """Return each pair's ``(normalised correlation, 1)``."""
-    found = np.ones((len(tile.pairs), 2))
-    found[:, 0] = np.nan_to_num(pooled_ncc(moments(tile)))
-    return found
+    nccs = np.ones((len(tile.pairs), 2))
+    nccs[:, 0] = np.nan_to_num(pooled_ncc(moments(tile)))
+    return nccs
 
 
 def mean_ncc(sums: Sums) -> Sums:
@@ -70,15 +70,15 @@ def likelihood_moments(tile: Tile) -> Sums:
     First sides are patterns ``(side, height, width)``, second ones residual and intensity
     ``(side, 2, height, width)``: ``(WIK, IK, W, (IK)², W², 1)``.
     """
-    found = np.full((len(tile.pairs), 6), tile.size**2, np.float64)
+    sums = np.full((len(tile.pairs), 6), tile.size**2, np.float64)
     for part in tile.parts():
         pattern, residual, weight = map(flat, (part.first, part.second[:, 0], part.second[:, 1]))
-        found[part.some, 0] = part.products(pattern, residual * weight)
-        found[part.some, 1] = part.products(pattern, weight)
-        found[part.some, 2] = part.of_second(residual.sum(axis=1))
-        found[part.some, 3] = part.products(pattern**2, weight**2)
-        found[part.some, 4] = part.of_second(squares(residual))
-    return found
+        sums[part.some, 0] = part.products(pattern, residual * weight)
+        sums[part.some, 1] = part.products(pattern, weight)
+        sums[part.some, 2] = part.of_second(residual.sum(axis=1))
+        sums[part.some, 3] = part.products(pattern**2, weight**2)
+        sums[part.some, 4] = part.of_second(squares(residual))
+    return sums
 
 
 def likelihood_ncc(sums: Sums) -> Sums:
@@ -107,6 +107,6 @@ def squares(rows: Array) -> Array:
 
 def ratio(value: Sums, scale: Sums) -> Sums:
     """Return ``value / scale``, NaN where nothing was compared or nothing varies."""
-    found = np.full(scale.shape, np.nan)
-    np.divide(value, scale, out=found, where=scale > 0)
-    return found
+    quotient = np.full(scale.shape, np.nan)
+    np.divide(value, scale, out=quotient, where=scale > 0)
+    return quotient

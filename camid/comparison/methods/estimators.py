@@ -12,12 +12,12 @@ from camid.prnu.fingerprint import intensity_weight, likelihood_pattern
 from camid.prnu.luminance import grey
 
 WINDOW = 9
-"""Pixels a side of the surroundings whose energy is taken for the scene's."""
+"""Pixels a side of the neighbourhood whose energy is taken for the scene's."""
 FLOOR = np.float32(1)
-"""Energy that flat surroundings have, grey levels squared."""
+"""Energy of a flat neighbourhood, grey levels squared."""
 
 Step = Callable[[Array], Array]
-"""Makes a plane of a plane ``(height, width)``."""
+"""Maps a plane ``(height, width)`` to another."""
 
 
 def weighted_residual(strip: Array) -> Array:
@@ -50,14 +50,14 @@ RESIDUAL_AND_INTENSITY = Gathered(of=residual_and_intensity, num_planes=2, needs
 def mean(
     gathered: Gathered, *steps: Step, scope: Scope = "strip", context: Context | None = None
 ) -> Estimator:
-    """Return the mean over a side's images, and what steps make of it, one after the other.
+    """Return the mean over a side's images, followed by steps in turn.
 
     Lukas, Fridrich, Goljan 2006, doi:10.1109/TIFS.2006.873602.
 
     Parameters
     ----------
     scope, context
-        What the steps get, as :class:`Estimator` has it.
+        The steps' input, as in :class:`Estimator`.
     """
 
     def prepared(total: Array, count: int) -> Array:
@@ -67,7 +67,7 @@ def mean(
 
 
 def likelihood(*steps: Step) -> Estimator:
-    """Return the maximum-likelihood pattern ΣWI / (ΣI² + 1), and what steps make of it.
+    """Return the maximum-likelihood pattern ΣWI / (ΣI² + 1), followed by steps in turn.
 
     Chen, Fridrich, Goljan, Lukáš 2008, doi:10.1109/TIFS.2007.916285.
     """
@@ -79,7 +79,7 @@ def likelihood(*steps: Step) -> Estimator:
 
 
 def residual_with_intensity(*steps: Step) -> Estimator:
-    """Return the mean residual and what steps make of it, and the mean weighted intensity."""
+    """Return the mean residual, followed by steps in turn, and the mean weighted intensity."""
 
     def prepared(total: Array, count: int) -> Array:
         residual, intensity = total / np.float32(count)
@@ -89,4 +89,4 @@ def residual_with_intensity(*steps: Step) -> Estimator:
 
 
 def _after(steps: tuple[Step, ...], plane: Array) -> Array:
-    return reduce(lambda made, step: step(made), steps, plane)
+    return reduce(lambda result, step: step(result), steps, plane)

@@ -14,7 +14,7 @@ NUM_SEARCHED = (2 * PEAK_RADIUS + 1) ** 2
 MIN_WINDOWS = 4
 """Least width of a window, in widths of the searched lags."""
 LEAST_FAR = 1e-5
-"""Share of the squares that other lags have at least, as single precision cannot tell less."""
+"""Least share of the squares at other lags, as single precision resolves no less."""
 FEW = 2**18
 """Samples of spectra that are multiplied at once, so that they stay in a core's cache."""
 
@@ -37,19 +37,19 @@ def lag_moments(tile: Tile, *, reach: int = 0) -> Sums:
             f"a search of {reach} px each way needs windows of {MIN_WINDOWS * (2 * reach + 1)} px, "
             f"got {tile.size} px; raise comparisons.crop_size or leave the method pce out"
         )
-    found = np.empty((len(tile.pairs), num_lags + 1))
+    sums = np.empty((len(tile.pairs), num_lags + 1))
     for part in tile.parts():
         first, second = centred(part.first), centred(part.second)
         if reach:
-            found[part.some, :-1] = _products(part, first, second, size=tile.size, reach=reach)
+            sums[part.some, :-1] = _products(part, first, second, size=tile.size, reach=reach)
         else:
-            found[part.some, 0] = part.products(first, second)
+            sums[part.some, 0] = part.products(first, second)
         powers = [_power(side, tile.size) for side in (first, second)]
-        found[part.some, -1] = part.products(*powers)
-    near = np.square(found[:, :-1]).sum(axis=1)
-    far = np.maximum(found[:, -1] - near, LEAST_FAR * found[:, -1])
-    found[:, -1] = far / (tile.size**2 - num_lags)
-    return found
+        sums[part.some, -1] = part.products(*powers)
+    near = np.square(sums[:, :-1]).sum(axis=1)
+    far = np.maximum(sums[:, -1] - near, LEAST_FAR * sums[:, -1])
+    sums[:, -1] = far / (tile.size**2 - num_lags)
+    return sums
 
 
 searched_moments = partial(lag_moments, reach=PEAK_RADIUS)
@@ -79,7 +79,7 @@ def searched_energy(sums: Sums) -> Sums:
 def _products(part: Part, first: Array, second: Array, *, size: int, reach: int) -> Array:
     """Return each pair's products at the searched lags ``(pair, lag)``.
 
-    Of the inverse transform of the spectra's product those lags alone are made.
+    Only those lags of the inverse transform of the spectra's product are computed.
     """
     spectra = [fft.rfft2(side.reshape(-1, size, size), workers=1) for side in (first, second)]
     rows, columns = part.rows()
@@ -88,13 +88,13 @@ def _products(part: Part, first: Array, second: Array, *, size: int, reach: int)
     horizontal = np.exp(2j * np.pi * np.outer(np.arange(size // 2 + 1), lags) / size) / size
     horizontal[1 : (size + 1) // 2] *= 2  # the other half of the spectrum is the same, conjugate
     vertical, horizontal = vertical.astype(np.complex64), horizontal.astype(np.complex64)
-    found = np.empty((len(rows), len(lags), len(lags)), np.float32)
+    products = np.empty((len(rows), len(lags), len(lags)), np.float32)
     step = max(1, FEW // size**2)
     for start in range(0, len(rows), step):
-        some = slice(start, start + step)
-        product = spectra[0][rows[some]] * np.conj(spectra[1][columns[some]])
-        found[some] = (vertical @ product @ horizontal).real
-    return found.reshape(len(rows), -1)
+        batch = slice(start, start + step)
+        product = spectra[0][rows[batch]] * np.conj(spectra[1][columns[batch]])
+        products[batch] = (vertical @ product @ horizontal).real
+    return products.reshape(len(rows), -1)
 
 
 def _power(windows: Array, size: int) -> Array:

@@ -1,7 +1,7 @@
 """A method: the estimators of two sides, the statistics of a comparison, and its score.
 
-Everything that a method makes of a comparison adds up over crops and positions, so that sides are
-read a position at a time, and parts that were made on different machines are merged.
+All statistics of a comparison add up over crops and positions, so that sides are read a position
+at a time, and parts from different machines are merged.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ Scope = Literal["strip", "image"]
 BATCH = 2**22
 """Samples of windows that are held at once."""
 DENSE = 8
-"""All pairs of two sets of sides cost as much as a share of them one by one: 1 / this."""
+"""All pairs of two sets of sides cost as much as one in this many, one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +31,15 @@ class Gathered:
     Returns ``(height, width)``, or several planes ``(plane, height, width)``.
     """
     num_planes: int = 1
-    """Number of planes, which a side takes in memory."""
+    """Number of planes of a side in memory."""
     is_kept: bool = False
-    """Whether it is kept for other sides with the image, as it takes long to make."""
+    """Whether the planes are kept for other sides with the image, as they take long to compute."""
     needs_intensity: bool = False
-    """Whether it takes the intensity ``(height / 4, width / 4)`` too: grey, uint8."""
+    """Whether ``of`` also takes the intensity ``(height / 4, width / 4)``: grey, uint8."""
 
 
 class Context(NamedTuple):
-    """The part of an image that gives the same as the whole image, around some strips."""
+    """The part of an image around strips that gives the same result as the whole image."""
 
     reach: int
     """Pixels on every side of the strips."""
@@ -53,7 +53,7 @@ class Estimator:
 
     gathered: Gathered
     prepared: Callable[[Array, int], Array]
-    """Makes it of the sum of what the images add, and their number."""
+    """Takes the sum of the images' contributions, and their number."""
     scope: Scope = "strip"
     """Whether ``prepared`` gets a strip, or all of an image that strips cover."""
     context: Context | None = None
@@ -61,15 +61,15 @@ class Estimator:
 
 
 class Part(NamedTuple):
-    """Some of a tile's pairs: windows of both sides, which meet row by row or as ``pairs`` says."""
+    """Pairs of a tile: windows of both sides, compared row by row or as ``pairs`` says."""
 
     some: slice
-    """Of the tile's pairs."""
+    """Slice of the tile's pairs."""
     first: Array
     """``(window, …, size, size)``."""
     second: Array
     pairs: NDArray[np.int64] | None = None
-    """``(pair, 2)``: rows of ``first`` and of ``second``; row by row if there is none."""
+    """``(pair, 2)``: rows of ``first`` and of ``second``; row by row if None."""
 
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return each pair's row of the first windows, and of the second."""
@@ -84,11 +84,11 @@ class Part(NamedTuple):
         return np.asarray((first @ second.T)[self.rows()])
 
     def of_first(self, values: Array) -> Array:
-        """Return each pair's of the values of first windows."""
+        """Return the value of each pair's first window."""
         return np.asarray(values[self.rows()[0]])
 
     def of_second(self, values: Array) -> Array:
-        """Return each pair's of the values of second windows."""
+        """Return the value of each pair's second window."""
         return np.asarray(values[self.rows()[1]])
 
 
@@ -96,7 +96,7 @@ class Tile(NamedTuple):
     """Comparisons at one position: prepared sides, which of them are compared, and where."""
 
     first: Array
-    """``(side, …, height, width)``, what a method's ``first`` makes of the first sides."""
+    """``(side, …, height, width)``, the first sides as a method's ``first`` prepares them."""
     second: Array
     pairs: NDArray[np.int64]
     """``(pair, 2)``: rows of ``first`` and of ``second``."""
@@ -106,24 +106,24 @@ class Tile(NamedTuple):
     """Pixels a side of the windows."""
 
     def parts(self) -> "Iterator[Part]":
-        """Yield the pairs some at a time, or all at once where whole strips meet densely."""
+        """Yield the pairs in batches, or all at once where whole strips are compared densely."""
         is_whole = self.size == self.first.shape[-1]
         if is_whole and DENSE * len(self.pairs) >= len(self.first) * len(self.second):
             yield Part(slice(None), self.first, self.second, self.pairs)
             return
         step = max(1, BATCH // self.size**2)
         for start in range(0, len(self.pairs), step):
-            some = slice(start, start + step)
+            batch = slice(start, start + step)
             yield Part(
-                some, self._windows(some, 0, self.first), self._windows(some, 1, self.second)
+                batch, self._windows(batch, 0, self.first), self._windows(batch, 1, self.second)
             )
 
-    def _windows(self, some: slice, which: int, planes: Array) -> Array:
-        rows, corners = self.pairs[some, which].tolist(), self.corners[some].tolist()
-        found = np.empty((len(rows), *planes.shape[1:-2], self.size, self.size), np.float32)
-        for at, (row, (y, x)) in enumerate(zip(rows, corners, strict=True)):
-            found[at] = planes[row, ..., y : y + self.size, x : x + self.size]
-        return found
+    def _windows(self, batch: slice, role: int, planes: Array) -> Array:
+        rows, corners = self.pairs[batch, role].tolist(), self.corners[batch].tolist()
+        windows = np.empty((len(rows), *planes.shape[1:-2], self.size, self.size), np.float32)
+        for number, (row, (y, x)) in enumerate(zip(rows, corners, strict=True)):
+            windows[number] = planes[row, ..., y : y + self.size, x : x + self.size]
+        return windows
 
 
 @dataclass(frozen=True, kw_only=True)

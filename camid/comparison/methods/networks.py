@@ -1,9 +1,8 @@
 """Trained networks as methods: each window's logit or cosine, averaged over windows.
 
 The mean over windows is the study's extended inference; of logits, so that a window that is surely
-of one device or of two counts more than one that tells nothing. A classifier of other devices
-compares by the cosine of what it makes of both sides before it decides: each image's patches on
-their own, then their mean.
+of one device or of two counts more than an undecided one. A classifier of other devices compares
+two sides by the cosine of their embeddings: of each image's patches on their own, then their mean.
 """
 
 import io
@@ -31,12 +30,12 @@ WINDOWS = 32
 
 
 def network_name(address: str) -> str:
-    """Return the name of the method that a network's file makes: its own, without the ending.
+    """Return the name of the method of a network's file: the file's name without its suffix.
 
     Raises
     ------
     ValueError
-        If it does not end in ``.keras``.
+        If the name does not end in ``.keras``.
     """
     _, name = Folder.at(address)
     if not name.endswith(SUFFIX) or name == SUFFIX:
@@ -45,9 +44,9 @@ def network_name(address: str) -> str:
 
 
 def network_method(address: str) -> Method:
-    """Return the method that the network at a path or address makes.
+    """Return the method of the network at a path or address.
 
-    Its file is looked at for what it takes, pairs or patches; it is loaded when it scores.
+    The file tells whether the network takes pairs or patches; it is loaded when it scores.
     :mod:`camid.comparison.methods.pairnet` has the pair network's.
 
     Raises
@@ -80,12 +79,12 @@ class _Logits:
 
     def __call__(self, tile: Tile) -> Sums:
         towers = _towers(self._address, _modified(self._address))
-        found = np.ones((len(tile.pairs), 2))
+        sums = np.ones((len(tile.pairs), 2))
         step = towers.pairs_at_once(tile.size)
         for start in range(0, len(tile.pairs), step):
-            some = slice(start, start + step)
-            found[some, 0] = towers.logits(tile, some)
-        return found
+            batch = slice(start, start + step)
+            sums[batch, 0] = towers.logits(tile, batch)
+        return sums
 
 
 class _Towers:
@@ -100,13 +99,13 @@ class _Towers:
         self._size: int = network.input_shape[2]
 
     def pairs_at_once(self, size: int) -> int:
-        """Return how many pairs of crops of a size have :data:`WINDOWS` windows a side."""
+        """Return the number of pairs of crops of a size with :data:`WINDOWS` windows a side."""
         return max(1, WINDOWS // max(1, size // self._size) ** 2)
 
-    def logits(self, tile: Tile, some: slice) -> NDArray[np.float32]:
-        """Return the logits of some of a tile's pairs: the mean of the windows that fill a crop.
+    def logits(self, tile: Tile, batch: slice) -> NDArray[np.float32]:
+        """Return the logits of a batch of pairs, each the mean over the windows that fill a crop.
 
-        A window that several pairs have is seen once.
+        Windows that several pairs share go through the network once.
         """
         if tile.size % self._size:
             raise ValueError(
@@ -115,22 +114,23 @@ class _Towers:
             )
         starts = range(0, tile.size, self._size)
         offsets = np.array([(y, x) for y in starts for x in starts])
-        pairs = np.repeat(tile.pairs[some], len(offsets), axis=0)
-        corners = (tile.corners[some][:, None] + offsets).reshape(-1, 2)
-        features, rows = [], []
-        for which, planes in enumerate((tile.first, tile.second)):
-            places, row = np.unique(
-                np.column_stack([pairs[:, which], corners]), axis=0, return_inverse=True
+        pairs = np.repeat(tile.pairs[batch], len(offsets), axis=0)
+        corners = (tile.corners[batch][:, None] + offsets).reshape(-1, 2)
+        features, feature_rows = [], []
+        for role, planes in enumerate((tile.first, tile.second)):
+            unique, rows = np.unique(
+                np.column_stack([pairs[:, role], corners]), axis=0, return_inverse=True
             )
             windows = [
-                planes[side, :, y : y + self._size, x : x + self._size] for side, y, x in places
+                planes[side, :, y : y + self._size, x : x + self._size] for side, y, x in unique
             ]
-            seen = np.moveaxis(np.stack(windows), 1, -1)
-            features.append(np.asarray(self._features.predict_on_batch(seen), np.float32))
-            rows.append(row)
-        both = np.stack([side[row] for side, row in zip(features, rows, strict=True)], axis=1)
-        found = np.asarray(self._logit.predict_on_batch(both.reshape(-1, *both.shape[2:])))
-        return np.asarray(found.reshape(-1, len(offsets)).mean(axis=1))
+            images = np.moveaxis(np.stack(windows), 1, -1)
+            features.append(np.asarray(self._features.predict_on_batch(images), np.float32))
+            feature_rows.append(rows)
+        sides = [side[rows] for side, rows in zip(features, feature_rows, strict=True)]
+        both = np.stack(sides, axis=1)
+        logits = np.asarray(self._logit.predict_on_batch(both.reshape(-1, *both.shape[2:])))
+        return np.asarray(logits.reshape(-1, len(offsets)).mean(axis=1))
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,10 @@ class _Cells:
                 f"{len(strip)} px"
             )
         whole = strip[: across * size, : across * size].astype(np.float32)
-        rows = whole.reshape(across, size, across, size, -1).swapaxes(1, 2)
-        made = embedding.predict_on_batch(rows.reshape(-1, *rows.shape[2:]))
-        return np.asarray(np.moveaxis(np.reshape(made, (across, across, -1)), -1, 0), np.float32)
+        grid = whole.reshape(across, size, across, size, -1).swapaxes(1, 2)
+        features = embedding.predict_on_batch(grid.reshape(-1, *grid.shape[2:]))
+        cells = np.reshape(features, (across, across, -1))
+        return np.asarray(np.moveaxis(cells, -1, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -162,10 +163,12 @@ class _Cosines:
 
     def __call__(self, tile: Tile) -> Sums:
         size = _embedding(self.address, _modified(self.address)).input_shape[1]
-        found = np.ones((len(tile.pairs), 2))
+        sums = np.ones((len(tile.pairs), 2))
         for number, (pair, corner) in enumerate(zip(tile.pairs, tile.corners, strict=True)):
-            window = tuple(slice(-(-at // size), (at + tile.size) // size) for at in corner)
-            if any(part.start >= part.stop for part in window):
+            window = tuple(
+                slice(-(-start // size), (start + tile.size) // size) for start in corner
+            )
+            if any(span.start >= span.stop for span in window):
                 raise ValueError(
                     f"{self.address}: takes patches of {size} px, and crops of {tile.size} px hold "
                     "none; raise comparisons.crop_size"
@@ -175,17 +178,17 @@ class _Cosines:
                 for planes, side in zip((tile.first, tile.second), pair, strict=True)
             )
             norm = np.linalg.norm(first) * np.linalg.norm(second)
-            found[number, 0] = first @ second / norm if norm else 0.0
-        return found
+            sums[number, 0] = first @ second / norm if norm else 0.0
+        return sums
 
 
 def _modified(address: str) -> int:
-    """Return when a network's file was written.
+    """Return the time at which a network's file was written.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If there is no file.
     """
     folder, name = Folder.at(address)
     if not folder.exists(name):
@@ -194,10 +197,10 @@ def _modified(address: str) -> int:
 
 
 def network_samples(address: str) -> str | None:
-    """Return what a network's samples are, ``int8`` residuals or ``uint8`` pixels.
+    """Return the type of a network's samples, ``int8`` residuals or ``uint8`` pixels.
 
-    A pair network's are residuals. None of a Siamese network, which takes both, and of a file that
-    is missing or damaged.
+    A pair network's are residuals. None for a Siamese network, which takes both, and for a file
+    that is missing or damaged.
     """
     if _is_pairnet(address):
         return "int8"
@@ -218,7 +221,7 @@ def _is_pairnet(address: str) -> bool:
 
 
 def _layers(address: str) -> Mapping[str, Mapping[str, Any]]:
-    """Return the configuration of a file's layers by their names; none if it holds no network."""
+    """Return the configuration of a file's layers by their names; empty if it holds no network."""
     folder, name = Folder.at(address)
     return _read_layers(address, folder.modified(name)) if folder.exists(name) else {}
 

@@ -1,4 +1,4 @@
-"""The pair network as a method: what it makes of each image, and of two sides' products."""
+"""The pair network as a method: an image's evidence, and the likelihood ratio of two sides."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,14 +26,14 @@ SHIPPED_FILE = "pairnet.npz"
 
 
 def pairnet_method(address: str = SHIPPED, *, num_planes: int = 4) -> Method:
-    """Return the method that a pair network makes; it is read when it scores.
+    """Return the method of a pair network, whose file is read when it scores.
 
     Its scores are log-likelihood ratios, nats, of whatever devices it was trained on.
 
     Parameters
     ----------
     address
-        Path or address of its file; the one that camid comes with where it is empty.
+        Path or address of its file; the network that camid comes with if empty.
     num_planes
         Planes of its evidence.
 
@@ -42,8 +42,10 @@ def pairnet_method(address: str = SHIPPED, *, num_planes: int = 4) -> Method:
     ValueError
         When it scores, if the file holds no pair network.
     """
-    of = Gathered(of=_Evidence(address), num_planes=num_planes, needs_intensity=True, is_kept=True)
-    side = Estimator(gathered=of, prepared=_unblocked)
+    gathered = Gathered(
+        of=_Evidence(address), num_planes=num_planes, needs_intensity=True, is_kept=True
+    )
+    side = Estimator(gathered=gathered, prepared=_unblocked)
     return Method(first=side, second=side, evidence=products, score=_Likelihood(address))
 
 
@@ -59,12 +61,12 @@ def products(tile: Tile) -> Sums:
     side's squares; the number of pixels; and of the products at
     :data:`~camid.comparison.networks.pairnet_numpy.LAGS`, which are circular shifts of the windows.
     """
-    found = np.empty((len(tile.pairs), NUM_SUMS))
+    sums = np.empty((len(tile.pairs), NUM_SUMS))
     for part in tile.parts():
         rows = part.rows()
-        found[part.some, :5] = _sums(part.first, part.second, *rows)
-        found[part.some, 5:] = _lag_products(part.first, part.second, *rows, np.array(LAGS))
-    return found
+        sums[part.some, :5] = _sums(part.first, part.second, *rows)
+        sums[part.some, 5:] = _lag_products(part.first, part.second, *rows, np.array(LAGS))
+    return sums
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class _Evidence:
 
 @dataclass(frozen=True)
 class _Likelihood:
-    """Scores of sums."""
+    """A pair network's scores of sums."""
 
     address: str
 
@@ -121,10 +123,10 @@ def _sums(
 ) -> Sums:
     """Return the sums of pairs of windows ``(window, plane, height, width)``, ``(pair, 5)``."""
     _, planes, height, width = firsts.shape
-    found = np.zeros((len(rows), 5))
+    pair_sums = np.zeros((len(rows), 5))
     for pair in range(len(rows)):
         first, second = firsts[rows[pair]], seconds[columns[pair]]
-        sums = found[pair]
+        sums = pair_sums[pair]
         for y in range(height):
             for x in range(width):
                 product = np.float32(0)
@@ -136,7 +138,7 @@ def _sums(
                 sums[0] += product
                 sums[1] += product * product
         sums[4] = height * width
-    return found
+    return pair_sums
 
 
 @compiled
@@ -150,20 +152,20 @@ def _lag_products(
     """Return the sums of products of pairs of windows of which one is shifted, ``(pair, lag)``."""
     _, planes, height, width = firsts.shape
     reach = np.abs(lags).max()
-    around = np.empty((planes, height, width + 2 * reach), np.float32)
-    found = np.zeros((len(rows), len(lags)))
+    wrapped = np.empty((planes, height, width + 2 * reach), np.float32)
+    lag_sums = np.zeros((len(rows), len(lags)))
     for pair in range(len(rows)):
         first, second = firsts[rows[pair]], seconds[columns[pair]]
         for x in range(width + 2 * reach):
-            around[:, :, x] = second[:, :, (x - reach) % width]
+            wrapped[:, :, x] = second[:, :, (x - reach) % width]
         for plane in range(planes):
             for y in range(height):
-                one = first[plane, y]
+                line = first[plane, y]
                 for lag in range(len(lags)):
                     down, left = lags[lag, 0], lags[lag, 1] + reach
-                    other = around[plane, (y + down) % height, left : left + width]
+                    shifted_line = wrapped[plane, (y + down) % height, left : left + width]
                     total = np.float32(0)
                     for x in range(width):
-                        total += one[x] * other[x]
-                    found[pair, lag] += total
-    return found
+                        total += line[x] * shifted_line[x]
+                    lag_sums[pair, lag] += total
+    return lag_sums

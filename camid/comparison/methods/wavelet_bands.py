@@ -1,4 +1,4 @@
-"""Two sides in the wavelet domain: the correlation of each band on its own."""
+"""Correlation of two sides in the wavelet domain, each band on its own."""
 
 import numpy as np
 import pywt
@@ -16,21 +16,21 @@ def band_moments(tile: Tile) -> Sums:
     ``(pair, 4 × band)``. Windows are taken as periodic, so that the transform is orthogonal where
     a window halves evenly at every level.
     """
-    found = np.empty((len(tile.pairs), 3 * _levels(tile.size), 4))
+    sums = np.empty((len(tile.pairs), 3 * _levels(tile.size), 4))
     for part in tile.parts():
-        both = zip(_bands(part.first), _bands(part.second), strict=True)
-        for band, (first, second) in enumerate(both):
-            found[part.some, band, :3] = products_and_squares(part, first, second)
-            found[part.some, band, 3] = first.shape[1]
-    return found.reshape(len(found), -1)
+        band_pairs = zip(_bands(part.first), _bands(part.second), strict=True)
+        for band, (first, second) in enumerate(band_pairs):
+            sums[part.some, band, :3] = products_and_squares(part, first, second)
+            sums[part.some, band, 3] = first.shape[1]
+    return sums.reshape(len(sums), -1)
 
 
 def band_ncc(sums: Sums) -> Sums:
     """Return the normalised correlation of all coefficients, the bands brought to one energy."""
     bands = sums.reshape(*sums.shape[:-1], -1, 4)
     product, first, second, count = np.moveaxis(bands, -1, 0)
-    own = np.nan_to_num(ratio(product, np.sqrt(first * second)))
-    return ratio((own * count).sum(axis=-1), count.sum(axis=-1))
+    band_nccs = np.nan_to_num(ratio(product, np.sqrt(first * second)))
+    return ratio((band_nccs * count).sum(axis=-1), count.sum(axis=-1))
 
 
 def _levels(size: int) -> int:

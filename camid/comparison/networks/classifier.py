@@ -33,10 +33,10 @@ from camid.config import Classifier
 
 CHANNELS = 3
 LARGEST_PATCH = 64
-"""Pixels a side, from which on images are said to be not cut."""
+"""Pixels a side of the largest patches; larger inputs are taken for images that are not cut."""
 
 MOMENTUM = 0.9
-"""Of the averages of batches that normalise what is not trained on: they follow within 20 steps."""
+"""Momentum of the batch averages that normalise at inference: they follow within 20 steps."""
 
 
 def classifier(
@@ -101,8 +101,8 @@ def _dense(maps: Any, settings: Classifier, *, activation: str) -> Any:
     return layers.Dense(_widened(512, settings), activation=activation, name="embedding")(dense)
 
 
-def _convolution(count: int, side: int, settings: Classifier, **options: Any) -> layers.Conv2D:
-    return layers.Conv2D(_widened(count, settings), side, **options)
+def _convolution(count: int, size: int, settings: Classifier, **options: Any) -> layers.Conv2D:
+    return layers.Conv2D(_widened(count, settings), size, **options)
 
 
 def _widened(count: int, settings: Classifier) -> int:
@@ -114,4 +114,4 @@ NETWORKS: dict[str, Callable[[Any, Classifier], Any]] = {
     "freire2019": _freire,
     "deep": _deep,
 }
-"""Make embeddings of scaled patches."""
+"""Functions from scaled patches to embeddings, by name."""

@@ -15,7 +15,7 @@ from camid.io.folder import Folder
 def network_bytes(network: keras.Model) -> bytes:
     """Return a network as one file.
 
-    A pair network's also holds its weights as NumPy arrays, for what scores without Keras.
+    A pair network's also holds its weights as NumPy arrays, to score without Keras.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
@@ -34,11 +34,11 @@ def read_network(folder: Folder, name: str) -> keras.Model:
     ValueError
         If there is no such file, or it holds no network.
     """
-    where = folder.address(name)
+    address = folder.address(name)
     try:
         data = folder.read(name)
     except FileNotFoundError:
-        raise ValueError(f"{where}: no such network") from None
+        raise ValueError(f"{address}: no such network") from None
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "network.keras"
         path.write_bytes(data)
@@ -46,4 +46,4 @@ def read_network(folder: Folder, name: str) -> keras.Model:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
             words = " ".join(str(error).replace(str(path), name).split())[:200]
-            raise ValueError(f"{where}: not a network, or damaged: {words}") from None
+            raise ValueError(f"{address}: not a network, or damaged: {words}") from None

@@ -17,8 +17,8 @@ EPSILON = 1e-6
 class Standardised(keras.layers.Layer):  # type: ignore[misc]
     """Maps with mean 0 and standard deviation 1 over each map's pixels.
 
-    ``(image, height, width, channel)`` → the same. What an average of n images loses of its noise,
-    and how strongly a scene is textured, no longer shows in the scale.
+    ``(image, height, width, channel)`` → the same. The number of images in an average, and how
+    strongly a scene is textured, no longer show in the scale.
     """
 
     def call(self, maps: Any) -> Any:
@@ -52,8 +52,8 @@ class Unblocked(keras.layers.Layer):  # type: ignore[misc]
         repeated = ops.reshape(
             ops.repeat(block, across, axis=2), (-1, 1, JPEG_BLOCK * width * channels)
         )
-        found = ops.reshape(rows - repeated, (-1, height, width, channels))
-        return ops.cast(found, self.compute_dtype)
+        unblocked = ops.reshape(rows - repeated, (-1, height, width, channels))
+        return ops.cast(unblocked, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the same shape."""

@@ -45,19 +45,19 @@ from camid.config import PairNet
 from camid.prnu.luminance import LUMA
 
 EVIDENCE, LIKELIHOOD = "evidence", "likelihood"
-"""Layers of a pair network: what it makes of an image, and of two sides' products."""
+"""Layers of a pair network: of an image's evidence, and of the ratio from two sides' products."""
 
 
 @keras.saving.register_keras_serializable(package="camid")
 class Filters(keras.initializers.Initializer):  # type: ignore[misc]
-    """Of the bank: the first takes the grey plane as it is, the others are drawn."""
+    """Initial filters of the bank: the first passes the grey plane, the others are random."""
 
     def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
         """Return filters ``(height, width, 3, filter)``."""
-        drawn = keras.random.normal(shape, stddev=0.4 / shape[0], dtype=dtype)
+        random = keras.random.normal(shape, stddev=0.4 / shape[0], dtype=dtype)
         first = np.zeros(shape[:3], np.float32)
         first[shape[0] // 2, shape[1] // 2] = LUMA
-        return ops.concatenate([first[..., None], drawn[..., 1:]], axis=-1)
+        return ops.concatenate([first[..., None], random[..., 1:]], axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="camid")
@@ -115,7 +115,7 @@ class CellFacts(keras.layers.Layer):  # type: ignore[misc]
 class Weighed(keras.layers.Layer):  # type: ignore[misc]
     """The bank's outputs, weighted cell by cell: ``(image, size, size, plane)``.
 
-    Takes the bank's outputs, what was learned of each cell
+    Takes the bank's outputs, the learned weights of each cell
     ``(image, size / 4, size / 4, plane · filter)``, and the surroundings' energy. The first
     filter's weight in the first plane begins as 1 / (energy + 1).
     """
@@ -128,8 +128,8 @@ class Weighed(keras.layers.Layer):  # type: ignore[misc]
         parted = ops.reshape(bank, (-1, rows, CELL, columns, CELL, filters))
         first = ops.pad(1 / (around + 1), ((0, 0), (0, 0), (0, 0), (0, planes * filters - 1)))
         weights = ops.reshape(learned + first, (-1, rows, 1, columns, 1, planes, filters))
-        found = [ops.sum(parted * weights[..., plane, :], axis=-1) for plane in range(planes)]
-        return ops.reshape(ops.stack(found, axis=-1), (-1, height, width, planes))
+        sums = [ops.sum(parted * weights[..., plane, :], axis=-1) for plane in range(planes)]
+        return ops.reshape(ops.stack(sums, axis=-1), (-1, height, width, planes))
 
     def compute_output_shape(
         self,
@@ -146,7 +146,7 @@ class Weighed(keras.layers.Layer):  # type: ignore[misc]
 class Products(keras.layers.Layer):  # type: ignore[misc]
     """Sums of two sides' products: ``(2 · pair · image, size, size, plane)`` → ``(pair, sum)``.
 
-    Takes the planes, less JPEG's blocks, and the pairs, which tell how many images a side has.
+    Takes the planes, less JPEG's blocks, and the pairs, for the number of images of a side.
     Gives the sums over pixels of the products of both sides' planes, of their squares, of each
     side's own squares, and of ones; and of the products at each of
     :data:`~camid.comparison.networks.pairnet_numpy.LAGS`.
@@ -197,7 +197,7 @@ class Likelihood(keras.layers.Layer):  # type: ignore[misc]
     """
 
     def build(self, input_shape: Any) -> None:  # noqa: ARG002
-        """Make the weights: of each strength's probability, and the strangers' deviation."""
+        """Add the weights of each strength's probability, and of the strangers' deviation."""
         self.prior = self.add_weight(shape=(3, len(STRENGTHS)), initializer="zeros", name="prior")
         self.excess = self.add_weight(shape=(), initializer="zeros", name="excess")
 
@@ -208,13 +208,13 @@ class Likelihood(keras.layers.Layer):  # type: ignore[misc]
         deviation = 1 + ops.softplus(self.excess - 2)
         least = deviation * deviation * (squares + SLACK)
         noise = ops.sqrt(ops.maximum(least, ops.mean(lags * lags, axis=-1, keepdims=True)))
-        found = (product - ops.mean(lags, axis=-1, keepdims=True)) / noise
+        standardised = (product - ops.mean(lags, axis=-1, keepdims=True)) / noise
         weight = ops.stop_gradient(ops.log(energy) - 2 * ops.log(size)) / 4
         power = ops.concatenate([ops.ones_like(weight), weight, weight * weight], axis=-1)
         prior = ops.log_softmax(ops.matmul(power, self.prior), axis=-1)
         strengths = ops.convert_to_tensor(STRENGTHS, "float32")
         mean = strengths * ops.stop_gradient(ops.sqrt(energy) / noise)
-        gains = mean * found - mean * mean / 2
+        gains = mean * standardised - mean * mean / 2
         return ops.logsumexp(prior + gains, axis=-1, keepdims=True)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -223,7 +223,7 @@ class Likelihood(keras.layers.Layer):  # type: ignore[misc]
 
 
 def evidence(settings: PairNet) -> keras.Model:
-    """Return an untrained network that makes an image's evidence of its residual and intensity.
+    """Return an untrained network from an image's residual and intensity to its evidence.
 
     ``(image, size, size, 4)`` → ``(image, size, size, plane)``. Sizes are multiples of 8
     pixels.
@@ -240,9 +240,11 @@ def evidence(settings: PairNet) -> keras.Model:
     facts, around = CellFacts(name="facts", dtype="float32")(images, bank)
     count = settings.channels
 
-    def convolution(name: str, size: int = 3, *, to: int = count, scale: float = 2.0) -> Any:
-        start = keras.initializers.VarianceScaling(scale)
-        return layers.Conv2D(to, size, padding="same", name=name, kernel_initializer=start)
+    def convolution(name: str, size: int = 3, *, filters: int = count, scale: float = 2.0) -> Any:
+        initializer = keras.initializers.VarianceScaling(scale)
+        return layers.Conv2D(
+            filters, size, padding="same", name=name, kernel_initializer=initializer
+        )
 
     maps = convolution("stem")(facts)
     mean = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(layers.ReLU()(maps))
@@ -254,7 +256,7 @@ def evidence(settings: PairNet) -> keras.Model:
         maps = layers.Add(name=f"sum{block}")([maps, inner])
     maps = layers.ReLU(name="relu")(maps)
     planes = settings.planes * settings.filters
-    learned = convolution("reliability", 1, to=planes, scale=4e-4)(maps)
+    learned = convolution("reliability", 1, filters=planes, scale=4e-4)(maps)
     return keras.Model(
         images, Weighed(name="weighed", dtype="float32")(bank, learned, around), name=EVIDENCE
     )
@@ -302,13 +304,13 @@ def network_of(weights: Weights) -> keras.Model:
     )
     network = pairnet(settings)
     for name, kernel in weights.kernels.items():
-        held = [kernel, weights.biases[name]] if name in weights.biases else [kernel]
-        network.get_layer(EVIDENCE).get_layer(name).set_weights(held)
+        arrays = [kernel, weights.biases[name]] if name in weights.biases else [kernel]
+        network.get_layer(EVIDENCE).get_layer(name).set_weights(arrays)
     excess = np.log(np.expm1(weights.deviation - 1)) + 2
     network.get_layer(LIKELIHOOD).set_weights([weights.prior, np.float32(excess)])
     return network
 
 
 def _pooled(maps: Any) -> Any:
-    """Return the means of cells."""
+    """Return the means of the cells of maps."""
     return ops.average_pool(maps, CELL)

@@ -1,7 +1,7 @@
-"""The pair network without Keras: what it makes of one image, and of two sides' products.
+"""The pair network without Keras: one image's evidence, and the ratio from two sides' products.
 
-It computes what :mod:`camid.comparison.networks.pairnet` defines, from the weights of such a
-network, with NumPy and compiled loops: no process that scores loads TensorFlow.
+This is the network that :mod:`camid.comparison.networks.pairnet` defines, computed from its weights
+by NumPy and compiled loops, so that no process that scores loads TensorFlow.
 """
 
 import io
@@ -22,17 +22,17 @@ Array = NDArray[np.float32]
 CHANNELS = 4
 """Of an image: three of the residual, and the intensity less :data:`MIDDLE`."""
 CELL = 4
-"""Pixels a side of what has one reliability."""
+"""Pixels a side of a cell, which has one reliability."""
 MIDDLE = np.float32(128)
 """Grey level that intensities are counted from, and in units of."""
 NETWORK = "pairnet"
-"""Its name in files."""
+"""The network's name in files."""
 STRENGTHS = np.concatenate([[0.0], np.geomspace(0.002, 0.5, 15)])
 """Correlations that two sides of one device may have."""
 LAGS = tuple((y, x) for r in (4, 6) for y in (-r, 0, r) for x in (-r, 0, r) if y or x)
 """Pixels down and across, at which nothing of a pattern is left and demosaicking's lattice is."""
 NUM_SUMS = 5 + len(LAGS)
-"""Of two sides' products: five at no lag, one at each other."""
+"""Number of sums of two sides' products: five at zero lag, and one at each of the others."""
 SLACK = 1e-6
 MEMBER = "pairnet.npz"
 """Name of the weights in a network's file, beside what Keras keeps there."""
@@ -42,10 +42,10 @@ _KERNEL, _BIAS = "kernel/", "bias/"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Weights:
-    """Of a network's layers."""
+    """Weights of a pair network's layers."""
 
     kernels: dict[str, Array]
-    """Of convolutions, by their names: ``(height, width, in, out)``."""
+    """Kernels of convolutions, by their names: ``(height, width, in, out)``."""
     biases: dict[str, Array]
     prior: NDArray[np.float64]
     """``(3, strength)``."""
@@ -80,12 +80,12 @@ def read_weights(data: bytes) -> Weights:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             if MEMBER in file.namelist():
                 return read_weights(file.read(MEMBER))
-        with np.load(io.BytesIO(data)) as held:
+        with np.load(io.BytesIO(data)) as arrays:
             return Weights(
-                kernels=_of_layers(held, _KERNEL),
-                biases=_of_layers(held, _BIAS),
-                prior=held["prior"],
-                deviation=float(held["deviation"]),
+                kernels=_of_layers(arrays, _KERNEL),
+                biases=_of_layers(arrays, _BIAS),
+                prior=arrays["prior"],
+                deviation=float(arrays["deviation"]),
             )
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise ValueError(f"holds no pair network: {error}") from None
@@ -100,12 +100,12 @@ def weights_bytes(weights: Weights) -> bytes:
     return file.getvalue()
 
 
-def _of_layers(held: Mapping[str, Array], kind: str) -> dict[str, Array]:
-    return {name.removeprefix(kind): held[name] for name in held if name.startswith(kind)}
+def _of_layers(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
 
 
 def evidence(residual: Array, intensity: NDArray[np.uint8], weights: Weights) -> Array:
-    """Return what an image adds to a side: ``(plane, height, width)``.
+    """Return an image's evidence ``(plane, height, width)``, which is summed over a side's images.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def evidence(residual: Array, intensity: NDArray[np.uint8], weights: Weights) ->
         maps += _convolved(np.maximum(inner, 0), weights, f"conv{block}b")
     learned = _convolved(np.maximum(maps, 0), weights, "reliability")
     learned[..., 0] += 1 / (around + 1)
-    found: Array = _weighed(bank, np.ascontiguousarray(np.moveaxis(learned, -1, 0)))
-    return found
+    weighed: Array = _weighed(bank, np.ascontiguousarray(np.moveaxis(learned, -1, 0)))
+    return weighed
 
 
 def likelihood_ratio(sums: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
@@ -137,14 +137,14 @@ def likelihood_ratio(sums: NDArray[np.float64], weights: Weights) -> NDArray[np.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         power, gains = likelihood_terms(sums, deviation=weights.deviation)
-        found = logsumexp(log_softmax(power @ weights.prior, axis=-1) + gains, axis=-1)
-    return np.where(sums[..., 1] > 0, found, np.nan)
+        llrs = logsumexp(log_softmax(power @ weights.prior, axis=-1) + gains, axis=-1)
+    return np.where(sums[..., 1] > 0, llrs, np.nan)
 
 
 def likelihood_terms(
     sums: NDArray[np.float64], *, deviation: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what the prior of strengths follows from, and each strength's log-likelihood ratio.
+    """Return the inputs of the strengths' prior, and each strength's log-likelihood ratio.
 
     ``(…, 3)``, the weight of both sides' evidence to the powers 0, 1 and 2; and ``(…, strength)``,
     nats. Sums are those of :func:`likelihood_ratio`.
@@ -161,7 +161,7 @@ def likelihood_terms(
 
 
 def _excess(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return by how much the product is more than at other lags, of sums ``(…, NUM_SUMS)``."""
+    """Return the product's excess over the mean at other lags, of sums ``(…, NUM_SUMS)``."""
     return np.asarray(sums[..., 0] - sums[..., 5:].mean(axis=-1))
 
 
@@ -191,12 +191,12 @@ def _convolved(maps: Array, weights: Weights, name: str) -> Array:
     reach, (height, width) = kernel.shape[0] // 2, maps.shape[:2]
     if reach:
         padded = np.pad(maps, ((reach, reach), (reach, reach), (0, 0)))
-        seen = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape[:2], axis=(0, 1))
-        rows = np.moveaxis(seen, 2, -1).reshape(height * width, -1)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape[:2], axis=(0, 1))
+        rows = np.moveaxis(windows, 2, -1).reshape(height * width, -1)
     else:
         rows = maps.reshape(height * width, -1)
-    found = rows @ kernel.reshape(-1, kernel.shape[-1]) + weights.biases[name]
-    return np.asarray(found.reshape(height, width, -1))
+    convolved = rows @ kernel.reshape(-1, kernel.shape[-1]) + weights.biases[name]
+    return np.asarray(convolved.reshape(height, width, -1))
 
 
 @compiled
@@ -215,12 +215,12 @@ def _cell_means(residual: Array, bank: Array, luma: Array) -> tuple[Array, Array
         for x in range(4 * columns):
             cell, grey = means[y >> 2, x >> 2], np.float32(0)
             for plane in range(3):
-                here = residual[y, x, plane]
-                step = here - residual[y - 1, x, plane]
-                cell[plane] += here * here * share
-                cell[3 + plane] = max(cell[3 + plane], abs(here))
+                sample = residual[y, x, plane]
+                step = sample - residual[y - 1, x, plane]
+                cell[plane] += sample * sample * share
+                cell[3 + plane] = max(cell[3 + plane], abs(sample))
                 cell[6 + plane] += step * step * share
-                grey += luma[plane] * here
+                grey += luma[plane] * sample
             energy[y >> 2, x >> 2] += grey * grey * share
     for number in range(filters):
         for y in range(4 * rows):
@@ -241,10 +241,10 @@ def _filtered(planes: Array, kernel: Array) -> Array:
     filters = kernel.shape[3]
     padded = np.zeros((count, height + 6, width + 6), np.float32)
     padded[:, 3 : 3 + height, 3 : 3 + width] = planes
-    found = np.zeros((filters, height, width), np.float32)
+    outputs = np.zeros((filters, height, width), np.float32)
     for y in range(height):
         for number in range(filters):
-            row = found[number, y]
+            row = outputs[number, y]
             for plane in range(count):
                 for down in range(7):
                     line, taps = padded[plane, y + down], kernel[down, :, plane, number]
@@ -261,7 +261,7 @@ def _filtered(planes: Array, kernel: Array) -> Array:
                         left = a * line[x] + b * line[x + 1] + c * line[x + 2]
                         right = e * line[x + 4] + f * line[x + 5] + g * line[x + 6]
                         row[x] += left + d * line[x + 3] + right
-    return found
+    return outputs
 
 
 @compiled
@@ -269,12 +269,12 @@ def _weighed(bank: Array, learned: Array) -> Array:
     """Return planes ``(plane, height, width)``: the bank's outputs times the cells' weights."""
     filters, height, width = bank.shape
     planes = learned.shape[0] // filters
-    found = np.zeros((planes, height, width), np.float32)
+    weighed = np.zeros((planes, height, width), np.float32)
     for plane in range(planes):
         for y in range(height):
-            row = found[plane, y]
+            row = weighed[plane, y]
             for number in range(filters):
                 weight, line = learned[plane * filters + number, y // 4], bank[number, y]
                 for x in range(width):
                     row[x] += weight[x >> 2] * line[x]
-    return found
+    return weighed

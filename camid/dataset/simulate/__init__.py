@@ -2,7 +2,7 @@
 
 A scene's light (``scenes``) meets a lens and the photosites of one device (``sensor``), and becomes
 a photograph as the camera's model makes it (``development``). Devices of one model share everything
-but their pattern, and a part of it besides, so that they are the hard ones to tell apart.
+but their pattern, and a part of that too, so that they are hard to tell apart.
 """
 
 import io
@@ -49,7 +49,7 @@ def photograph_names(phone: Phone, settings: Simulate) -> Iterator[tuple[Kind, i
 def write_photographs(
     phone: Phone, folder: Folder, settings: Simulate, *, names: Container[str]
 ) -> None:
-    """Write those of a device's photographs whose names are in ``names``."""
+    """Write a device's photographs whose names are in ``names``."""
     for kind, number, name in photograph_names(phone, settings):
         if name in names:
             folder.write(name, phone.photograph(kind, number))

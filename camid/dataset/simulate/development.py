@@ -1,4 +1,4 @@
-"""Development: what a camera makes of its sensor's signal until the pixels of a JPEG file.
+"""Development: a camera's processing of its sensor's signal into the pixels of a JPEG file.
 
 Demosaicking is Malvar, He, Cutler 2004 (doi:10.1109/ICASSP.2004.1326587), its gradients weighted;
 noise reduction is Lee's local Wiener estimate of luma and a box over chroma; sharpening is an
@@ -59,7 +59,7 @@ def reduced(planes: Plane, factor: float) -> Plane:
     height, width = (2 * round(side / factor / 2) for side in planes.shape[1:])
     images = (Image.fromarray(plane) for plane in planes)
     size = (width, height)
-    return np.stack([np.asarray(i.resize(size, Image.Resampling.BICUBIC)) for i in images])
+    return np.stack([np.asarray(image.resize(size, Image.Resampling.BICUBIC)) for image in images])
 
 
 def jpeg(planes: Plane, processing: Processing, *, exif: Image.Exif) -> bytes:
@@ -77,12 +77,12 @@ def jpeg(planes: Plane, processing: Processing, *, exif: Image.Exif) -> bytes:
 
 
 def midtone_slope() -> float:
-    """Return the grey levels that a share of full scale makes in the midtones."""
+    """Return the slope of grey levels over light, a share of full scale, in the midtones."""
     return float(255 * 1.055 / 2.4 * 0.18 ** (1 / 2.4 - 1))
 
 
 def _curve(contrast: float) -> NDArray[np.float32]:
-    """Return grey levels over light: sRGB's curve, IEC 61966-2-1, and an S of some contrast."""
+    """Return grey levels over light: sRGB's curve, IEC 61966-2-1, and an S by ``contrast``."""
     light = np.linspace(0, 1, CURVE_STEPS)
     display = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     bent = (1 - contrast) * display + contrast * display**2 * (3 - 2 * display)
@@ -114,8 +114,8 @@ def _demosaicked(
             aside, above = raw[j, i - 1] + raw[j, i + 1], raw[j - 1, i] + raw[j + 1, i]
             aside2, above2 = raw[j, i - 2] + raw[j, i + 2], raw[j - 2, i] + raw[j + 2, i]
             corners = raw[j - 1, i - 1] + raw[j - 1, i + 1] + raw[j + 1, i - 1] + raw[j + 1, i + 1]
-            mine = row + column
-            if mine == 1:
+            own = row + column
+            if own == 1:
                 green = here * balance[1]
                 common = five * here - corners
                 along, down = 2 * row, 2 - 2 * row
@@ -125,11 +125,11 @@ def _demosaicked(
                 bend = edge * balance[1] * (common - above2 + half * aside2)
                 rgb[down] = (four * above * balance[down] + bend) * eighth
             else:
-                bend = edge * balance[mine] * (four * here - aside2 - above2)
+                bend = edge * balance[own] * (four * here - aside2 - above2)
                 green = (two * (aside + above) * balance[1] + bend) * eighth
-                across = 2 - mine
+                across = 2 - own
                 rgb[across] = (two * (corners * balance[across]) + (one + half) * bend) * eighth
-                rgb[mine] = here * balance[mine]
+                rgb[own] = here * balance[own]
             rgb[1] = green
             for colour in range(3):
                 rgb[colour] = min(rgb[colour], one)  # no colour is beyond white
@@ -147,7 +147,7 @@ def _demosaicked(
 
 @exactly_compiled
 def _boxed(plane: Plane, radius: int) -> Plane:
-    """Return the mean over squares of ``2 radius + 1`` pixels a side, edges repeated."""
+    """Return the mean over squares of ``2 radius + 1`` pixels per side, edges repeated."""
     height, width = plane.shape
     side = 2 * radius + 1
     share = np.float32(1 / (side * side))
@@ -171,7 +171,7 @@ def _boxed(plane: Plane, radius: int) -> Plane:
 def _smoothed(
     luma: Plane, mean: Plane, square: Plane, variance: np.float32, share: np.float32
 ) -> Plane:
-    """Return luma of which a share is replaced by the local Wiener estimate."""
+    """Return luma with a share of it replaced by the local Wiener estimate."""
     height, width = luma.shape
     result = np.empty((height, width), np.float32)
     for y in range(height):
@@ -185,7 +185,7 @@ def _smoothed(
 
 @exactly_compiled
 def _sharpened(luma: Plane, amount: np.float32) -> Plane:
-    """Return luma plus an amount of what a 3×3 binomial blur takes from it."""
+    """Return luma plus ``amount`` times its difference from a 3×3 binomial blur."""
     height, width = luma.shape
     result = np.empty((height, width), np.float32)
     for y in range(height):
@@ -202,7 +202,7 @@ def _sharpened(luma: Plane, amount: np.float32) -> Plane:
 
 @exactly_compiled
 def _samples(plane: Plane) -> NDArray[np.uint8]:
-    """Return grey levels rounded to whole ones."""
+    """Return grey levels rounded to uint8."""
     height, width = plane.shape
     result = np.empty((height, width), np.uint8)
     for y in range(height):

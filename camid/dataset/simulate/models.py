@@ -1,4 +1,4 @@
-"""Camera models: what all devices of one model share, drawn from ranges.
+"""Camera models: properties that all devices of a model share, drawn from ranges.
 
 The noise has the form of Foi et al. 2008 (doi:10.1109/TIP.2008.2001399). JPEG tables and
 subsampling lie within what the headers of 35 real cameras and phones have; exposures, pattern
@@ -68,11 +68,11 @@ class Sensor:
     pattern_strength: float
     """Standard deviation of photosites' sensitivity around 1."""
     kinship: float
-    """Standard deviation of what all devices of the model share, relative to the pattern's."""
+    """Standard deviation of the model's pattern, relative to that of a device's own."""
     dark_offset: float
     """Standard deviation of photosites' fixed offset, electrons."""
     dark_current: float
-    """Mean electrons a second that gather in a photosite without light."""
+    """Mean electrons per second that gather in a photosite without light."""
     lens_blur: float
     """Standard deviation of the point spread, pixels."""
     vignetting: float
@@ -84,7 +84,7 @@ class Processing:
     """A camera's processing of the sensor's signal into a file."""
 
     shading_correction: float
-    """Share of the vignetting that is taken back."""
+    """Share of the vignetting that is corrected."""
     edge_gain: float
     """Weight of the other colours' Laplacian in demosaicking: 0 is bilinear, 1 is Malvar's."""
     saturation: float
@@ -100,7 +100,7 @@ class Processing:
     turns_pixels: bool
     """Whether portraits are stored with their pixels turned, or as the sensor has them, by EXIF."""
     reduction: float = 1.0
-    """Pixels of the sensor a pixel of the file, along a side."""
+    """Sensor pixels per pixel of the file, along a side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,11 +115,11 @@ class Model:
     processing: Processing
 
     def shared_gain(self) -> NDArray[np.float32]:
-        """Return each photosite's sensitivity ``(height, width)`` that no device has alone.
+        """Return each photosite's sensitivity ``(height, width)`` that the model's devices share.
 
-        That devices of one model share more than chance was shown by Iuliani, Fontani and Piva
-        2021 (arXiv:2009.04878), its cause not. Here half its power is a lattice, as focus
-        photosites or readout blocks would leave, and half is white.
+        Iuliani, Fontani and Piva 2021 (arXiv:2009.04878) showed that devices of one model share
+        more than chance, but not why. Here half its power is a lattice, as focus photosites or
+        readout blocks would leave, and half is white.
         """
         sensor = self.sensor
         rng = np.random.default_rng([self.seed, self.number, 1])
@@ -127,13 +127,13 @@ class Model:
         tile = rng.standard_normal((period, period)) * (rng.random((period, period)) < 0.2)
         repeats = (-(-sensor.height // period), -(-sensor.width // period))
         lattice = np.tile(tile / max(tile.std(), 1e-6), repeats)[: sensor.height, : sensor.width]
-        both = lattice + rng.standard_normal((sensor.height, sensor.width))
+        pattern = lattice + rng.standard_normal((sensor.height, sensor.width))
         strength = sensor.kinship * sensor.pattern_strength * np.sqrt(0.5)
-        return np.asarray(1 + strength * both, np.float32)
+        return np.asarray(1 + strength * pattern, np.float32)
 
 
 def drawn_model(settings: Simulate, number: int, *, seed: int) -> Model:
-    """Return the model of a number: it depends on the settings, the seed and the number only."""
+    """Return the model of a number, which depends on settings, seed and number only."""
     rng = np.random.default_rng([seed, number])
     # A golden-ratio sequence: few models are spread as evenly over weak and strong as many are.
     start = float(np.random.default_rng(seed).random())
@@ -156,7 +156,7 @@ def drawn_model(settings: Simulate, number: int, *, seed: int) -> Model:
 def _any_camera(
     rng: np.random.Generator, settings: Simulate, sensor: Sensor, processing: Processing
 ) -> tuple[Sensor, Processing]:
-    """Return a phone's sensor and processing with what differs among all cameras drawn anew.
+    """Return a phone's sensor and processing with properties redrawn that vary among cameras.
 
     The residuals of real cameras lie in a wider range than those of phones: of a collection of 35,
     the share of power below a quarter of Nyquist is 0.00–0.32, that of colour against grey

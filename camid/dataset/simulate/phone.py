@@ -18,7 +18,7 @@ from camid.dataset.simulate.sensor import Exposure, falloff, raw_signal
 TURNED = 6
 """EXIF orientation of a portrait that is stored as the sensor has it."""
 HOT_SHARE = 2e-5
-"""Photosites whose dark current is a hundred times the others'."""
+"""Share of photosites whose dark current is a hundred times the others'."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +28,17 @@ class Phone:
     device: str
     model: Model
     portraits: float
-    """Share of foregrounds that are taken upright."""
+    """Share of foregrounds in portrait format."""
 
     def pattern(self) -> NDArray[np.float32]:
         """Return the device's own part of each photosite's sensitivity, ``(height, width)``.
 
-        It is relative and less 1; what the model shares (:meth:`Model.shared_gain`) is not in it.
+        It is relative, less 1, and without the model's part (:meth:`Model.shared_gain`).
         """
         return _pattern(self)
 
     def photograph(self, kind: Kind, number: int) -> bytes:
-        """Return a JPEG file of a scene of its own; the same bytes every time."""
+        """Return a photograph of a scene of its own as JPEG, the same bytes every time."""
         model, rng = self.model, self._rng(kind, number)
         sensor, processing = model.sensor, model.processing
         is_portrait = kind == "foreground" and rng.random() < self.portraits
@@ -72,10 +72,10 @@ class Phone:
     def _exposure(self, rng: np.random.Generator, kind: Kind) -> Exposure:
         stops = int(min(rng.exponential(0.8), 5))
         is_background = kind == "background"
-        middle = rng.uniform(0.15, 0.45) if is_background else np.exp(rng.normal(-1.7, 0.65))
+        light = rng.uniform(0.15, 0.45) if is_background else np.exp(rng.normal(-1.7, 0.65))
         blur = rng.uniform(0, 0.4)
         return Exposure(
-            light=float(middle),
+            light=float(light),
             stops=stops,
             seconds=float(np.exp2(rng.uniform(-9, -6) + 0.7 * stops)),
             blur=float(np.hypot(self.model.sensor.lens_blur, blur)),
@@ -93,15 +93,15 @@ class Phone:
 
     def _exif(self, kind: Kind, number: int, exposure: Exposure, *, orientation: int) -> Image.Exif:
         minutes = number + (1000 if kind == "background" else 0)
-        taken = datetime(2019, 3, 1, 9) + timedelta(minutes=minutes)
+        time = datetime(2019, 3, 1, 9) + timedelta(minutes=minutes)
         exif = Image.Exif()
         exif[ExifTags.Base.Make] = self.model.make
         exif[ExifTags.Base.Model] = self.model.name
         exif[ExifTags.Base.Orientation] = orientation
-        exif[ExifTags.Base.DateTime] = taken.strftime("%Y:%m:%d %H:%M:%S")
-        shot = exif.get_ifd(ExifTags.IFD.Exif)
-        shot[ExifTags.Base.ISOSpeedRatings] = self.model.sensor.base_iso * 2**exposure.stops
-        shot[ExifTags.Base.ExposureTime] = round(exposure.seconds, 6)
+        exif[ExifTags.Base.DateTime] = time.strftime("%Y:%m:%d %H:%M:%S")
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        details[ExifTags.Base.ISOSpeedRatings] = self.model.sensor.base_iso * 2**exposure.stops
+        details[ExifTags.Base.ExposureTime] = round(exposure.seconds, 6)
         return exif
 
 
@@ -120,7 +120,7 @@ def _gain(phone: Phone) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _dark(phone: Phone) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return each photosite's dark offset, electrons, and dark current, electrons a second."""
+    """Return each photosite's dark offset, electrons, and dark current, electrons per second."""
     sensor, rng = phone.model.sensor, phone._rng("dark")
     shape = (sensor.height, sensor.width)
     offset = np.float32(sensor.dark_offset) * rng.standard_normal(shape, np.float32)
@@ -130,6 +130,6 @@ def _dark(phone: Phone) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _frozen(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a plane that is shared and so must not be written to."""
+    """Return a plane made read-only, as callers share it."""
     plane.flags.writeable = False
     return plane

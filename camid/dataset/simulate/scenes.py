@@ -2,7 +2,7 @@
 
 A foreground is a dead-leaves picture (Lee, Mumford, Huang 2001, doi:10.1023/A:1011109015675):
 objects of sizes by a power law hide each other, so that edges and flat areas come at all scales.
-Each object has a colour and a texture of its own; a sky, shadows and lamps come as chance wants.
+Each object has a colour and a texture of its own; a sky, shadows and lamps come at random.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def background(rng: np.random.Generator, shape: Shape) -> Plane:
 
 
 def foreground(rng: np.random.Generator, shape: Shape) -> Plane:
-    """Return a natural-looking scene: objects, textures, sky, shadows, lamps; 1 amid."""
+    """Return a natural-looking scene: objects, textures, sky, shadows, lamps; geometric mean 1."""
     labels, num_leaves = _leaves(rng, shape)
     table = _looks(rng, FIRST_LEAF + num_leaves)
     planes: Plane = _painted(labels, table, *_textures(rng, shape), _shadows(rng, shape))
@@ -41,7 +41,7 @@ def foreground(rng: np.random.Generator, shape: Shape) -> Plane:
 
 
 def _leaves(rng: np.random.Generator, shape: Shape) -> tuple[NDArray[np.int32], int]:
-    """Return which object is seen at each pixel, and how many objects were laid down."""
+    """Return the number of the object seen at each pixel, and the count of objects."""
     height, width = shape
     horizon = height * rng.uniform(0.15, 0.6) if rng.random() < 0.4 else 0.0
     image = Image.new("I", (width, height), GROUND)
@@ -78,7 +78,7 @@ def _skyline(rng: np.random.Generator, shape: Shape, horizon: float) -> list[tup
 def _outlines(
     rng: np.random.Generator, radius: Points, middle: Points
 ) -> list[list[tuple[float, float]]]:
-    """Return the corners of each object: a box or something round, turned, of some proportion."""
+    """Return the corners of each object: a box or a rounded shape, turned and stretched."""
     count = len(radius)
     corners = np.where(rng.random(count) < 0.45, 4, 14)
     turn = np.where(rng.random(count) < 0.4, 0, rng.uniform(0, np.pi, count))[:, None]
@@ -95,7 +95,7 @@ def _outlines(
 
 
 def _looks(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
-    """Return of each object red, green, blue, and gains of coarse and fine texture and shadow."""
+    """Return each object's red, green, blue, and gains of coarse and fine texture and shadow."""
     table = np.empty((count, 6), np.float32)
     brightness = rng.normal(0, rng.uniform(0.3, 0.8), count)
     brightness[SKY] = rng.uniform(0.3, 1.3)
@@ -143,7 +143,7 @@ def _shadows(rng: np.random.Generator, shape: Shape) -> Plane:
 
 
 def _ramp(rng: np.random.Generator, shape: Shape) -> Plane:
-    """Return a plane that rises in some direction, about −1…1."""
+    """Return a plane that rises in a random direction, about −1…1."""
     angle = rng.uniform(0, 2 * np.pi)
     rows = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None]
     columns = np.linspace(-1, 1, shape[1], dtype=np.float32)[None, :]

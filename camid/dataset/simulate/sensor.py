@@ -20,7 +20,7 @@ TAPS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """Exposure of one photograph."""
+    """Exposure of a photograph."""
 
     light: float
     """Signal of a scene's 1, as a share of full scale."""
@@ -47,7 +47,7 @@ def raw_signal(
     planes
         The scene ``(3, height, width)``.
     gain
-        Relative sensitivity of each photosite: the pattern, what the model shares, vignetting.
+        Relative sensitivity of each photosite: the device's and the model's pattern, vignetting.
     dark
         Electrons without light in each photosite.
     """

@@ -1,7 +1,7 @@
-"""Readers of data sets, and the catalogue: every file found becomes a row of the manifest.
+"""Readers of data sets, and the catalogue: every file becomes a row of the manifest.
 
-A reader tells from a file's name below the data folder where it belongs, as a :class:`Placement`,
-and raises ``ValueError`` with the reason for a file that it cannot place. Only headers are opened.
+A reader derives a file's :class:`Placement` from its name below the data folder, and raises
+``ValueError`` with the reason for a file that it cannot place. Only headers are opened.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +23,13 @@ BATCH = 1024
 
 
 class Reader(Protocol):
-    """Functions that a data set's module has."""
+    """Interface of a data set's module."""
 
     def is_named(self, name: str) -> bool:
         """Return whether a file below the data folder has a name that only this set has."""
 
     def place(self, name: str) -> Placement:
-        """Return where a file belongs, or raise ``ValueError`` with the reason."""
+        """Return a file's placement, or raise ``ValueError`` with the reason."""
 
 
 READERS: dict[str, Reader] = {
@@ -44,7 +44,7 @@ READERS: dict[str, Reader] = {
 
 @dataclass(frozen=True, kw_only=True)
 class FoundFile:
-    """One file that is named or lies below the data folder, and what tells where it belongs."""
+    """A file of the data folder or table, and the function that places it."""
 
     image_id: str
     folder: Folder
@@ -53,12 +53,12 @@ class FoundFile:
 
 
 class FoundFiles(Sequence[FoundFile]):
-    """The files of a folder, each made when it is looked at."""
+    """The files of a folder, each made on access."""
 
     def __init__(
         self, folder: Folder, names: Sequence[str], place: Callable[[str], Placement]
     ) -> None:
-        """Hold names; ``place`` tells where a name belongs."""
+        """Hold names; ``place`` returns a name's placement."""
         self._folder, self._names, self._place = folder, names, place
 
     def __len__(self) -> int:
@@ -85,13 +85,13 @@ def find_files(data: str, *, reader: str = "auto") -> Sequence[FoundFile]:
         Path or address of a folder of photographs, or of a table of them.
     reader
         One of :data:`READERS`, ``folders``, ``table``, or ``auto``: a file is a table, a folder
-        in which at least half of the photographs have a data set's names is that set, another is
-        sorted by device.
+        in which at least half of the photographs have a data set's names is that set, any other
+        is sorted by device.
 
     Raises
     ------
     ValueError
-        If there is nothing at ``data``, or it is empty or no table.
+        If ``data`` does not exist, is empty or is not a table.
     """
     root = Folder(absolute(data))
     try:
@@ -137,23 +137,23 @@ def read_headers(
 def _listed(file: Folder) -> list[FoundFile]:
     """Return the files that a table names; relative paths start at the table's folder."""
     parent, _ = Folder.at(file.uri)
-    found = []
+    files = []
     for path, columns in table.rows(file):
         is_absolute = path.startswith("/") or "://" in path
         folder, name = Folder.at(path) if is_absolute else (parent, path)
         place = partial(table.place, columns)
-        found.append(FoundFile(image_id=path, folder=folder, name=name, place=place))
-    if not found:
+        files.append(FoundFile(image_id=path, folder=folder, name=name, place=place))
+    if not files:
         raise ValueError(f"{file.uri}: the table is empty")
-    return found
+    return files
 
 
 def _recognised(names: Sequence[str]) -> str:
     """Return the data set whose names at least half of the photographs have, else ``folders``."""
-    photographs = [n for n in names if f".{n.rsplit('.', 1)[-1].lower()}" in SUFFIXES]
+    photographs = [name for name in names if f".{name.rsplit('.', 1)[-1].lower()}" in SUFFIXES]
     for reader, source in READERS.items():
-        known = sum(map(source.is_named, photographs))
-        if known > 0 and 2 * known >= len(photographs):
+        num_named = sum(map(source.is_named, photographs))
+        if num_named > 0 and 2 * num_named >= len(photographs):
             return reader
     return "folders"
 
@@ -180,12 +180,12 @@ def _record(file: FoundFile, *, min_side: int, max_megapixels: float) -> ImageRe
                 f"{min_side}x{min_side} px"
             )
     except ConnectionError:
-        raise  # says nothing of the file
+        raise  # not the file's fault
     except (ValueError, OSError) as error:
         return replace(record, status=rejected(str(error)))
     return record
 
 
 def _utf8(name: str) -> str:
-    """Return a name with what is not UTF-8 in it spelt out."""
+    """Return a name with bytes that are not UTF-8 escaped."""
     return name.encode("utf-8", "backslashreplace").decode()

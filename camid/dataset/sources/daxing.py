@@ -24,22 +24,22 @@ MODELS = {
 
 
 def is_named(name: str) -> bool:
-    """Return whether a file lies as this set's do, in a folder of one of its models.
+    """Return whether a file lies in this set's folders: a known model's device, then an angle.
 
-    File names are the phones' own, so the folders must tell: a code of a known model and right
-    below it an angle, which photographs sorted by device (or by year: ``2019/…``) do not have.
+    File names are the phones' own, so only folders count: a code of a known model and right below
+    it an angle, which photographs sorted by device (or by year: ``2019/…``) do not have.
     """
     match = PLACE.fullmatch(name)
     return match is not None and match["device"][:2] in MODELS
 
 
 def place(name: str) -> Placement:
-    """Return what the folders that the file lies in tell; its own name means nothing.
+    """Return the placement that the file's folders state; its own name means nothing.
 
     Raises
     ------
     ValueError
-        If there is no folder of a device with one of an angle in it.
+        If the file is not below a device's folder and an angle's in that.
     """
     match = PLACE.fullmatch(name)
     if match is None:

@@ -22,7 +22,7 @@ DARK = {"dark", "darks", "darkfield", "darkfields", "darkframe", "darkframes"}
 
 
 def _key(text: str) -> str:
-    """Return a camera's name without what its copies spell differently: ``mju-1050SW``, case …"""
+    """Return a camera's name in lower case without punctuation, as copies spell it differently."""
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
@@ -31,9 +31,9 @@ _MAKES = {_key(camera.split("_")[0]): camera.split("_")[0] for camera in CAMERAS
 
 
 def is_named(name: str) -> bool:
-    """Return whether a file has a name of this set, and one of its cameras.
+    """Return whether a file's name has this set's form and a camera of the set.
 
-    Names of this form are anyone's (``IMG_2019_01_0001.jpg``), and a user's own
+    Names of this form are common (``IMG_2019_01_0001.jpg``), and a user's own
     ``Canon_EOS5D_1_0001.jpg`` may lie in two people's folders; the set's cameras are few and known.
     """
     match = NAME.fullmatch(name.rpartition("/")[2])
@@ -41,12 +41,12 @@ def is_named(name: str) -> bool:
 
 
 def place(name: str) -> Placement:
-    """Return what the file's name tells, and the kind that the folders it lies in name.
+    """Return the placement that the file's name states, its kind by the folders.
 
     Raises
     ------
     ValueError
-        If the name has another form or another make than the set's, or it is a dark frame.
+        If the name has another form or make than the set's, or the file is a dark frame.
     """
     *folders, file = name.split("/")
     match = NAME.fullmatch(file)

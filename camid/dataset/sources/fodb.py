@@ -21,12 +21,12 @@ def is_named(name: str) -> bool:
 
 
 def place(name: str) -> Placement:
-    """Return what the file's name tells, and make and model if the device's folder states them.
+    """Return the placement by the file's name, make and model by the device's folder.
 
     Raises
     ------
     ValueError
-        If the name is not one of the set's photographs.
+        If the name is not that of a photograph of the set.
     """
     ways = " or ".join(("orig", *NETWORKS))
     expected = f"a FODB name (expected D<NN>_img_<way>_<NNNN>.jpg with the way {ways})"

@@ -17,7 +17,7 @@ KINDS: dict[str, Kind] = {
 def place(name: str, *, root: str) -> Placement:
     """Return the first folder as device and the kind that a folder below it names.
 
-    Files that lie in the data folder itself are of one device called like that folder, ``root``.
+    Files directly in the data folder are of one device that has the folder's name, ``root``.
     """
     *folders, _ = PurePosixPath(name).parts
     device, *inner = folders or [root]

@@ -1,4 +1,4 @@
-"""Placement of one file: the device, scene and kind that its name tells."""
+"""Placement of a file: the device, scene and kind that its name states."""
 
 import re
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ ORIGINAL = "original"
 class Placement:
     """Device, kind and scene of a file. An empty make or model is filled in from EXIF.
 
-    Images of equal ``scene`` show the same thing. ``provenance`` is the way that a file has taken:
-    ``original``, or the network that passed it on, such as ``whatsapp`` or ``facebook-high``.
+    Images of equal ``scene`` show the same subject. ``provenance`` is how a file was passed on:
+    ``original``, or the network that sent it, such as ``whatsapp`` or ``facebook-high``.
     ``angle`` is the degrees (0, 90, 180, 270) by which its pixels are turned against the sensor's.
     """
 
@@ -30,12 +30,12 @@ class Placement:
 
 
 def matched(form: re.Pattern[str], name: str, *, expected: str) -> re.Match[str]:
-    """Return how a file's own name, without its folders, has a form.
+    """Return the match of a form with a file's own name, without its folders.
 
     Raises
     ------
     ValueError
-        If it has not: the file is not ``expected``.
+        If the name does not match: the file is not ``expected``.
     """
     match = form.fullmatch(name.rpartition("/")[2])
     if match is None:
@@ -46,7 +46,7 @@ def matched(form: re.Pattern[str], name: str, *, expected: str) -> re.Match[str]
 def folder_model(name: str, *, device: str) -> tuple[str, str]:
     """Return make and model from a folder ``<device>_<Make>_<Model>[_<body>]``, else two ``""``.
 
-    A last number is a body's where the model has one already: ``GalaxyA6_2``, not ``iPhone_7``.
+    A final number is the body's if the model has a number too: ``GalaxyA6_2``, not ``iPhone_7``.
     """
     pattern = re.compile(
         rf"{re.escape(device)}_([^_]+)_(.*\d.*?(?=_\d$)|.+)(?:_\d)?", re.IGNORECASE

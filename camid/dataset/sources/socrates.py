@@ -14,12 +14,12 @@ def is_named(name: str) -> bool:
 
 
 def place(name: str) -> Placement:
-    """Return what the file's name tells; the folders it lies in mean nothing.
+    """Return the placement that the file's name states; its folders mean nothing.
 
     Raises
     ------
     ValueError
-        If the name is not one of the set's photographs.
+        If the name is not that of a photograph of the set.
     """
     expected = "a SOCRatES name (expected Eurecom_<ID>_picBG_<NNN>.jpg or …picFG…)"
     match = matched(NAME, name, expected=expected)

@@ -22,33 +22,33 @@ def rows(table: Folder) -> list[tuple[str, dict[str, str]]]:
     Raises
     ------
     ValueError
-        If it is no such table, or a path stands in it twice.
+        If the table cannot be read, lacks a column, or has a column or a path twice.
     """
     data = table.read()
     try:
-        found = _arrow(data, name=table.name)
+        content = _arrow(data, name=table.name)
     except pa.ArrowException as error:
         raise ValueError(f"{table.uri}: cannot be read as a table: {_printable(error)}") from None
-    missing = [name for name in ("path", "device") if name not in found.column_names]
+    missing = [name for name in ("path", "device") if name not in content.column_names]
     if missing:
         raise ValueError(
             f"{table.uri}: expected the columns path and device, "
-            f"got {', '.join(found.column_names) or 'none'}"
+            f"got {', '.join(content.column_names) or 'none'}"
         )
-    twice = {name for name in found.column_names if found.column_names.count(name) > 1}
-    if twice:
-        raise ValueError(f"{table.uri}: the column {min(twice)!r} stands in it twice")
-    known = [name for name in ("path", *COLUMNS) if name in found.column_names]
-    listed = [
-        {name: "" if row[name] is None else str(row[name]) for name in known}
-        for row in found.select(known).to_pylist()
+    repeated = {name for name in content.column_names if content.column_names.count(name) > 1}
+    if repeated:
+        raise ValueError(f"{table.uri}: the column {min(repeated)!r} stands in it twice")
+    names = [name for name in ("path", *COLUMNS) if name in content.column_names]
+    records = [
+        {name: "" if row[name] is None else str(row[name]) for name in names}
+        for row in content.select(names).to_pylist()
     ]
     seen: set[str] = set()
-    for row in listed:
+    for row in records:
         if row["path"] in seen:
             raise ValueError(f"{table.uri}: {row['path']!r} stands in it twice")
         seen.add(row["path"])
-    return [(row.pop("path"), row) for row in listed]
+    return [(row.pop("path"), row) for row in records]
 
 
 def place(columns: dict[str, str]) -> Placement:
@@ -57,7 +57,7 @@ def place(columns: dict[str, str]) -> Placement:
     Raises
     ------
     ValueError
-        If the row names no device, or a kind or an angle that is not known.
+        If the row has no device, or an unknown kind or angle.
     """
     if not columns["device"]:
         raise ValueError("the table names no device for it")
@@ -72,13 +72,13 @@ def place(columns: dict[str, str]) -> Placement:
 
 
 def _printable(error: Exception) -> str:
-    """Return an error's words without what a binary file puts into them."""
+    """Return an error's message without unprintable characters."""
     return "".join(c for c in str(error) if c.isprintable())[:200]
 
 
 def _arrow(data: bytes, *, name: str) -> Any:
     if PurePosixPath(name).suffix.lower() in {".parquet", ".pq"}:
         return pq.read_table(io.BytesIO(data))
-    text = {column: pa.string() for column in ("path", *COLUMNS)}
-    options = pacsv.ConvertOptions(column_types=text)
+    types = {column: pa.string() for column in ("path", *COLUMNS)}
+    options = pacsv.ConvertOptions(column_types=types)
     return pacsv.read_csv(io.BytesIO(data), convert_options=options)

@@ -1,7 +1,7 @@
 """VISION (Shullani et al., 2017, doi:10.1186/s13635-017-0067-2): ``D01_I_nat_0001.jpg``.
 
 The set's folders are ``D01_Samsung_GalaxyS3Mini/images/{flat,nat,natFBH,natFBL,natWA}``. A shot
-keeps its number in all its copies: as taken, by Facebook in high and low quality, by WhatsApp.
+keeps its number in all copies: the original, Facebook's in high and low quality, WhatsApp's.
 """
 
 import re
@@ -28,12 +28,12 @@ def is_named(name: str) -> bool:
 
 
 def place(name: str) -> Placement:
-    """Return what the file's name tells, and make and model if the device's folder states them.
+    """Return the placement by the file's name, make and model by the device's folder.
 
     Raises
     ------
     ValueError
-        If the name is not one of the set's photographs.
+        If the name is not that of a photograph of the set.
     """
     kinds = " or ".join(PROVENANCES)
     expected = f"a VISION name (expected D<NN>_I_<kind>_<NNNN>.jpg with the kind {kinds})"

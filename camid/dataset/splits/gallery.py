@@ -24,7 +24,7 @@ Images = tuple[ImageRecord, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Images by their part, devices in order; no image has two parts, and no scene."""
+    """Enrolled images and queries by device, in order; no image or scene is in both."""
 
     enrolled: dict[str, Images]
     queries: dict[str, Images]
@@ -42,17 +42,17 @@ class Gallery:
 
 
 def enrolled(images: Sequence[ImageRecord], *, settings: Enrolment, seed: int) -> Gallery:
-    """Return which images enrol each device, and the others as queries.
+    """Return the images that enrol each device, and the others as queries.
 
-    A device keeps the pixel size and angle that most of the images have which may enrol it. It
+    A device keeps the pixel size and angle of most of the images that may enrol it. It
     enrols ``num_background`` background images in a seeded choice, or all of them where there are
-    fewer but at least ``min_background`` and something is left to ask; else a seeded half of all
+    fewer but at least ``min_background`` and a query is left; else a seeded half of all
     its images, where images of one scene stay together. A scene that several devices took enrols
     all of them or none.
 
     Left out are copies of an image (equal sha256), devices with a single image, images whose
-    provenance gives them no role, queries of a scene that enrols some device, and devices of which
-    that leaves no image to enrol or to ask.
+    provenance gives them no role, queries of a scene that enrols any device, and devices that are
+    left without an image to enrol or a query.
 
     Raises
     ------
@@ -60,29 +60,31 @@ def enrolled(images: Sequence[ImageRecord], *, settings: Enrolment, seed: int) -
         If fewer than two devices are left, or no image has one of the provenances.
     """
     for setting in ("provenance", "query_provenance"):
-        wanted = getattr(settings, setting)
-        check_provenances(wanted, images, setting=f"enrolment.{setting}")
+        provenances = getattr(settings, setting)
+        check_provenances(provenances, images, setting=f"enrolment.{setting}")
     roles = _Roles(settings)
-    kept, outside = comparable(images, settings)
+    kept, excluded = comparable(images, settings)
     chosen = _chosen(kept, roles, settings=settings, seed=seed)
-    scenes = {record.scene for part in chosen.values() for record in part if record.scene}
+    scenes = {record.scene for records in chosen.values() for record in records if record.scene}
     queries: dict[str, Images] = {}
-    for device, alike in kept.items():
-        ids = {record.image_id for record in chosen[device]}
-        rest = [record for record in alike if record.image_id not in ids]
-        queries[device] = _queries(rest, roles, scenes, outside)
+    for device, records in kept.items():
+        enrolled_ids = {record.image_id for record in chosen[device]}
+        others = [record for record in records if record.image_id not in enrolled_ids]
+        queries[device] = _queries(others, roles, scenes, excluded)
         if not (chosen[device] and queries[device]):
-            lacking = "asks" if chosen[device] else "enrols"
+            missing_role = "asks" if chosen[device] else "enrols"
             unused = chosen.pop(device) + queries.pop(device)
-            outside += [left_out(r, f"the device has no image left that {lacking}") for r in unused]
+            excluded += [
+                left_out(r, f"the device has no image left that {missing_role}") for r in unused
+            ]
     if len(chosen) < 2:
-        reasons = Counter(image.reason for image in outside).most_common(3)
+        reasons = Counter(image.reason for image in excluded).most_common(3)
         raise ValueError(
             f"at least 2 devices with 2 images each are needed, got {len(chosen)} of "
             f"{len({r.device for r in images})} devices with {len(images)} images"
             + "".join(f"; {count} left out: {reason}" for reason, count in reasons)
         )
-    return Gallery(enrolled=chosen, queries=queries, left_out=tuple(outside))
+    return Gallery(enrolled=chosen, queries=queries, left_out=tuple(excluded))
 
 
 @dataclass(frozen=True)
@@ -92,22 +94,22 @@ class _Roles:
     settings: Enrolment
 
     def enrols(self, record: ImageRecord) -> bool:
-        wanted = self.settings.provenance
-        return not wanted or record.provenance in wanted
+        provenances = self.settings.provenance
+        return not provenances or record.provenance in provenances
 
     def asks(self, record: ImageRecord) -> bool:
-        wanted = self.settings.query_provenance
-        return not wanted or record.provenance in wanted
+        provenances = self.settings.query_provenance
+        return not provenances or record.provenance in provenances
 
 
 def comparable(
     images: Sequence[ImageRecord], settings: Enrolment
 ) -> tuple[dict[str, list[ImageRecord]], list[LeftOut]]:
-    """Return the images of each device that can be compared, by id, and which are left out.
+    """Return each device's comparable images, by id, and the images that are left out.
 
-    Of copies the first stays, and of a device those of the size and angle of most.
+    The first of copies stays, and a device's images of its commonest size and angle.
     """
-    roles, outside = _Roles(settings), list[LeftOut]()
+    roles, excluded = _Roles(settings), list[LeftOut]()
     by_device: dict[str, list[ImageRecord]] = defaultdict(list)
     first_of: dict[str, ImageRecord] = {}
     for record in sorted(images, key=lambda record: record.image_id):
@@ -115,59 +117,61 @@ def comparable(
         if first is record:
             by_device[record.device].append(record)
         else:
-            outside.append(left_out(record, f"the same file as {first.image_id}"))
+            excluded.append(left_out(record, f"the same file as {first.image_id}"))
     kept: dict[str, list[ImageRecord]] = {}
     for device in sorted(by_device):
-        alike = _alike(by_device[device], roles, outside)
-        if len(alike) > 1:
-            kept[device] = alike
+        records = _same_shape(by_device[device], roles, excluded)
+        if len(records) > 1:
+            kept[device] = records
         else:
-            outside += [left_out(r, "the device's only image of its size") for r in alike]
-    return kept, outside
+            excluded += [left_out(r, "the device's only image of its size") for r in records]
+    return kept, excluded
 
 
-def _alike(images: list[ImageRecord], roles: _Roles, outside: list[LeftOut]) -> list[ImageRecord]:
-    """Return the images of a device that have a role and the size and angle of most."""
+def _same_shape(
+    images: list[ImageRecord], roles: _Roles, excluded: list[LeftOut]
+) -> list[ImageRecord]:
+    """Return a device's images that have a role and the commonest size and angle."""
     active = []
     for record in images:
         if roles.enrols(record) or roles.asks(record):
             active.append(record)
         else:
             reason = f"provenance {record.provenance!r} neither enrols nor asks"
-            outside.append(left_out(record, reason))
+            excluded.append(left_out(record, reason))
     if not active:
         return []
     # A pattern is made of one size: the images that may enrol decide it, not their copies.
-    most = majority(map(_shape, [r for r in active if roles.enrols(r)] or active))
+    common_shape = majority(map(_shape, [r for r in active if roles.enrols(r)] or active))
     for record in active:
-        if _shape(record) != most:
-            outside.append(left_out(record, _unlike(_shape(record), most)))
-    return [record for record in active if _shape(record) == most]
+        if _shape(record) != common_shape:
+            excluded.append(left_out(record, _unlike(_shape(record), common_shape)))
+    return [record for record in active if _shape(record) == common_shape]
 
 
 def _shape(record: ImageRecord) -> tuple[int, int, int]:
     return record.width, record.height, record.angle
 
 
-def _unlike(shape: tuple[int, int, int], most: tuple[int, int, int]) -> str:
-    """Return the reason for leaving out an image of another size or angle than most."""
-    mine, theirs = f"{shape[0]}x{shape[1]} px", f"{most[0]}x{most[1]}"
-    if shape[2] != most[2]:
-        mine += f" turned by {shape[2]} degrees"
-        theirs += f" px turned by {most[2]} degrees"
-    return f"{mine}, most of the device's are {theirs}"
+def _unlike(shape: tuple[int, int, int], common_shape: tuple[int, int, int]) -> str:
+    """Return the reason for leaving out an image of an uncommon size or angle."""
+    own, common = f"{shape[0]}x{shape[1]} px", f"{common_shape[0]}x{common_shape[1]}"
+    if shape[2] != common_shape[2]:
+        own += f" turned by {shape[2]} degrees"
+        common += f" px turned by {common_shape[2]} degrees"
+    return f"{own}, most of the device's are {common}"
 
 
 def _chosen(
     kept: Mapping[str, list[ImageRecord]], roles: _Roles, *, settings: Enrolment, seed: int
 ) -> dict[str, Images]:
     """Return the images that enrol each device."""
-    every = [record for images in kept.values() for record in images]
-    shared: dict[str, list[ImageRecord]] = {scene: [] for scene in shared_scenes(every)}
-    for record in every:
+    records = [record for images in kept.values() for record in images]
+    shared: dict[str, list[ImageRecord]] = {scene: [] for scene in shared_scenes(records)}
+    for record in records:
         if record.scene in shared:
             shared[record.scene].append(record)
-    enrolling = _half(shared, roles, rng=seeded_rng(seed, "scenes that devices share"))
+    enrolled_scenes = _half(shared, roles, rng=seeded_rng(seed, "scenes that devices share"))
     chosen = {}
     for device, images in kept.items():
         rng = seeded_rng(seed, device)
@@ -177,8 +181,10 @@ def _chosen(
             for record in images:
                 if record.scene not in shared:
                     groups[group_of(record)].append(record)
-            half = _half(groups, roles, rng=rng) | {f"scene {scene}" for scene in enrolling}
-            ids = {r.image_id for r in images if roles.enrols(r) and group_of(r) in half}
+            enrolled_groups = _half(groups, roles, rng=rng) | {
+                f"scene {scene}" for scene in enrolled_scenes
+            }
+            ids = {r.image_id for r in images if roles.enrols(r) and group_of(r) in enrolled_groups}
         chosen[device] = tuple(record for record in images if record.image_id in ids)
     return chosen
 
@@ -188,16 +194,16 @@ def _background(
 ) -> set[str]:
     """Return the ids of the background images that enrol a device; none where they are too few."""
     background = [r.image_id for r in images if r.kind == "background" and roles.enrols(r)]
-    enrolling = set(background)
-    asking = any(roles.asks(r) and r.image_id not in enrolling for r in images)
-    if len(background) < settings.min_background or not asking:
+    background_ids = set(background)
+    has_query = any(roles.asks(r) and r.image_id not in background_ids for r in images)
+    if len(background) < settings.min_background or not has_query:
         return set()
     count = min(settings.num_background, len(background))
     return {background[i] for i in rng.permutation(len(background))[:count]}
 
 
 def group_of(record: ImageRecord) -> str:
-    """Return the name of what stays together: a scene, or an image of no known scene."""
+    """Return the name of an image's group: its scene, or the image itself if that is unknown."""
     return f"scene {record.scene}" if record.scene else f"image {record.image_id}"
 
 
@@ -212,23 +218,23 @@ def _half(
 
 
 def _queries(
-    images: list[ImageRecord], roles: _Roles, scenes: AbstractSet[str], outside: list[LeftOut]
+    images: list[ImageRecord], roles: _Roles, scenes: AbstractSet[str], excluded: list[LeftOut]
 ) -> Images:
-    """Return those of a device's other images that may ask and whose scene enrols no device."""
-    asking = []
+    """Return a device's other images that may be queries and whose scene enrols no device."""
+    queries = []
     for record in images:
         if not roles.asks(record):
             reason = f"provenance {record.provenance!r} does not ask, and the image does not enrol"
         elif record.scene in scenes:
             reason = f"its scene {record.scene!r} enrols"
         else:
-            asking.append(record)
+            queries.append(record)
             continue
-        outside.append(left_out(record, reason))
-    return tuple(asking)
+        excluded.append(left_out(record, reason))
+    return tuple(queries)
 
 
 def seeded_rng(seed: int, what: str) -> np.random.Generator:
-    """Return the generator of what one choice draws."""
+    """Return the random generator of the choice that ``what`` names."""
     key = hashlib.sha256(what.encode()).digest()[:8]
     return np.random.default_rng([seed, int.from_bytes(key)])

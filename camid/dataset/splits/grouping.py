@@ -21,17 +21,17 @@ class LeftOut:
 
 
 def left_out(record: ImageRecord, reason: str) -> LeftOut:
-    """Return an image as one that takes no part."""
+    """Return an image's id and device with the reason why the image takes no part."""
     return LeftOut(image_id=record.image_id, device=record.device, reason=reason)
 
 
 def majority(values: Iterable[T]) -> T:
-    """Return the commonest value, the greatest of several that are as common."""
+    """Return the commonest value, the greatest in a tie."""
     return commonest(Counter(values))
 
 
 def commonest(counts: Mapping[T, int]) -> T:
-    """Return the value of the largest count, the greatest of several that have it."""
+    """Return the value of the largest count, the greatest in a tie."""
     return max(counts, key=lambda value: (counts[value], value))
 
 
@@ -56,7 +56,7 @@ def shared_scenes(images: Iterable[ImageRecord]) -> list[str]:
 def check_provenances(
     wanted: Iterable[str], images: Iterable[ImageRecord], *, setting: str
 ) -> None:
-    """Refuse a provenance that no image has.
+    """Raise unless images have every provenance of ``wanted``.
 
     Raises
     ------

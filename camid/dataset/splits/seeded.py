@@ -1,4 +1,4 @@
-"""Dealing by seed: devices, and the scenes that several of them took, to the parts of a split."""
+"""Seeded dealing of devices, and of scenes that several devices took, to a split's parts."""
 
 import hashlib
 from collections import defaultdict
@@ -13,7 +13,7 @@ Devices = tuple[str, ...]
 PARTS = ("test", "validation", "train")
 FEWEST_TESTED = 2
 DRAWS = 200
-"""Seeded orders of models that are tried; the one whose parts are nearest to the shares is kept."""
+"""Seeded orders of models that are tried; the parts nearest to the shares are kept."""
 
 
 def dealt_devices(models: Mapping[str, str], *, settings: Splits, seed: int) -> dict[str, Devices]:
@@ -31,14 +31,14 @@ def dealt_devices(models: Mapping[str, str], *, settings: Splits, seed: int) -> 
     """
     devices = sorted(models)
     sizes = sizes_of(len(devices), _shares(settings))
-    for part in (1, 2):  # what the test lacks, validation gives, then training
-        given = min(sizes[part], max(0, FEWEST_TESTED - sizes[0]))
-        sizes[0], sizes[part] = sizes[0] + given, sizes[part] - given
+    for part in (1, 2):  # validation, then training gives up devices that the test lacks
+        moved = min(sizes[part], max(0, FEWEST_TESTED - sizes[0]))
+        sizes[0], sizes[part] = sizes[0] + moved, sizes[part] - moved
     if settings.whole_models:
-        of_model: dict[str, list[str]] = defaultdict(list)
+        by_model: dict[str, list[str]] = defaultdict(list)
         for device in devices:
-            of_model[f"model {models[device]}" if models[device] else f"of {device}"].append(device)
-        units = [tuple(members) for _, members in sorted(of_model.items())]
+            by_model[f"model {models[device]}" if models[device] else f"of {device}"].append(device)
+        units = [tuple(members) for _, members in sorted(by_model.items())]
         if dealt := _dealt(units, sizes, rng=_rng(seed, "models")):
             return dealt
     dealt = _dealt([(device,) for device in devices], sizes, rng=_rng(seed, "devices"))
@@ -51,12 +51,12 @@ def dealt_scenes(
 ) -> dict[str, tuple[str, ...]]:
     """Return the scenes of each part, in the devices' shares, none to a part without devices.
 
-    Empty where there is nothing to keep apart: no scenes, or a single part with devices.
+    Empty if there are no scenes, or only a single part has devices.
     """
-    peopled = [bool(devices[part]) for part in PARTS]
-    if not scenes or sum(peopled) < 2:
+    has_devices = [bool(devices[part]) for part in PARTS]
+    if not scenes or sum(has_devices) < 2:
         return {}
-    shares = [share * has for share, has in zip(_shares(settings), peopled, strict=True)]
+    shares = [share * used for share, used in zip(_shares(settings), has_devices, strict=True)]
     ends = np.cumsum([0, *sizes_of(len(scenes), shares)])
     order = _rng(seed, "scenes").permutation(len(scenes))
     return {
@@ -96,21 +96,23 @@ def _dealt(
         parts = [tuple(sorted(device for unit in cut for device in unit)) for cut in cuts]
         if sizes[2] and not parts[2]:
             continue
-        off = sum(abs(len(part) - size) for part, size in zip(parts, sizes, strict=True))
-        # A wanted part that stays empty weighs more than any number of devices.
-        off += sum(sizes) * sum(not p and s > 0 for p, s in zip(parts, sizes, strict=True))
-        if best is None or off < best[0]:
-            best = off, dict(zip(PARTS, parts, strict=True))
-        if off == 0:
+        distance = sum(abs(len(part) - size) for part, size in zip(parts, sizes, strict=True))
+        # An empty part that should have devices weighs more than any number of devices.
+        distance += sum(sizes) * sum(
+            not part and size > 0 for part, size in zip(parts, sizes, strict=True)
+        )
+        if best is None or distance < best[0]:
+            best = distance, dict(zip(PARTS, parts, strict=True))
+        if distance == 0:
             break
     return best[1] if best else None
 
 
-def _nearest(ends: np.ndarray[tuple[int], np.dtype[np.int64]], wanted: int, *, start: int) -> int:
-    """Return the index from ``start`` on at which ``ends`` comes nearest to what is wanted."""
-    return start + int(np.argmin(np.abs(ends[start:] - wanted)))
+def _nearest(ends: np.ndarray[tuple[int], np.dtype[np.int64]], target: int, *, start: int) -> int:
+    """Return the index from ``start`` on at which ``ends`` comes nearest to ``target``."""
+    return start + int(np.argmin(np.abs(ends[start:] - target)))
 
 
-def _rng(seed: int, what: str) -> np.random.Generator:
-    key = hashlib.sha256(f"split {what}".encode()).digest()[:8]
+def _rng(seed: int, name: str) -> np.random.Generator:
+    key = hashlib.sha256(f"split {name}".encode()).digest()[:8]
     return np.random.default_rng([seed, int.from_bytes(key)])

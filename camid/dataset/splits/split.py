@@ -52,7 +52,7 @@ class Split:
         return members.where(~self._is_out(part, members))
 
     def left_out(self, part: Part, records: Iterable[ImageRecord]) -> list[LeftOut]:
-        """Return the images of a part's devices that are not in it, and why."""
+        """Return the images of a part's devices that are not in the part, and why."""
         members = self._members(part, records)
         out = members.where(self._is_out(part, members))
         return [left_out(r, self._reason(part, r.scene, r.provenance)) for r in out]
@@ -64,10 +64,10 @@ class Split:
         return table.where(table.has("device", devices.__contains__))
 
     def _is_out(self, part: Part, members: ImageTable) -> NDArray[np.bool_]:
-        """Return which images take no part."""
-        of, combinations = members.keys("scene", "provenance")
-        out = [bool(self._reason(part, *combination)) for combination in combinations]
-        return np.array(out, np.bool_)[of]
+        """Return for each image whether it is left out of the part."""
+        numbers, combinations = members.keys("scene", "provenance")
+        is_out = [bool(self._reason(part, *combination)) for combination in combinations]
+        return np.array(is_out, np.bool_)[numbers]
 
     def _reason(self, part: Part, scene: str, provenance: str) -> str:
         """Return why images of a scene and provenance are not in a part, or "" if they are."""
@@ -78,16 +78,16 @@ class Split:
 
     @cached_property
     def _parts_of_scenes(self) -> dict[str, str]:
-        return {scene: part for part, dealt in self.scenes.items() for scene in dealt}
+        return {scene: part for part, scenes in self.scenes.items() for scene in scenes}
 
 
 def named_split(name: str, records: Iterable[ImageRecord], *, settings: Splits, seed: int) -> Split:
     """Return the split ``name`` of images; every device it does not name trains.
 
     ``all`` has every device in every role of a test: nothing trains. ``seeded`` deals devices in
-    the shares of ``settings``, the same for images in any order. Otherwise ``name`` is one that
-    ships with camid (``report2021``) or the path of a YAML file with the lists ``validation`` and
-    ``test`` and, if scenes are to be as listed, ``scenes`` with two such lists.
+    the shares of ``settings``, the same for images in any order. Otherwise ``name`` is a split
+    that ships with camid (``report2021``) or the path of a YAML file with the lists ``validation``
+    and ``test`` and, if scenes are to be as listed, ``scenes`` with the same two lists.
 
     Where several parts have devices and ``scene_disjoint`` is set, the scenes that two devices or
     more took are dealt to the parts as well, by the seed unless they are listed.
@@ -95,8 +95,8 @@ def named_split(name: str, records: Iterable[ImageRecord], *, settings: Splits, 
     Raises
     ------
     ValueError
-        If there is no such split, a device or scene stands in two parts, no test device is there,
-        no image has one of the provenances, or the shares exceed 1.
+        If the split does not exist, a device or scene is in two parts, the data have no test
+        device, no image has one of the provenances, or the shares exceed 1.
     """
     if settings.test + settings.validation > 1 + 1e-9:
         raise ValueError(
@@ -105,20 +105,22 @@ def named_split(name: str, records: Iterable[ImageRecord], *, settings: Splits, 
         )
     images = ImageTable.of(records)
     check_provenances(settings.provenance, images, setting="splits.provenance")
-    wanted = settings.provenance
-    taking_part = images.where(images.has("provenance", lambda p: not wanted or p in wanted))
+    provenances = settings.provenance
+    taking_part = images.where(
+        images.has("provenance", lambda provenance: not provenances or provenance in provenances)
+    )
     models = device_models(taking_part)
     if name == "all":
         return Split(
-            name=name, train=(), validation=(), test=tuple(sorted(models)), provenance=wanted
+            name=name, train=(), validation=(), test=tuple(sorted(models)), provenance=provenances
         )
     scenes = shared_scenes(taking_part)
     missing: tuple[str, ...] = ()
-    listed = None
+    listed_scenes = None
     if name == "seeded":
         devices = dealt_devices(models, settings=settings, seed=seed)
     else:
-        parts, listed = _parts(name)
+        parts, listed_scenes = _parts(name)
         devices = _listed(parts, sorted(models))
         missing = tuple(sorted({*parts["validation"], *parts["test"]} - set(models)))
         if not devices["test"]:
@@ -126,23 +128,30 @@ def named_split(name: str, records: Iterable[ImageRecord], *, settings: Splits, 
                 f"split {name!r} tests the devices {', '.join(parts['test'][:5])}…, "
                 f"and the data have none of them"
             )
-    dealt: dict[str, tuple[str, ...]] = {}
-    if listed is not None:
-        dealt = _listed(listed, sorted({*scenes, *listed["validation"], *listed["test"]}))
+    scene_parts: dict[str, tuple[str, ...]] = {}
+    if listed_scenes is not None:
+        scene_parts = _listed(
+            listed_scenes, sorted({*scenes, *listed_scenes["validation"], *listed_scenes["test"]})
+        )
     elif settings.scene_disjoint:
-        dealt = dealt_scenes(scenes, devices, settings=settings, seed=seed)
-    tested = {models[device] for device in devices["test"] if models[device]}
-    others = {models[device] for part in ("train", "validation") for device in devices[part]}
-    divided = tuple(sorted(tested & others))
+        scene_parts = dealt_scenes(scenes, devices, settings=settings, seed=seed)
+    tested_models = {models[device] for device in devices["test"] if models[device]}
+    other_models = {models[device] for part in ("train", "validation") for device in devices[part]}
+    divided = tuple(sorted(tested_models & other_models))
     return Split(
-        name=name, missing=missing, scenes=dealt, provenance=wanted, divided=divided, **devices
+        name=name,
+        missing=missing,
+        scenes=scene_parts,
+        provenance=provenances,
+        divided=divided,
+        **devices,
     )
 
 
 def _listed(
     parts: Mapping[str, Sequence[str]], present: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return which of those present each part lists; what none lists trains."""
+    """Return the present items that each part lists; items in no list train."""
     validation, test = set(parts["validation"]), set(parts["test"])
     return {
         "train": tuple(item for item in present if item not in validation | test),
@@ -152,16 +161,18 @@ def _listed(
 
 
 def _parts(name: str) -> tuple[dict[str, list[str]], dict[str, list[str]] | None]:
-    """Return the devices that a split lists for validation and test, and the scenes if it does."""
+    """Return a split's lists of devices for validation and test, and of scenes if it has them."""
     shipped = resources.files("camid.dataset.splits")
-    known = sorted(f.name.removesuffix(".yaml") for f in shipped.iterdir() if ".yaml" in f.name)
-    if name in known:
+    names = sorted(
+        file.name.removesuffix(".yaml") for file in shipped.iterdir() if ".yaml" in file.name
+    )
+    if name in names:
         text = (shipped / f"{name}.yaml").read_text()
     elif name.endswith((".yaml", ".yml")) and Path(name).is_file():
         text = Path(name).read_text()
     else:
-        known = ["all", *known, "seeded"]
-        raise ValueError(f"no split {name!r}; there are {', '.join(known)}, or a YAML file")
+        names = ["all", *names, "seeded"]
+        raise ValueError(f"no split {name!r}; there are {', '.join(names)}, or a YAML file")
     try:
         # Every scalar as text: YAML reads the scene 0010 as the number 8.
         tree = yaml.load(text, Loader=yaml.BaseLoader)
@@ -173,25 +184,26 @@ def _parts(name: str) -> tuple[dict[str, list[str]], dict[str, list[str]] | None
             f"split {name!r}: expected the two lists validation and test, "
             "and none or two such lists under scenes"
         )
-    found = [None if part is None else _filled(part) for part in (tree, scenes)]
-    for what, lists in zip(("", "scenes "), found, strict=True):
-        twice = sorted(set(lists["validation"]) & set(lists["test"])) if lists else []
-        if twice:
+    listings = [None if part is None else _filled(part) for part in (tree, scenes)]
+    for prefix, lists in zip(("", "scenes "), listings, strict=True):
+        repeated = sorted(set(lists["validation"]) & set(lists["test"])) if lists else []
+        if repeated:
             raise ValueError(
-                f"split {name!r}: {what}in both validation and test: {', '.join(twice)}"
+                f"split {name!r}: {prefix}in both validation and test: {', '.join(repeated)}"
             )
-    devices, scenes = found
+    devices, scenes = listings
     assert devices is not None
     return devices, scenes
 
 
 def _two_lists(tree: Any) -> bool:
-    """Return whether these are the lists ``validation`` and ``test``; an empty one reads as ""."""
+    """Return whether a tree has the lists ``validation`` and ``test``, where "" is empty."""
     return (
         isinstance(tree, dict)
         and set(tree) == {"validation", "test"}
         and all(
-            items == "" or (isinstance(items, list) and all(isinstance(i, str) for i in items))
+            items == ""
+            or (isinstance(items, list) and all(isinstance(item, str) for item in items))
             for items in tree.values()
         )
     )

@@ -37,7 +37,7 @@ def data_summary(store: Store, split: Split, *, pipeline: str) -> dict[str, Any]
     images = store.images()
     return {
         "pipeline": pipeline,
-        # Simulated photographs are told by their settings, wherever they lie.
+        # Simulated photographs are identified by their settings, wherever they lie.
         "source": "" if simulated else settings["data"],
         "simulated": simulated,
         "store_seed": settings["seed"],
@@ -49,8 +49,8 @@ def data_summary(store: Store, split: Split, *, pipeline: str) -> dict[str, Any]
         "rejected": _rejections(store),
         "kinds": _counted(images, "kind"),
         "provenances": _counted(images, "provenance"),
-        "models": _parts(images, "make", "model", joined=" "),
-        "sizes": _parts(images, "width", "height", joined="×"),
+        "models": _parts(images, "make", "model", separator=" "),
+        "sizes": _parts(images, "width", "height", separator="×"),
         "split": {
             "name": split.name,
             "train": list(split.train),
@@ -64,9 +64,9 @@ def data_summary(store: Store, split: Split, *, pipeline: str) -> dict[str, Any]
 
 
 def _rejections(store: Store) -> list[dict[str, Any]]:
-    """Return every reason for which files were rejected, the commonest first."""
+    """Return the reasons for which files were rejected, the commonest first."""
     names: dict[str, list[str]] = defaultdict(list)
-    for record in store.manifest.where(store.manifest.has("status", lambda s: s != OK)):
+    for record in store.manifest.where(store.manifest.has("status", lambda status: status != OK)):
         reason = record.status.removeprefix(rejected(""))
         names[_SIZE.sub("the image", reason)].append(record.image_id)
     ordered = sorted(names.items(), key=lambda item: (-len(item[1]), item[0]))
@@ -80,12 +80,12 @@ def _counted(images: ImageTable, name: str) -> dict[str, int]:
     return {str(value): count for (value,), count in sorted(images.counted(name).items())}
 
 
-def _parts(images: ImageTable, *names: str, joined: str) -> list[dict[str, Any]]:
+def _parts(images: ImageTable, *names: str, separator: str) -> list[dict[str, Any]]:
     """Return devices and the number of images for each combination of values, in order."""
     devices: dict[str, set[str]] = defaultdict(set)
     counts: Counter[str] = Counter()
     for (*values, device), count in images.counted(*names, "device").items():
-        name = joined.join(map(str, values)).strip()
+        name = separator.join(map(str, values)).strip()
         devices[name].add(device)
         counts[name] += count
     return [
@@ -95,11 +95,11 @@ def _parts(images: ImageTable, *names: str, joined: str) -> list[dict[str, Any]]
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what results depend on; a package that is not installed is left."""
-    found = {"Python": platform.python_version()}
+    """Return the versions of Python and of the installed packages that results depend on."""
+    installed = {"Python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -1,4 +1,4 @@
-"""Facts that the report shows of an output folder, read from its files; no pictures."""
+"""Facts that the report shows of an output folder, read from its files, pictures apart."""
 
 import json
 import shlex
@@ -45,13 +45,13 @@ TITLES: dict[Kind, str] = {
     "pairs": "Are two sets of photographs of one device?",
     "classifier": "Which of these devices took each photograph?",
 }
-"""The page's title by what is compared."""
+"""The page's title by kind of comparison."""
 
 
 def parts(rows: Sequence[ResultRow]) -> list[str]:
-    """Return which of :data:`SECTIONS` an output folder's rows belong to."""
-    held = {row.part for row in rows}
-    return [name for name in SECTIONS if name in held]
+    """Return the :data:`SECTIONS` that an output folder's rows belong to."""
+    with_rows = {row.part for row in rows}
+    return [name for name in SECTIONS if name in with_rows]
 
 
 def part_folder(output: Folder, part: str) -> Folder:
@@ -60,14 +60,14 @@ def part_folder(output: Folder, part: str) -> Folder:
 
 
 def device_models(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the make and model of each device that a folder's :data:`DATA` tells of."""
+    """Return the make and model of each device that a folder's :data:`DATA` names."""
     return {
         device: model["name"] for model in data.get("models", ()) for device in model["devices"]
     }
 
 
 def report_facts(output: Folder) -> dict[str, Any]:
-    """Return everything that the page shows, pictures apart, as JSON can hold it.
+    """Return the facts that the page shows, pictures apart, as JSON can hold them.
 
     Raises
     ------
@@ -80,10 +80,12 @@ def report_facts(output: Folder) -> dict[str, Any]:
     text = output.read(CONFIG).decode() if output.exists(CONFIG) else ""
     config = yaml.safe_load(text) or {}
     data = json.loads(output.read(DATA)) if output.exists(DATA) else {}
-    found = [_part(output, name, [r for r in rows if r.part == name]) for name in parts(rows)]
+    sections = [
+        _part(output, name, [row for row in rows if row.part == name]) for name in parts(rows)
+    ]
     return {
-        "title": TITLES[found[0]["kind"]],
-        "parts": found,
+        "title": TITLES[sections[0]["kind"]],
+        "parts": sections,
         "data": data,
         "has_data": bool(data.get("models")),
         "is_simulated": bool(data.get("simulated")),
@@ -91,19 +93,21 @@ def report_facts(output: Folder) -> dict[str, Any]:
         "config": config,
         "config_text": text,
         "commands": _commands(output, config, data),
-        "stages": [[r["stage"], float(r["seconds"])] for r in csv_rows(output, STAGES)],
+        "stages": [[row["stage"], float(row["seconds"])] for row in csv_rows(output, STAGES)],
     }
 
 
 def _part(output: Folder, name: str, results: Sequence[ResultRow]) -> dict[str, Any]:
-    """Return what the page shows of one folder with results."""
+    """Return the facts that the page shows of one folder with results."""
     folder = part_folder(output, name)
     rows = [row.flat() for row in results]
     methods = list(dict.fromkeys(row["method"] for row in rows))
     enrolled = [row for row in csv_rows(folder, DEVICES) if "enrolled" in row]
     left_out = csv_rows(folder, LEFT_OUT)
     findings = [_finding(rows, method) for method in methods]
-    judged = sorted((found for found in findings if "eer" in found), key=lambda f: f["eer"])
+    judged = sorted(
+        (finding for finding in findings if "eer" in finding), key=lambda finding: finding["eer"]
+    )
     reasons = Counter(row["reason"] for row in left_out).most_common()
     differences = json.loads(folder.read(DIFFERENCES)) if folder.exists(DIFFERENCES) else []
     return {
@@ -130,44 +134,44 @@ def _part(output: Folder, name: str, results: Sequence[ResultRow]) -> dict[str, 
 
 def _beside(folder: Folder, name: str, key: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rows of a table with each method's figures beside one another, the worst first."""
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    lines: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in csv_rows(folder, name):
-        place = tuple(row[column] for column in key)
-        line = found.setdefault(place, {column: row[column] for column in key} | {"methods": {}})
+        values = tuple(row[column] for column in key)
+        line = lines.setdefault(values, {column: row[column] for column in key} | {"methods": {}})
         line |= {column: row[column] for column in row if column.startswith("num_")}
         rates = ("false_rejects", "false_accepts")
-        line["methods"][row["method"]] = {r: row[r] for r in rates if r in row}
-    return sorted(found.values(), key=_errors, reverse=True)
+        line["methods"][row["method"]] = {rate: row[rate] for rate in rates if rate in row}
+    return sorted(lines.values(), key=_errors, reverse=True)
 
 
 def _errors(line: Mapping[str, Any]) -> float:
-    rates = [float(v) for found in line["methods"].values() for v in found.values()]
+    rates = [float(value) for figures in line["methods"].values() for value in figures.values()]
     known = [rate for rate in rates if np.isfinite(rate)]
     return float(np.mean(known)) if known else -1.0
 
 
 def _last_differences(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the differences at the largest number of crops."""
-    most = rows[-1]["num_crops"] if rows else 0
-    return [row for row in rows if row["num_crops"] == most]
+    num_crops = rows[-1]["num_crops"] if rows else 0
+    return [row for row in rows if row["num_crops"] == num_crops]
 
 
 def _finding(rows: Sequence[Mapping[str, Any]], method: str) -> dict[str, Any]:
     """Return a method's main row, the one of the most crops, and its EER against the same model."""
-    mine = [row for row in rows if row["method"] == method]
-    by_kind = {row.get("negatives"): row for row in mine}
-    main, same = by_kind.get("all", mine[0]), by_kind.get("same-model", {})
+    method_rows = [row for row in rows if row["method"] == method]
+    by_kind = {row.get("negatives"): row for row in method_rows}
+    main, same = by_kind.get("all", method_rows[0]), by_kind.get("same-model", {})
     return {"method": method, "same_model_eer": same.get("eer"), **main}
 
 
 def _best(judged: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the finding with the lowest EER, if it is lower than another's as far as is shown."""
-    shown = [f"{found['eer']:.3f}" for found in judged]
-    return judged[0] if len(shown) > 1 and shown[0] != shown[1] else None
+    """Return the finding with the lowest EER, if the next one's differs as printed."""
+    eers = [f"{finding['eer']:.3f}" for finding in judged]
+    return judged[0] if len(eers) > 1 and eers[0] != eers[1] else None
 
 
 def _mistakes(output: Folder) -> dict[str, list[dict[str, Any]]]:
-    """Return each method's photographs that it gives to another device of a gallery."""
+    """Return by method the gallery's photographs that it assigns to another device."""
     if not (output.exists(SCORES) and output.exists(LIST)):
         return {}
     table = pq.read_table(pa.BufferReader(output.read(SCORES)))
@@ -183,7 +187,7 @@ def _mistakes(output: Folder) -> dict[str, list[dict[str, Any]]]:
 def _commands(
     output: Folder, config: Mapping[str, Any], data: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
-    """Return what to type to repeat the run, each command with what it does."""
+    """Return the commands that repeat the run, each with its description."""
     python, file = ".venv/bin/python", shlex.quote(output.address(CONFIG))
     if not config or not data:
         return []
@@ -194,11 +198,11 @@ def _commands(
         return [("The comparison, in place:", command)]
     if data["pipeline"] == "demo":
         return [("All of it again, in place:", f"{python} pipelines/demo.py {file} --fresh")]
-    found = []
+    commands = []
     if data["source"]:
-        places = shlex.join(["--data", data["source"], "--store", config["paths"]["store"]])
+        paths = shlex.join(["--data", data["source"], "--store", config["paths"]["store"]])
         seed = f" --set seed={data['store_seed']}" if data["store_seed"] != config["seed"] else ""
-        command = f"{python} pipelines/preprocess.py {file} {places} --out runs/preprocess{seed}"
-        found.append(("The store, where it is no longer there:", command))
+        command = f"{python} pipelines/preprocess.py {file} {paths} --out runs/preprocess{seed}"
+        commands.append(("The store, where it is no longer there:", command))
     command = f"{python} pipelines/{data['pipeline']}.py {file} --fresh"
-    return [*found, ("The results, in place (--out names another folder):", command)]
+    return [*commands, ("The results, in place (--out names another folder):", command)]

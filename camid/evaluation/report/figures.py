@@ -33,23 +33,23 @@ TITLES = {
 }
 COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#8d5a97", "#c98a1b")
 STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
-"""Of lines: more curves than colours are told apart by these."""
+"""Of lines: they distinguish curves where there are more than colours."""
 NARROW, WIDE = 5.6, 8.6
 """Inches."""
 LEGEND_INSIDE = 5
-"""Curves whose legend leaves a ROC room; that of more is beside it."""
+"""Most curves whose legend fits inside a ROC; a longer one is beside it."""
 
 DET_MARKS = (1e-4, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 DET_FLOOR = 1e-4
-"""Rates below are drawn as this, or as half a comparison's."""
+"""Lower rates are drawn as this, or as half a comparison's."""
 
 ONE_COLUMN = 3
-"""Methods whose histograms are below one another; those of more are in two columns."""
+"""Most methods whose histograms are in one column; more are in two columns."""
 
 _TIGHT = {"handlelength": 1.2, "handletextpad": 0.5, "columnspacing": 0.9}
 
 PATTERN_SIDE = 96
-"""Pixels a side of a pattern that are shown: enough to see it, few enough to tell pixels."""
+"""Pixels a side of a pattern that are shown: enough for the pattern, few enough for its pixels."""
 PATTERN_COLUMNS = 2
 LONGEST_NAME = 24
 """Characters of a name in a figure."""
@@ -65,10 +65,10 @@ def learning_figure(
     Parameters
     ----------
     unit
-        Of what the loss is a mean.
+        Unit that the loss is a mean of, such as pairs.
     """
-    drawn = Figure(figsize=(NARROW, 3.4), layout="constrained")
-    left = drawn.subplots()
+    picture = Figure(figsize=(NARROW, 3.4), layout="constrained")
+    left = picture.subplots()
     right = left.twinx()
     trained = [row for row in history if "loss" in row]
     left.plot([row["step"] for row in trained], [row["loss"] for row in trained], color=COLOURS[1])
@@ -90,7 +90,7 @@ def learning_figure(
     title = figure.replace("_", " ").replace("auc", "AUC")
     right.set_ylabel(title, color=COLOURS[0])
     left.grid(alpha=0.25)
-    return drawn
+    return picture
 
 
 def roc_figure(curves: Mapping[str, Judged]) -> Figure:
@@ -103,8 +103,8 @@ def roc_figure(curves: Mapping[str, Judged]) -> Figure:
     axes = figure.subplots()
     floor = min(1 / max(int(np.sum(labels == 0)), 1) for labels, _ in curves.values()) / 2
     width, eers = 1.2 if are_many else 1.5, []
-    looks = cycle(product(STYLES, COLOURS))
-    for (style, colour), (method, (labels, scores)) in zip(looks, curves.items(), strict=False):
+    styles = cycle(product(STYLES, COLOURS))
+    for (style, colour), (method, (labels, scores)) in zip(styles, curves.items(), strict=False):
         curve = roc(labels, scores)
         eer, auc = equal_error_rate(labels, scores), roc_auc(labels, scores)
         name = f"{TITLES.get(method, method)}: EER {eer:.3f}, AUC {auc:.3f}"
@@ -139,12 +139,12 @@ def det_figure(curves: Mapping[str, Judged]) -> Figure:
     """
     figure = Figure(figsize=(NARROW, 4.4), layout="constrained")
     axes = figure.subplots()
-    looks = cycle(product(STYLES, COLOURS))
-    most = max(int(np.max(np.bincount(labels, minlength=2))) for labels, _ in curves.values())
-    floor = max(0.5 / most, DET_FLOOR)
-    for (style, colour), (method, (labels, scores)) in zip(looks, curves.items(), strict=False):
+    styles = cycle(product(STYLES, COLOURS))
+    max_count = max(int(np.max(np.bincount(labels, minlength=2))) for labels, _ in curves.values())
+    floor = max(0.5 / max_count, DET_FLOOR)
+    for (style, colour), (method, (labels, scores)) in zip(styles, curves.items(), strict=False):
         curve = roc(labels, scores)
-        x, y = (norm.ppf(np.clip(r, floor, 1 - floor)) for r in (curve.fpr, 1 - curve.tpr))
+        x, y = (norm.ppf(np.clip(rate, floor, 1 - floor)) for rate in (curve.fpr, 1 - curve.tpr))
         axes.plot(x, y, color=colour, ls=style, lw=1.5, label=TITLES.get(method, method))
     marks = [mark for mark in DET_MARKS if floor <= mark <= 1 - floor]
     places, names = norm.ppf(marks), [f"{mark:.2g}" for mark in marks]
@@ -162,7 +162,7 @@ def det_figure(curves: Mapping[str, Judged]) -> Figure:
 def tippett_figure(
     curves: Mapping[str, Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]],
 ) -> Figure:
-    """Return for each method which share of comparisons reaches a likelihood ratio, a line a kind.
+    """Return for each method the share of comparisons that reach a likelihood ratio, by kind.
 
     Parameters
     ----------
@@ -190,20 +190,20 @@ def tippett_figure(
 
 def difference_figure(rows: Sequence[DifferenceRow], *, figure: str = "EER") -> Figure:
     """Return differences of a figure as points with their 95 % intervals, a line each."""
-    drawn = Figure(figsize=(WIDE, 0.32 * len(rows) + 1.2), layout="constrained")
-    axes = drawn.subplots()
+    picture = Figure(figsize=(WIDE, 0.32 * len(rows) + 1.2), layout="constrained")
+    axes = picture.subplots()
     colours = {"better": COLOURS[2], "worse": COLOURS[1], "undecided": "0.45"}
-    for place, row in enumerate(rows):
+    for y, row in enumerate(rows):
         colour = colours[row.verdict]
-        axes.plot([row.low, row.high], [place, place], color=colour, lw=1.5)
-        axes.plot(row.value, place, "o", color=colour, ms=5)
+        axes.plot([row.low, row.high], [y, y], color=colour, lw=1.5)
+        axes.plot(row.value, y, "o", color=colour, ms=5)
     names = [f"{row.method} − {row.baseline}" for row in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=9, parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.axvline(0, color="0.6", lw=0.8, ls=":")
     axes.set_xlabel(f"difference of {figure}, with 95 % interval")
     _plain(axes)
-    return drawn
+    return picture
 
 
 def histogram_figure(
@@ -211,7 +211,7 @@ def histogram_figure(
 ) -> Figure:
     """Return histograms of each method's scores, one curve a kind of comparison (its key).
 
-    All methods have scored the same comparisons; ``score`` says what their scores are.
+    All methods have scored the same comparisons; ``score`` names the axis.
     """
     num_columns = 1 if len(scores) <= ONE_COLUMN else 2
     num_rows = -(-len(scores) // num_columns)
@@ -259,7 +259,7 @@ def pattern_figure(patterns: Mapping[str, NDArray[np.float32]]) -> Figure:
 
 
 def reliability_figure(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
-    """Return how often answers are right over how probable they are said to be, a line a key."""
+    """Return the accuracy of answers over their stated probability, a line for each key."""
     figure = Figure(figsize=(NARROW, 4.4), layout="constrained")
     axes = figure.subplots()
     for colour, (name, points) in zip(cycle(COLOURS), rows.items(), strict=False):
@@ -284,8 +284,8 @@ def matrix_figure(
     """Return the mean scores ``(device of the images, device of the pattern)`` of each method.
 
     Devices are ordered by model, with a frame around those of one model. The colour is the root of
-    the score, white at 0 and below: impostors' scores must show beside the true devices'. What was
-    never compared is grey.
+    the score, white at 0 and below: impostors' scores must show beside the true devices'. Pairs
+    never compared are grey.
     """
     order = sorted(range(len(devices)), key=lambda i: (models[i], devices[i]))
     names, kinds = [devices[i] for i in order], [models[i] for i in order]
@@ -296,13 +296,13 @@ def matrix_figure(
         shown = np.ma.masked_invalid(matrix[np.ix_(order, order)])
         top = max(float(shown.filled(0).max()), 1e-9)
         scale = PowerNorm(0.5, vmin=0, vmax=top, clip=True)
-        drawn = axes.imshow(shown, cmap="Blues", norm=scale, interpolation="nearest")
+        image = axes.imshow(shown, cmap="Blues", norm=scale, interpolation="nearest")
         axes.set_facecolor("0.8")
         for first, count in _blocks(kinds):
             corner = (first - 0.5, first - 0.5)
             axes.add_patch(Rectangle(corner, count, count, fill=False, ec=COLOURS[1], lw=1))
         marks = top * np.linspace(0, 1, 5) ** 2
-        bar = figure.colorbar(drawn, ax=axes, shrink=0.85, label=score)
+        bar = figure.colorbar(image, ax=axes, shrink=0.85, label=score)
         bar.set_ticks(list(marks), labels=[f"{mark:.2g}" for mark in marks])
         axes.set(title=TITLES.get(method, method), ylabel="images of", xlabel=columns)
         _name_devices(axes, names, kinds, columns)
@@ -320,7 +320,7 @@ def png(figure: Figure, *, dpi: int = 200) -> bytes:
 
 
 def _blocks(models: Sequence[str]) -> list[tuple[int, int]]:
-    """Return where devices of one known model begin, and how many they are, if not one alone."""
+    """Return the first place and the number of devices of each known model with several."""
     known = sorted({model for model in models if model})
     runs = [(models.index(model), models.count(model)) for model in known]
     return [(first, count) for first, count in runs if count > 1]
@@ -330,9 +330,9 @@ def _name_devices(axes: Axes, devices: Sequence[str], models: Sequence[str], col
     """Name rows, with the model where there is room, and columns, where they are few."""
     size = float(np.clip(300 / len(devices), 3, 9))
     full = [f"{m}  {d}".strip() for m, d in zip(models, devices, strict=True)]
-    rows = full if max(map(len, full)) <= LONGEST_NAME else [_short(name) for name in devices]
+    row_names = full if max(map(len, full)) <= LONGEST_NAME else [_short(name) for name in devices]
     places = range(len(devices))
-    axes.set_yticks(places, rows, fontsize=size, parse_math=False)
+    axes.set_yticks(places, row_names, fontsize=size, parse_math=False)
     if len(devices) <= NAMED_COLUMNS:
         short = [_short(name) for name in devices]
         axes.set_xticks(places, short, rotation=90, fontsize=size, parse_math=False)
@@ -343,12 +343,12 @@ def _name_devices(axes: Axes, devices: Sequence[str], models: Sequence[str], col
 
 
 def _short(name: str) -> str:
-    """Return a name that a figure has room for."""
+    """Return a name, shortened to fit a figure."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def _legend_above(figure: Figure, axes: Axes) -> None:
-    """Name above all panels what the curves of one are."""
+    """Draw the legend of one panel above all panels."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles,

@@ -1,4 +1,4 @@
-"""The report: one HTML page of an output folder, whole in itself, a pure function of its files."""
+"""The report: one self-contained HTML page of an output folder, a pure function of its files."""
 
 import base64
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ OPEN_ROWS = 40
 
 
 def score(value: float | str) -> str:
-    """Return a score to five places; a dash where there is none."""
+    """Return a score to five places; a dash where it is missing."""
     if value == "" or not np.isfinite(float(value)):
         return "–"
     return f"{float(value):.5f}".replace("-", "−")
@@ -53,7 +53,7 @@ def report_page(output: Folder) -> str:
 
     It is read from ``config.yaml``, ``results.json``, ``devices.csv``, ``scores.parquet``,
     ``left_out.csv``, ``data.json``, ``stages.csv``, tables and figures, of the folder and of those
-    of its ``SECTIONS``; what is missing is left out. Equal files give an equal page.
+    of its ``SECTIONS``; missing files are left out. Equal files give an equal page.
 
     Raises
     ------
@@ -90,16 +90,16 @@ def report_page(output: Folder) -> str:
 
 
 def _embedded(output: Folder, file: str) -> str:
-    """Return a picture as an address that holds it; empty where there is none."""
+    """Return a picture as a data address; empty where the file is missing."""
     if not output.exists(file):
         return ""
     return embedded(output.read(file))
 
 
 def page_environment(package: str = __package__) -> "Environment":
-    """Return Jinja's environment of a package's pages: what is undefined is an error.
+    """Return Jinja's environment of a package's pages: undefined names are errors.
 
-    They may include what the report has in its own folder, such as its style.
+    Pages may include files of the report's own folder, such as its style.
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
@@ -114,7 +114,7 @@ def page_environment(package: str = __package__) -> "Environment":
 
 
 def embedded(picture: bytes) -> str:
-    """Return a PNG as an address that holds it."""
+    """Return a PNG as a data address."""
     return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
 
 
@@ -123,8 +123,8 @@ def _change(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
-def _in_words(found: Mapping[str, Any]) -> str:
-    return f"{_title(found['method'])}: EER {found['eer']:.3f}, AUC {found['auc']:.3f}"
+def _in_words(finding: Mapping[str, Any]) -> str:
+    return f"{_title(finding['method'])}: EER {finding['eer']:.3f}, AUC {finding['auc']:.3f}"
 
 
 def _title(method: str) -> str:

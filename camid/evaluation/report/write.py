@@ -1,4 +1,4 @@
-"""Tables and figures of what methods scored, and the report of them all, beside the results."""
+"""Tables and figures of methods' scores, and the report of all, beside the results."""
 
 import json
 
@@ -32,14 +32,14 @@ from camid.io.output_layout import (
 def write_report(output: Folder, *, seed: int, scored: Scored | None = None) -> None:
     """Write the figures and tables of each part of an output folder that has none, and its report.
 
-    Beside the report stands what it shows as JSON, ``report.json``.
+    The report's facts stand beside it as JSON, ``report.json``.
 
     Parameters
     ----------
     seed
-        Deals devices into folds that calibrate one another.
+        Seed of the calibration folds.
     scored
-        What the folder's methods scored, where no file of its own tells; drawn anew.
+        Scores of the folder's methods, where it has no file of them; drawn anew.
 
     Raises
     ------
@@ -53,16 +53,16 @@ def write_report(output: Folder, *, seed: int, scored: Scored | None = None) -> 
         folder = part_folder(output, part)
         if folder.exists(BY_MODELS):
             continue
-        found = read_scored(folder, models=device_models(data))
-        if found is not None and found.against("all").has_both:
-            _write_breakdown(folder, found.against("all"), seed=seed)
+        part_scores = read_scored(folder, models=device_models(data))
+        if part_scores is not None and part_scores.against("all").has_both:
+            _write_breakdown(folder, part_scores.against("all"), seed=seed)
     output.write(REPORT, report_page(output).encode())
     facts = json.dumps(report_facts(output), indent=1, allow_nan=True)
     output.write(FACTS, facts.encode("utf-8", "backslashreplace"))
 
 
 def _write_breakdown(folder: Folder, scored: Scored, *, seed: int) -> None:
-    """Draw and tabulate; the table of models comes last."""
+    """Write pictures and tables; the table of models comes last."""
     from camid.evaluation.report.figures import (
         det_figure,
         histogram_figure,

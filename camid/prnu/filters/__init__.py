@@ -26,7 +26,7 @@ FILTERS: dict[str, Filter] = {
 
 
 def filtered(images: Images, name: str, **settings: object) -> NDArray[np.float32]:
-    """Return what the filter ``name`` makes of images; it is given the settings that are its own.
+    """Return images' residuals by the filter ``name``; settings of other filters are ignored.
 
     Raises
     ------
@@ -35,5 +35,7 @@ def filtered(images: Images, name: str, **settings: object) -> NDArray[np.float3
     """
     if name not in FILTERS:
         raise ValueError(f"no filter {name!r}; there are {', '.join(sorted(FILTERS))}")
-    own = signature(FILTERS[name]).parameters
-    return FILTERS[name](images, **{key: settings[key] for key in settings if key in own})
+    accepted = signature(FILTERS[name]).parameters
+    return FILTERS[name](
+        images, **{setting: settings[setting] for setting in settings if setting in accepted}
+    )

@@ -1,9 +1,9 @@
-"""The filter of the study's notebooks, which differs from the one that its text describes.
+"""The filter of the study's notebooks, which differs from the filter that its text describes.
 
 Škrabec and Ghosh 2021: eight vanishing moments (``db8``) at three levels, SciPy's ``wiener(band,
 5)`` on the detail bands, where 5 is the window and not the noise's deviation, the ratio of residual
-and denoised image clipped at five median deviations, and each tile stretched to 8 bits. What that
-leaves open is decided in :func:`residuals`.
+and denoised image clipped at five median deviations, and each tile stretched to 8 bits. Details
+left open there are decided in :func:`residuals`.
 """
 
 import numpy as np
@@ -18,14 +18,14 @@ Plane = NDArray[np.float32]
 
 WAVELET, LEVELS = "db8", 3
 WINDOW = 5
-"""Coefficients a side, of SciPy's ``wiener``."""
+"""Coefficients per side of the window of SciPy's ``wiener``."""
 MAX_DEVIATIONS = 5
 LARGEST = 127
 """Levels on each side of 0."""
 LEVEL = 0.125
-"""Grey levels a level stands for: the default step of a store, so that it keeps just these."""
+"""Grey levels per level: the default step of a store, so that it keeps exactly the levels."""
 DARKEST = 1.0
-"""Grey level that the denoised image is at least taken for in the ratio."""
+"""Least grey level of the denoised image in the ratio."""
 LEAST_RANGE = 1e-4
 """Range of a tile's ratios below which they are rounding errors."""
 
@@ -54,14 +54,14 @@ def residuals(plane: Plane) -> Plane:
     """
     bands = pywt.wavedec2(plane, checked_wavelet(plane.shape, WAVELET, LEVELS), level=LEVELS)
     noise = [np.zeros_like(bands[0])]
-    noise += [tuple(_taken_away(band) for band in level) for level in bands[1:]]
+    noise += [tuple(_band_noise(band) for band in level) for level in bands[1:]]
     height, width = plane.shape
     removed = pywt.waverec2(noise, WAVELET)[:height, :width]
     ratio = removed / np.maximum(plane - removed, np.float32(DARKEST))
     return _stretched(_clipped(ratio))
 
 
-def _taken_away(band: Plane) -> Plane:
+def _band_noise(band: Plane) -> Plane:
     return taken_away(band, window=WINDOW, mode="constant")  # zeros outside, as SciPy's
 
 

@@ -1,4 +1,4 @@
-"""No filter, for who wants pixels where others want residuals."""
+"""No filter: pixels in place of residuals."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,9 +1,9 @@
 """A wavelet filter's pyramid in one pass over the rows, compiled, in float32.
 
 Rows stream through rings of all levels: a row is transformed, its details are shrunk as soon as the
-four rows after it are there, and a row is restored when every level has what it is made of. What is
-held is some hundred rows of each plane, however high the image. Several planes lie side by side in
-one row, so that small strips fill the processor's vectors as whole images do.
+four rows after it are there, and a row is restored when every level has the rows it is made of.
+About a hundred rows of each plane are held, however high the image. Several planes lie side by side
+in one row, so that small strips fill the processor's vectors as whole images do.
 
 Level ``n`` halves plane ``n`` into plane ``n + 1``; plane 0 is the image's. All compiled loops are
 in this module, as the cache of one file does not see changes of another.
@@ -24,11 +24,11 @@ Rings = tuple[Floats, ...]
 REACH = 4
 """Coefficients that the largest window (9×9) reaches to each side."""
 NUM_RAW = 2 * REACH + 1
-"""Rows of details around the one that is shrunk; their ring has one more, which stays zero."""
+"""Rows of details around the row to be shrunk; their ring has one more, which stays zero."""
 TERMS = 8
 """Terms that one loop adds up: as many rows as a compiler keeps apart."""
 BLOCK = 4096
-"""Samples of a row that are worked on at a time, so that what is read again is in the cache."""
+"""Samples of a row that are processed at a time, so that samples read again are in the cache."""
 SPAN = 4096
 """Samples in a row of planes side by side, where there are as many images."""
 
@@ -64,9 +64,9 @@ def shrunk_details(
     sums = np.zeros((4, BLOCK + 2 * REACH), np.float32)
     noise = np.empty(images.shape, np.float32)
     for first in range(0, count, group):
-        some = slice(first, first + group)
+        batch = slice(first, first + group)
         _stream(
-            *(images[some], noise[some], np.array(sizes), np.array(strides), taps),
+            *(images[batch], noise[batch], np.array(sizes), np.array(strides), taps),
             *(_weights(filters), np.float32(variance), *rings, lines, sums),
         )
     return noise
@@ -91,7 +91,7 @@ def _num_kept(taps: int, levels: int) -> list[int]:
     """Return how many rows of shrunk details each level holds until they are used.
 
     A row of plane n is made of the details and the restored plane n + 1 up to ``taps / 2 - 1`` rows
-    below its own, and what is restored of that plane trails what is transformed by ``lag`` rows.
+    below its own, and restored rows of that plane trail transformed rows by ``lag``.
     """
     counts = []
     lag = 0
@@ -177,7 +177,7 @@ def _ready(needed: Integers, num_transformed: Integers, sizes: Integers, taps: i
 
 @compiled
 def _deepest_due(level: int, num_transformed: Integers, sizes: Integers, taps: int) -> int:
-    """Return the deepest level, of ``level`` to 1, that has rows for its next one; or else −1."""
+    """Return the deepest level, of ``level`` to 1, that has the rows for its next row, or −1."""
     level = min(level, len(num_transformed) - 1)
     while level > 0:
         k = num_transformed[level]
@@ -232,9 +232,9 @@ def _store(line: Floats, stride: int, noise: Floats, r: int) -> None:
 def _spread(line: Floats, stride: int, target: Floats, target_stride: int, width: int) -> None:
     """Write planes side by side as a row of the next plane up."""
     for plane in range(len(target) // target_stride):
-        source, to = line[plane * stride :], target[plane * target_stride :]
+        source, out = line[plane * stride :], target[plane * target_stride :]
         for x in range(width):
-            to[x] = source[x]
+            out[x] = source[x]
 
 
 @compiled
@@ -312,7 +312,7 @@ def _part(
 def _restore(
     low: Floats, kept: Floats, r: int, weights: Floats, taps: int, lines: Floats, count: int
 ) -> None:
-    """Make row ``r`` of all planes side by side in line 2, each twice as wide as a low one."""
+    """Make row ``r`` of all planes side by side in line 2, each twice as wide as in ``low``."""
     index = np.zeros((2, weights.shape[1] // 2), np.int64)
     for part in range(2):
         lows = kept[0] if part else low
@@ -320,8 +320,8 @@ def _restore(
             index[0, i] = (r // 2 + i) % len(lows)
             index[1, i] = (r // 2 + i) % kept.shape[1]
         for x in range(0, count, BLOCK):
-            some = min(BLOCK, count - x)
-            _stacked(lines[part, x:], weights[r % 2], lows, kept[1 + part], index, x, some)
+            size = min(BLOCK, count - x)
+            _stacked(lines[part, x:], weights[r % 2], lows, kept[1 + part], index, x, size)
     _double(lines[2], weights, taps, lines[0], lines[1], count)
 
 
@@ -386,13 +386,13 @@ def _double(out: Floats, weights: Floats, taps: int, low: Floats, high: Floats, 
 
 @compiled
 def _eight(row: Floats) -> tuple[np.float32, ...]:
-    """Return the first eight of a row."""
+    """Return the first eight values of a row."""
     return row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7]
 
 
 @compiled
 def _add_up(out: Floats, weights: Floats, rows: tuple[Any, ...], count: int, is_more: bool) -> None:
-    """Set ``out`` to the weighted sum of eight rows, or add it where there ``is_more`` to it."""
+    """Set ``out`` to the weighted sum of eight rows, or add the sum to ``out`` if ``is_more``."""
     a, b, c, d, e, f, g, h = _eight(weights)
     p, q, r, s, t, u, v, w = rows
     if is_more:
@@ -415,8 +415,8 @@ def _shrink(
     slots = np.empty(NUM_RAW, np.int64)
     for r in range(max(k - REACH, 0), k + 1 if k == height - 1 else k - REACH + 1):
         for i in range(NUM_RAW):
-            beside = r + i - REACH
-            slots[i] = beside % NUM_RAW if 0 <= beside < height else NUM_RAW
+            row = r + i - REACH
+            slots[i] = row % NUM_RAW if 0 <= row < height else NUM_RAW
         for band in range(3):
             ring, target = raw[band], kept[band, r % kept.shape[1]]
             for x in range(0, count, BLOCK):

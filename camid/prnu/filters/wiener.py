@@ -40,10 +40,10 @@ def taken_away(
     variance: float | None = None,
     mode: Literal["reflect", "constant"] = "reflect",
 ) -> Plane:
-    """Return what a Wiener filter of local mean and variance takes out of a plane of mean 0.
+    """Return the noise that a Wiener filter of local mean and variance removes from a plane.
 
-    ``variance`` is the noise's; ``None`` takes the mean of all local variances. ``mode`` is
-    SciPy's name for what lies beyond the borders.
+    The plane's mean is 0. ``variance`` is the noise's; ``None`` takes the mean of all local
+    variances. ``mode`` is SciPy's name for the extension beyond the borders.
     """
     mean = uniform_filter(plane, window, mode=mode)
     local = uniform_filter(plane * plane, window, mode=mode)

@@ -1,4 +1,4 @@
-"""One pass of Ray Data over tables: a task each, results as they finish, with progress."""
+"""One pass of Ray Data over tables: one task per table, results as they finish, with progress."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -11,9 +11,9 @@ from camid.runtime.console import progress
 
 CPUS_PER_TASK = 1
 TASKS_AT_ONCE = 20_000
-"""Tasks that Ray Data knows of at once: it holds some kilobytes for each."""
+"""Tasks that Ray Data is given at once: each takes a few kilobytes of the driver."""
 FAILURE = "camid: failure"
-"""The column by which a task tells that it failed."""
+"""Column by which a task reports that it failed."""
 
 
 def streamed(
@@ -26,24 +26,24 @@ def streamed(
     done: int = 0,
     memory: int = 0,
 ) -> Iterator[pa.Table]:
-    """Yield what ``work`` makes of each table, one Ray task a table, in the order they finish.
+    """Yield the result of ``work`` for each table, one Ray task per table, as they finish.
 
     ``work`` gets a table and returns one with a row for every unit that it finished; the progress
     counts rows up to a ``total``, and starts at ``done`` units that an earlier run finished.
-    ``memory`` is what a task needs, bytes. A task that dies with its worker is run again; a
-    ``ValueError`` or ``OSError`` of ``work``, which a user can mend, is raised here with its own
-    sentence.
+    ``memory`` is the need of a task, bytes. A task that dies with its worker is run again; a
+    ``ValueError`` or ``OSError`` of ``work``, which a user can fix, is raised here with its own
+    message.
     """
     import ray
 
     if total is None:
         tables = list(tables)
         total = done + sum(table.num_rows for table in tables)
-    todo = iter(tables)
+    remaining = iter(tables)
     with progress() as display:
         task = display.add_task(description, total=total, completed=done, unit=unit)
-        while some := list(islice(todo, TASKS_AT_ONCE)):
-            dataset = ray.data.from_arrow(some).map_batches(
+        while batch := list(islice(remaining, TASKS_AT_ONCE)):
+            dataset = ray.data.from_arrow(batch).map_batches(
                 partial(_reporting, work=work),
                 batch_size=None,
                 batch_format="pyarrow",
@@ -66,17 +66,17 @@ def _failure_of(result: pa.Table) -> ValueError | OSError | None:
     """Return the failure that :func:`_reporting` put in place of a result, if it did."""
     if FAILURE not in result.column_names:
         return None
-    is_value = result["is_value_error"][0].as_py()
-    return (ValueError if is_value else OSError)(result[FAILURE][0].as_py())
+    is_value_error = result["is_value_error"][0].as_py()
+    return (ValueError if is_value_error else OSError)(result[FAILURE][0].as_py())
 
 
 def _reporting(table: pa.Table, *, work: Callable[[pa.Table], pa.Table]) -> pa.Table:
-    """Return what ``work`` makes of a table, or its failure as a table; runs on a worker.
+    """Return the result of ``work`` for a table, or its failure as a table; runs on a worker.
 
-    Ray would print every traceback of an exception, and hand on its text instead of its sentence.
+    Ray would print a traceback for every exception, and pass that on instead of the message.
     """
     try:
         return work(table)
     except (ValueError, OSError) as error:
-        is_value = isinstance(error, ValueError)
-        return pa.table({FAILURE: [str(error)], "is_value_error": [is_value]})
+        is_value_error = isinstance(error, ValueError)
+        return pa.table({FAILURE: [str(error)], "is_value_error": [is_value_error]})

@@ -1,4 +1,4 @@
-"""The nodes of a cluster, looked at before work: what they have installed, what they reach."""
+"""Checks of a cluster's nodes before work: installed packages and reachable folders."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ ALIKE = (
     *("camid", "ray", "numpy", "scipy", "PyWavelets", "numba", "pillow", "pyarrow"),
     *("tensorflow", "keras"),
 )
-"""Packages that results depend on, or without which work cannot be done."""
+"""Packages that results depend on, or that work needs."""
 SECONDS = 120
 """Seconds that a node may take to answer."""
 
@@ -26,13 +26,13 @@ SECONDS = 120
 def check_nodes(paths: Paths) -> None:
     """Raise if a node of the cluster that ``RAY_ADDRESS`` names cannot do its part of the work.
 
-    Packages are those of this program, and the folders of the store, of the output and of the
-    photographs are the same everywhere.
+    Every node must have this program's packages, and must see the same folders of the store, of
+    the output and of the photographs.
 
     Raises
     ------
     ValueError
-        Naming the first node for which that is not so.
+        With the address of the first node that differs.
     """
     if os.environ.get("RAY_ADDRESS", "") not in {"", "local"}:
         _checked(paths.data, paths.store, paths.out)
@@ -40,18 +40,18 @@ def check_nodes(paths: Paths) -> None:
 
 @cache
 def _checked(data: str, *written: str) -> None:
-    """Check the nodes, once for a program and its folders."""
+    """Check the nodes, once per program and folders."""
     with session(), _marked(written) as marks:
         check_processors()
-        data = data if data and Folder(data).exists() else ""  # what is missing is told elsewhere
+        data = data if data and Folder(data).exists() else ""  # reported missing elsewhere
         here = installed()
-        for address, told in _answers(marks, data).items():
-            if differing := differences(here, told["installed"]):
+        for address, answer in _answers(marks, data).items():
+            if differing := differences(here, answer["installed"]):
                 raise ValueError(
                     f"the node {address} has {differing}; install the same everywhere, "
                     "as cluster/README.md says"
                 )
-            for folder in told["missing"]:
+            for folder in answer["missing"]:
                 raise ValueError(
                     f"the node {address} does not see {folder} as this program does; name storage "
                     "that all nodes share, by CAMID_HOME, --data, --store and --out"
@@ -59,17 +59,17 @@ def _checked(data: str, *written: str) -> None:
 
 
 def installed() -> dict[str, str]:
-    """Return the versions of Python and of :data:`ALIKE`; ``""`` where one is not installed."""
-    found = {"Python": platform.python_version()}
+    """Return the versions of Python and of :data:`ALIKE`; ``""`` where not installed."""
+    versions = {"Python": platform.python_version()}
     for package in ALIKE:
-        found[package] = ""
+        versions[package] = ""
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+            versions[package] = version(package)
+    return versions
 
 
 def differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
-    """Return in words what is not the same in two places; empty if all is."""
+    """Return a message about versions that differ between two places; empty if none does."""
     return ", ".join(
         f"{f'{name} {there[name]}' if there.get(name) else f'no {name}'} "
         f"where this program has {here[name] or 'none'}"
@@ -80,49 +80,49 @@ def differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
 
 @contextmanager
 def _marked(folders: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Leave a file in each folder for as long as the body takes; yield its addresses' folders."""
+    """Keep a file in each folder while the body runs; yield the folders by the files' addresses."""
     name = MARK + uuid.uuid4().hex
-    places = [Folder(folder) for folder in folders]
-    for place in places:
-        place.make()
-        place.write(name, b"")
+    marked_folders = [Folder(folder) for folder in folders]
+    for marked in marked_folders:
+        marked.make()
+        marked.write(name, b"")
     try:
-        yield {place.address(name): place.uri for place in places}
+        yield {marked.address(name): marked.uri for marked in marked_folders}
     finally:
-        for place in places:
-            place.delete(name)
+        for marked in marked_folders:
+            marked.delete(name)
 
 
 def _answers(marks: Mapping[str, str], data: str) -> dict[str, dict[str, Any]]:
-    """Return what each node that works tells, by its address; this program's own is not asked."""
+    """Return the answer of each running node but this program's own, by address."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    own = ray.get_runtime_context().get_node_id()
+    own_id = ray.get_runtime_context().get_node_id()
     look = ray.remote(num_cpus=0, max_retries=0)(_looking(dict(marks), data))
-    asked = {
+    requests = {
         node["NodeManagerAddress"]: look.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         ).remote()
         for node in ray.nodes()
-        if node["Alive"] and node["NodeID"] != own
+        if node["Alive"] and node["NodeID"] != own_id
     }
-    found: dict[str, dict[str, Any]] = {}
-    for address, answer in asked.items():
+    answers: dict[str, dict[str, Any]] = {}
+    for address, request in requests.items():
         try:
-            found[address] = ray.get(answer, timeout=SECONDS)
+            answers[address] = ray.get(request, timeout=SECONDS)
         except ray.exceptions.GetTimeoutError:
             raise ValueError(f"the node {address} has not answered in {SECONDS} s") from None
         except ray.exceptions.NodeDiedError:
-            continue  # whatever it had
+            continue  # a lost node runs no work
         except ray.exceptions.RayError as error:
-            words = str(error).strip().splitlines()[-1]
-            raise ValueError(f"the node {address} cannot run camid: {words}") from None
-    return found
+            reason = str(error).strip().splitlines()[-1]
+            raise ValueError(f"the node {address} cannot run camid: {reason}") from None
+    return answers
 
 
 def _looking(marks: dict[str, str], data: str) -> Callable[[], dict[str, Any]]:
-    """Return what a node does: a function that travels whole, as camid may not be there."""
+    """Return the function that a node runs, sent by value as camid may not be installed there."""
 
     def look() -> dict[str, Any]:
         from importlib.util import find_spec

@@ -9,7 +9,7 @@ from typing import Any
 NODE_TYPES = "CAMID_NODE_TYPES"
 """The environment's list of nodes that the cluster starts when they are needed, as JSON.
 
-``[{"CPU": 16, "GPU": 1, "memory": 60e9, "count": 4}]``: Ray does not tell what it may start.
+``[{"CPU": 16, "GPU": 1, "memory": 60e9, "count": 4}]``: Ray does not report nodes that may start.
 """
 NODE_ID = "ray.io/node-id"
 """The label that Ray gives every node."""
@@ -20,63 +20,63 @@ Resources = Mapping[str, float]
 
 
 def working_nodes() -> dict[str, Resources]:
-    """Return the resources of the nodes that work now, by their ids."""
+    """Return the resources of the running nodes, by their ids."""
     import ray
 
     return {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
 
 
 def node_resources() -> list[Resources]:
-    """Return the resources of all nodes that work, and of those that may start besides.
+    """Return the resources of all running nodes, and of those that may start besides.
 
     Raises
     ------
     ValueError
-        If :data:`NODE_TYPES` is no such list.
+        If :data:`NODE_TYPES` is not a list of nodes.
     """
     working = list(working_nodes().values())
-    there = Counter((node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in working)
-    more: list[Resources] = []
+    counts = Counter((node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in working)
+    startable: list[Resources] = []
     for kind in _types():
         shape = kind.get("CPU", 0.0), kind.get("GPU", 0.0)
-        more += [kind] * max(0, int(kind.get("count", 1)) - there[shape])
-    return working + more
+        startable += [kind] * max(0, int(kind.get("count", 1)) - counts[shape])
+    return working + startable
 
 
 def num_cpus() -> int:
-    """Return the processors that there are for work."""
+    """Return the number of processors available for work."""
     return max(1, int(sum(node.get("CPU", 0.0) for node in node_resources())))
 
 
 def largest_memory() -> int:
     """Return the memory, bytes, that Ray grants to tasks on the largest node that they run on."""
     nodes = [node for node in node_resources() if node.get("CPU")]
-    others = [node for node in nodes if not node.get("GPU")]
-    return int(max((node.get("memory", 0.0) for node in others or nodes), default=0.0))
+    without_gpu = [node for node in nodes if not node.get("GPU")]
+    return int(max((node.get("memory", 0.0) for node in without_gpu or nodes), default=0.0))
 
 
 def apart_from_gpus() -> dict[str, Any]:
     """Return Ray's options that keep tasks off the nodes with GPUs, if others have processors.
 
-    Off those that work now, and off later ones whose GPU Ray knows.
+    The options exclude running nodes with GPUs, and later ones if Ray knows their type of GPU.
     """
     from ray.util import accelerators
 
     with_gpus = [name for name, node in working_nodes().items() if node.get("GPU")]
-    others = any(node.get("CPU") and not node.get("GPU") for node in node_resources())
-    if not others:
+    has_others = any(node.get("CPU") and not node.get("GPU") for node in node_resources())
+    if not has_others:
         return {}
-    known = {str(value) for name, value in vars(accelerators).items() if name.isupper()}
-    selector = {GPU_TYPE: f"!in({','.join(sorted(known))})"}
+    gpu_types = {str(value) for name, value in vars(accelerators).items() if name.isupper()}
+    selector = {GPU_TYPE: f"!in({','.join(sorted(gpu_types))})"}
     if with_gpus:
         selector[NODE_ID] = f"!in({','.join(sorted(with_gpus))})"
     return {"label_selector": selector}
 
 
 def most_tasks() -> int | None:
-    """Return how many tasks of one processor may run where all nodes have GPUs, else ``None``.
+    """Return the limit of single-processor tasks if all nodes have GPUs, else ``None``.
 
-    A processor is left free for each GPU, for the training that may want it.
+    One processor per GPU is left free for a training on that GPU.
     """
     nodes = [node for node in node_resources() if node.get("CPU")]
     if not nodes or not all(node.get("GPU") for node in nodes):
@@ -85,12 +85,12 @@ def most_tasks() -> int | None:
 
 
 def check_processors() -> None:
-    """Raise if no node has processors, and none is going to.
+    """Raise if no node has processors, neither a running one nor one that may start.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If there are no processors.
     """
     if not any(node.get("CPU") for node in node_resources()):
         raise ValueError(
@@ -100,12 +100,12 @@ def check_processors() -> None:
 
 
 def _types() -> Sequence[dict[str, float]]:
-    stated = os.environ.get(NODE_TYPES, "[]")
+    text = os.environ.get(NODE_TYPES, "[]")
     try:
-        kinds = [{str(k): float(v) for k, v in kind.items()} for kind in json.loads(stated)]
+        kinds = [{str(k): float(v) for k, v in kind.items()} for kind in json.loads(text)]
     except (AttributeError, TypeError, ValueError):
         raise ValueError(
             f'{NODE_TYPES}: expected JSON such as [{{"CPU": 16, "GPU": 1, "count": 4}}], '
-            f"got {stated!r}"
+            f"got {text!r}"
         ) from None
     return kinds

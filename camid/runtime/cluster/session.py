@@ -23,9 +23,9 @@ def home() -> Folder:
     ValueError
         In a Ray job's temporary folder, where results would be lost.
     """
-    named = os.environ.get("CAMID_HOME", "")
-    if named:
-        return Folder(absolute(named))
+    path = os.environ.get("CAMID_HOME", "")
+    if path:
+        return Folder(absolute(path))
     if "runtime_resources/working_dir_files" in str(Path.cwd()):
         raise ValueError(
             "this Ray job runs in a temporary folder, where its results would be lost; "
@@ -37,7 +37,7 @@ def home() -> Folder:
 def placed(config: Config, *, pipeline: str) -> Config:
     """Return the configuration with absolute paths, empty ones filled in under :func:`home`."""
     paths = config.paths
-    places = Paths(
+    absolute_paths = Paths(
         residuals=absolute(paths.residuals) if paths.residuals else "",
         data=absolute(paths.data) if paths.data else "",
         store=absolute(paths.store) if paths.store else (home() / "store").uri,
@@ -46,10 +46,12 @@ def placed(config: Config, *, pipeline: str) -> Config:
     is_file = config.split.endswith((".yaml", ".yml"))
     split = absolute(config.split) if is_file else config.split
     space, stores = config.search.space, (config.search.space.get("paths") or {}).get("store")
-    if stores:  # to choose from
-        found = {name: [*map(absolute, given or ())] for name, given in stores.items()}
-        space = {**space, "paths": {**(space["paths"] or {}), "store": {**found}}}
-    return replace(config, paths=places, split=split, search=replace(config.search, space=space))
+    if stores:  # a search chooses among them
+        choices = {name: [*map(absolute, values or ())] for name, values in stores.items()}
+        space = {**space, "paths": {**(space["paths"] or {}), "store": {**choices}}}
+    return replace(
+        config, paths=absolute_paths, split=split, search=replace(config.search, space=space)
+    )
 
 
 @contextmanager
@@ -63,7 +65,7 @@ def session() -> Iterator[None]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # ends are seen at once
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # failures are seen at once
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import ray
     import ray.data
@@ -78,7 +80,7 @@ def session() -> Iterator[None]:
         yield
         return
     address = _address()
-    own = {"include_dashboard": False} if address == "local" else {}  # nobody looks at it
+    options = {"include_dashboard": False} if address == "local" else {}  # nobody looks at it
     try:
         with quiet():
             ray.init(
@@ -86,7 +88,7 @@ def session() -> Iterator[None]:
                 log_to_driver=False,
                 logging_level="error",
                 configure_logging=False,
-                **own,
+                **options,
             )
     except (OSError, RuntimeError, AuthenticationError) as error:
         if not _is_named() and not isinstance(error, AuthenticationError):
@@ -99,13 +101,13 @@ def session() -> Iterator[None]:
 
 
 def tensorflow_uses(num_threads: int, *, use_gpu: bool = False) -> None:
-    """Have TensorFlow use so much of the machine in this process, if it has not begun to work."""
+    """Limit TensorFlow's threads and GPUs in this process, unless TensorFlow has begun to work."""
     import tensorflow as tf
 
     with suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(num_threads)
         tf.config.threading.set_inter_op_parallelism_threads(num_threads)
-        if not use_gpu:  # Ray does not hide them from who has asked for none
+        if not use_gpu:  # Ray does not hide them from tasks that requested none
             tf.config.set_visible_devices([], "GPU")
 
 
@@ -114,9 +116,9 @@ def _is_named() -> bool:
 
 
 def _address() -> str | None:
-    """Return ``local`` to start a Ray, or ``None`` to join the one that Ray finds by itself.
+    """Return ``local`` to start a Ray, or ``None`` to join the running one that Ray detects.
 
-    Ray tries an address for minutes before it gives up, and also one that a dead Ray left behind.
+    Ray tries an address for minutes before it gives up, even one that a dead Ray left behind.
 
     Raises
     ------
@@ -130,13 +132,13 @@ def _address() -> str | None:
         try:
             _reach(address)
         except OSError as error:
-            told = f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}"
-            raise ValueError(told) from None
+            message = f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}"
+            raise ValueError(message) from None
         return None
-    left = "" if "RAY_ADDRESS" in os.environ else read_ray_address()
+    last_address = "" if "RAY_ADDRESS" in os.environ else read_ray_address()
     try:
-        if left:
-            _reach(left)
+        if last_address:
+            _reach(last_address)
             return None
     except OSError:
         pass
@@ -144,15 +146,15 @@ def _address() -> str | None:
 
 
 def _refused(error: Exception) -> str:
-    """Return in a sentence why a cluster that answers was not joined."""
-    words = " ".join(str(error).split())
+    """Return a message about why a cluster that answers was not joined."""
+    reason = " ".join(str(error).split())
     where = f"at RAY_ADDRESS={os.environ['RAY_ADDRESS']!r}" if _is_named() else "of this machine"
     if isinstance(error, RuntimeError):  # versions of Ray or Python
-        return f"the Ray cluster {where} is not this program's: {words}"
+        return f"the Ray cluster {where} is not this program's: {reason}"
     return (
         f"the Ray cluster {where} lets nobody in without its token: set "
         "RAY_AUTH_MODE=token, and the token in ~/.ray/auth_token, RAY_AUTH_TOKEN_PATH or "
-        f"RAY_AUTH_TOKEN ({words.partition('.')[0]})"
+        f"RAY_AUTH_TOKEN ({reason.partition('.')[0]})"
     )
 
 

@@ -1,4 +1,4 @@
-"""Stores that pipelines read: made of photographs or of simulated phones where they are missing."""
+"""Stores that pipelines read, made from photographs or simulated phones if they are missing."""
 
 import json
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from camid.store.store import DESCRIPTION, Store, is_finished, open_store, read_
 
 
 def make_store(config: Config, *, fresh: bool = False, clock: Clock | None = None) -> Ingested:
-    """Preprocess ``config.paths.data``, or what the store was made of, or simulated phones."""
+    """Preprocess ``config.paths.data``, else the store's photographs, else simulated phones."""
     clock = clock or Clock()
-    smallest_side(config)  # a filter that cannot work is known before any photograph is made
+    smallest_side(config)  # rejects an impossible filter before any photograph is made
     store = Folder(config.paths.store)
     if not config.paths.data and store.exists(DESCRIPTION):
         config = _with_data(config, read_description(store)["settings"]["data"])
@@ -38,22 +38,22 @@ def make_store(config: Config, *, fresh: bool = False, clock: Clock | None = Non
 
 
 def make_recorded_store(config: Config, *, fresh: bool = False) -> Ingested:
-    """Return :func:`make_store`'s, and leave configuration and counts in ``config.paths.out``."""
+    """Call :func:`make_store`, and write configuration and counts to ``config.paths.out``."""
     check_nodes(config.paths)
-    done = make_store(config, fresh=fresh)
+    ingested = make_store(config, fresh=fresh)
     output = replaced(config, pipeline="preprocess")
-    output.folder.write(RESULTS, (json.dumps([asdict(done)], indent=2) + "\n").encode())
-    return done
+    output.folder.write(RESULTS, (json.dumps([asdict(ingested)], indent=2) + "\n").encode())
+    return ingested
 
 
 def naming_residuals(config: Config) -> Config:
-    """Return the configuration with the place of the residuals that methods need besides pixels."""
+    """Return the configuration with the path of the residuals that methods need besides pixels."""
     store = open_store(config.paths.store)
-    place = ""
+    residuals = ""
     if store.description["samples"]["dtype"] != "int8" and config.evaluate.methods:
         folder, name = Folder.at(store.folder.uri)
-        place = config.paths.residuals or folder.address(f"{name}-residuals")
-    return replace(config, paths=replace(config.paths, residuals=place))
+        residuals = config.paths.residuals or folder.address(f"{name}-residuals")
+    return replace(config, paths=replace(config.paths, residuals=residuals))
 
 
 def make_residuals(config: Config, clock: Clock) -> None:
@@ -67,29 +67,33 @@ def make_residuals(config: Config, clock: Clock) -> None:
     paths = config.paths
     if not paths.residuals:
         return
-    store, other = open_store(paths.store), Folder(paths.residuals)
-    if not is_finished(other) or not _pair(store, open_store(other.uri)):
+    store, residuals = open_store(paths.store), Folder(paths.residuals)
+    if not is_finished(residuals) or not _pair(store, open_store(residuals.uri)):
         settings = store.description["settings"]
-        made = replace(config, residual=Residual(), seed=settings["seed"])
-        made = replace(made, paths=replace(paths, data=settings["data"], store=other.uri))
-        say(*make_store(made, clock=clock).lines(other.uri))
-    if not _pair(store, open_store(other.uri)):
+        residual_config = replace(config, residual=Residual(), seed=settings["seed"])
+        residual_config = replace(
+            residual_config, paths=replace(paths, data=settings["data"], store=residuals.uri)
+        )
+        say(*make_store(residual_config, clock=clock).lines(residuals.uri))
+    if not _pair(store, open_store(residuals.uri)):
         raise ValueError(
-            f"{other.uri}: not of the same strips and photographs as {paths.store}, which may have "
-            "changed; preprocess anew, or set evaluate.methods=[]"
+            f"{residuals.uri}: not of the same strips and photographs as {paths.store}, which may "
+            "have changed; preprocess anew, or set evaluate.methods=[]"
         )
 
 
-def _pair(one: Store, other: Store) -> bool:
-    """Return whether a store of residuals is of the strips and photographs of another."""
-    same = one.description["settings"]["strips"] == other.description["settings"]["strips"]
-    is_whole = {r.sha256 for r in one.images()} <= {r.sha256 for r in other.images()}
-    return bool(same) and is_whole and other.description["samples"]["dtype"] == "int8"
+def _pair(store: Store, residuals: Store) -> bool:
+    """Return whether a store of residuals has the strips and photographs of another store."""
+    same_strips = (
+        store.description["settings"]["strips"] == residuals.description["settings"]["strips"]
+    )
+    is_whole = {r.sha256 for r in store.images()} <= {r.sha256 for r in residuals.images()}
+    return bool(same_strips) and is_whole and residuals.description["samples"]["dtype"] == "int8"
 
 
 @contextmanager
 def started(clock: Clock) -> Iterator[None]:
-    """Run on Ray; its start is a stage of its own."""
+    """Run on Ray, whose start is a stage of its own."""
     with ExitStack() as stack:
         with clock.stage("start"):
             stack.enter_context(session())
@@ -97,7 +101,7 @@ def started(clock: Clock) -> Iterator[None]:
 
 
 def simulated(folder: Folder, config: Config) -> None:
-    """Simulate the configured phones into ``folder``, and say so."""
+    """Simulate the configured phones in ``folder``, and print a message."""
     count = config.simulate.num_background + config.simulate.num_foreground
     say(
         f"simulating {config.simulate.num_devices} phones with {count} photographs each "

@@ -31,15 +31,15 @@ from camid.store.source_changes import changes
 STATUS_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("name", "content", "image_id", "sha256", "status")]
 )
-"""Columns that a task returns of each image: its chunk's name and digest, and its status."""
+"""Columns that a task returns for each image: its chunk's name and digest, and its status."""
 
 PIXELS_PER_TASK = 64e6
-"""Pixels that are enough for a task of Ray: seconds of work."""
+"""Pixels that are enough for a Ray task: seconds of work."""
 TASKS_PER_CPU = 4
-"""Tasks that each processor has at least, where there are as many chunks."""
+"""Smallest number of tasks per processor, if there are enough chunks."""
 
 SHOWN = 5
-"""Names that a sentence lists at most."""
+"""Names that a message lists at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +52,17 @@ class Ingested:
     num_chunks: int
     num_chunks_made: int
     rejected: dict[str, int]
-    """Number of files for each reason."""
+    """Number of rejected files for each reason."""
     num_stray: int
-    """Files that were a store's, but not this one's, and were deleted."""
+    """Number of deleted files that killed runs and older plans had left in the store."""
     changed: list[str]
-    """Images whose photographs are not what they were when an earlier run read them."""
+    """Images whose photographs have changed since an earlier run read them."""
     images_per_second: float
-    """Images read in this run a second; 0 where there was nothing to do."""
+    """Images read per second in this run; 0 if there was nothing to do."""
     content_digest: str
 
     def lines(self, store: str) -> list[str]:
-        """Return what to tell the user: a summary, and every reason for a rejection."""
+        """Return the lines for the user: a summary, and every reason for a rejection."""
         speed = f", {self.images_per_second:.1f} images/s" if self.images_per_second else ""
         return [
             f"{store}: {self.num_images} of {self.num_files} files are images of "
@@ -74,9 +74,9 @@ class Ingested:
 
     @property
     def changes(self) -> str:
-        """The photographs that have changed, in words."""
-        some = ", ".join(self.changed[:SHOWN]) + (", …" if len(self.changed) > SHOWN else "")
-        return f"photographs changed since they were read before: {len(self.changed)} ({some})"
+        """The message about changed photographs."""
+        names = ", ".join(self.changed[:SHOWN]) + (", …" if len(self.changed) > SHOWN else "")
+        return f"photographs changed since they were read before: {len(self.changed)} ({names})"
 
 
 def preprocess(
@@ -88,15 +88,14 @@ def preprocess(
 ) -> Ingested:
     """Bring the store at ``config.paths.store`` up to date with ``config.paths.data``.
 
-    Chunks that are there and whole are kept; what is missing or out of date is made, and what the
-    plan no longer has is removed. ``fresh`` starts from nothing. ``damaged`` names files of the
-    store that are made again in any case; ``only`` are the images that the store has now, and
-    shall have.
+    Whole chunks are kept, missing or outdated ones are made, and those that the plan no longer has
+    are removed. ``fresh`` starts from nothing. ``damaged`` names files of the store that are made
+    again in any case; ``only`` lists the images that the store has now and is to keep.
 
     Raises
     ------
     ValueError
-        If the data hold nothing usable, or a store of another configuration is in the way, or an
+        If the data hold nothing usable, or the store was made with another configuration, or an
         image of ``only`` is gone or cannot be read any more.
     """
     store, settings = Folder(config.paths.store), store_settings(config)
@@ -154,32 +153,33 @@ def _counts(records: ImageTable) -> dict[str, Any]:
 def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> ImageTable:
     """Return a record of every file at ``config.paths.data``, headers read, chunks planned.
 
-    ``only`` are the images that there shall be, and no others.
+    ``only`` restricts the records to its images.
 
     Raises
     ------
     ValueError
-        If there is nothing, strips cannot be as configured, or an image of ``only`` that was read
+        If there are no files, strips cannot be as configured, or an image of ``only`` that was read
         before is gone or cannot be read any more.
     """
     min_side = smallest_side(config)
     files = find_files(config.paths.data, reader=config.images.reader)
     if only is not None:
-        wanted = {record.image_id for record in only}
-        files = [file for file in files if file.image_id in wanted]
+        image_ids = {record.image_id for record in only}
+        files = [file for file in files if file.image_id in image_ids]
     headers = read_headers(files, min_side=min_side, max_megapixels=config.images.max_megapixels)
     records = ImageTable.of(tracked(headers, description="headers", unit="files", total=len(files)))
     usable = set(records.ok.column("image_id").to_pylist()) if only is not None else set()
-    if lost := [r.path for r in only or () if r.sha256 and r.image_id not in usable]:
+    if lost_paths := [r.path for r in only or () if r.sha256 and r.image_id not in usable]:
         raise ValueError(
-            f"{config.paths.store}: {len(lost)} photographs that it was made of are gone or cannot "
-            f"be read, {lost[0]} for example; bring them back, or run preprocess to go on without"
+            f"{config.paths.store}: {len(lost_paths)} photographs that it was made of are gone or "
+            f"cannot be read, {lost_paths[0]} for example; bring them back, or run preprocess to "
+            "go on without"
         )
     return planned(records, strips=config.strips, chunks=config.chunks, seed=config.seed)
 
 
 def _outdated(build: StoreBuild) -> list[int]:
-    """Return the numbers of the chunks with images whose photographs have changed since."""
+    """Return the numbers of the chunks with photographs that have changed since they were made."""
     numbers: list[int] = []
     written: list[int] = []
     for number, modified in build.present:
@@ -218,28 +218,28 @@ def _make_missing(build: StoreBuild, *, config: Config) -> None:
             memory=plan.memory(config.strips),
         )
         for result in results:
-            made: dict[tuple[str, str], list[ImageStatus]] = defaultdict(list)
+            by_chunk: dict[tuple[str, str], list[ImageStatus]] = defaultdict(list)
             for row in result.to_pylist():
-                made[row.pop("name"), row.pop("content")].append(ImageStatus(**row))
-            for (name, content), statuses in made.items():
+                by_chunk[row.pop("name"), row.pop("content")].append(ImageStatus(**row))
+            for (name, content), statuses in by_chunk.items():
                 build.add(numbers[name], statuses, content=content)
 
 
 def _tasks(plan: Plan, missing: Sequence[int], *, num_cpus: int) -> Iterator[pa.Table]:
-    """Yield the images of each task: a chunk, or several small ones one after the other.
+    """Yield the images of each task: those of one chunk, or of several small chunks.
 
-    Ray takes its time between two tasks, whatever they do; but all processors shall have some.
+    Each task costs Ray time, so tasks should be large, but every processor should get tasks.
     """
     pixels = plan.shapes.prod(axis=1)
-    enough = min(PIXELS_PER_TASK, pixels[missing].sum() / num_cpus / TASKS_PER_CPU)
+    min_pixels = min(PIXELS_PER_TASK, pixels[missing].sum() / num_cpus / TASKS_PER_CPU)
     images: list[ImageRecord] = []
-    work = 0
+    num_pixels = 0
     for number in missing:
         images += plan[number].images
-        work += int(pixels[number])
-        if work >= enough:
+        num_pixels += int(pixels[number])
+        if num_pixels >= min_pixels:
             yield manifest_table(images)
-            images, work = [], 0
+            images, num_pixels = [], 0
     if images:
         yield manifest_table(images)
 
@@ -248,7 +248,7 @@ def _make(table: pa.Table, *, config: Config) -> pa.Table:
     """Make the chunks whose images ``table`` lists; runs on a worker."""
     rows: list[dict[str, str]] = []
     for chunk in chunks_of([ImageRecord(**row) for row in table.to_pylist()]):
-        made = make_chunk(chunk, store=Folder(config.paths.store), config=config)
-        facts = {"name": chunk_name(chunk.device, chunk.number), "content": made.content}
-        rows += [facts | vars(image) for image in made.statuses]
+        made_chunk = make_chunk(chunk, store=Folder(config.paths.store), config=config)
+        facts = {"name": chunk_name(chunk.device, chunk.number), "content": made_chunk.content}
+        rows += [facts | vars(image) for image in made_chunk.statuses]
     return pa.Table.from_pylist(rows, schema=STATUS_SCHEMA)

@@ -1,4 +1,4 @@
-"""Synthetic phones written to a folder, a Ray task a device."""
+"""Synthetic phones written to a folder, one Ray task per device."""
 
 import json
 from collections.abc import Iterator
@@ -16,17 +16,17 @@ PATTERNS = "-patterns"
 """Suffix of the folder with the planted patterns."""
 
 MEMORY_PER_PIXEL = 90
-"""Bytes that a photograph takes for a pixel, planes of its scene, sensor and development."""
+"""Bytes per pixel of a photograph: planes of its scene, sensor and development."""
 
 NOTED = {"seed", "num_devices", "num_background", "num_foreground"}
-"""Settings that the note beside simulated photographs states, among others."""
+"""Settings that the note beside simulated photographs holds, among others."""
 
 
 def simulate(folder: Folder, settings: Simulate, *, seed: int) -> int:
-    """Write the photographs of synthetic phones, those that are not there yet; return how many.
+    """Write the missing photographs of synthetic phones; return their number.
 
-    A file beside the folder, ``<folder>.json``, says what it was made with; where settings ask for
-    them, the planted patterns lie in ``<folder>-patterns/<device>.npy``.
+    A file beside the folder, ``<folder>.json``, holds the settings; if the settings ask for them,
+    the planted patterns are in ``<folder>-patterns/<device>.npy``.
 
     Raises
     ------
@@ -36,9 +36,9 @@ def simulate(folder: Folder, settings: Simulate, *, seed: int) -> int:
     stated = {"seed": seed, **config_tree(settings)}
     del stated["write_patterns"]  # says nothing of the photographs
     parent, _, name = folder.uri.rpartition("/")
-    beside, note = Folder(parent), f"{name}.json"
-    if beside.exists(note):
-        changed = differences(json.loads(beside.read(note)), stated)
+    parent_folder, note = Folder(parent), f"{name}.json"
+    if parent_folder.exists(note):
+        changed = differences(json.loads(parent_folder.read(note)), stated)
         if changed:
             raise ValueError(
                 f"{folder.uri}: simulated with other settings ({'; '.join(changed)}); "
@@ -46,7 +46,7 @@ def simulate(folder: Folder, settings: Simulate, *, seed: int) -> int:
             )
     elif folder.files():
         raise ValueError(f"{folder.uri}: holds files that were not simulated; name another folder")
-    beside.write(note, (json.dumps(stated, indent=2) + "\n").encode())
+    parent_folder.write(note, (json.dumps(stated, indent=2) + "\n").encode())
     num_written = 0
     for result in _written(folder, settings, seed=seed):
         num_written += result.num_rows
@@ -60,7 +60,7 @@ def simulate(folder: Folder, settings: Simulate, *, seed: int) -> int:
 
 
 def simulated_with(data: str) -> dict[str, Any] | None:
-    """Return the seed and settings that a folder of photographs was simulated with, if it was."""
+    """Return the seed and settings of a folder of simulated photographs, ``None`` for others."""
     try:
         parent, name = Folder.at(data)
         stated = json.loads(parent.read(f"{name}.json"))
@@ -70,7 +70,7 @@ def simulated_with(data: str) -> dict[str, Any] | None:
 
 
 def _written(folder: Folder, settings: Simulate, *, seed: int) -> Iterator[pa.Table]:
-    """Write the photographs that are not there yet, and yield their names by device."""
+    """Write the missing photographs, and yield their names by device."""
     present = set(folder.files())
     missing = [
         pa.table({"device": [phone.device] * len(names), "name": names})

@@ -1,4 +1,4 @@
-"""Checks of settings against one another, all of them before any work."""
+"""Checks of settings against one another, before any work."""
 
 from camid.comparison.methods import chosen_methods
 from camid.comparison.methods.networks import network_name
@@ -20,16 +20,16 @@ def check_settings(
     Parameters
     ----------
     config
-        With the sections that a finished store decides.
+        Configuration with the sections that a finished store decides.
     evaluate
-        What is compared by which methods.
+        Comparisons and methods.
     trained
-        What is trained and then judged beside them.
+        Task that is trained and then judged beside the methods.
 
     Raises
     ------
     ValueError
-        Naming the first setting that cannot be.
+        With the name of the first invalid setting.
     """
     smallest_side(config)
     if not chosen_methods(evaluate.methods, evaluate.networks) and trained is None:
@@ -46,13 +46,14 @@ def check_settings(
         folder, name = Folder.at(evaluate.comparisons)
         if not folder.exists(name):
             raise ValueError(f"{evaluate.comparisons}: no such comparison list")
-    size = config.comparisons.crop_size
-    if evaluate.comparisons in {DRAWN, GALLERY_CROPS} and size > config.strips.size:
+    crop_size = config.comparisons.crop_size
+    if evaluate.comparisons in {DRAWN, GALLERY_CROPS} and crop_size > config.strips.size:
         raise ValueError(
-            f"comparisons.crop_size = {size}: larger than the strips of {config.strips.size} px"
+            f"comparisons.crop_size = {crop_size}: larger than the strips of "
+            f"{config.strips.size} px"
         )
     if trained is not None:
         check_batches(config.training, multiple=trained.multiple)
         if issubclass(trained, PairTask) and evaluate.comparisons == DRAWN:
-            crops = size or config.strips.size
-            trained.check_settings(config, size=crops, source="the section comparisons")
+            pair_size = crop_size or config.strips.size
+            trained.check_settings(config, size=pair_size, source="the section comparisons")

@@ -1,4 +1,4 @@
-"""Runs beside one another: output folders and MLflow's runs, on the comparisons they share."""
+"""Comparison of output folders and MLflow runs on the comparisons that they share."""
 
 import json
 import re
@@ -25,24 +25,24 @@ from camid.runtime.tracking.runs import PARENT, WHAT
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 DIFFERENCES_TABLE = "differences.csv"
 FETCHED = (SCORES, LIST, DATA)
-"""Files that are read of a run."""
+"""Files of a run that are downloaded."""
 
 
 def make_comparison(
     config: Config, runs: Sequence[str], *, than: str = ""
 ) -> tuple[Output, list[DifferenceRow]]:
-    """Compare the methods of runs; return the output folder and a row a difference.
+    """Compare the methods of runs; return the output folder and a row per difference.
 
     Writes figures with intervals, differences, pictures and the report to ``config.paths.out``,
-    where it replaces what an earlier comparison left.
+    in place of an earlier comparison's.
 
     Parameters
     ----------
     runs
-        Output folders, or ids of MLflow's runs: a comparison's, or a method's, which is then the
-        only one of its comparison.
+        Output folders, or ids of MLflow runs: a comparison's, or a method's, which leaves out the
+        other methods of its comparison.
     than
-        The method of the first run that all are compared with.
+        Method of the first run that all others are compared with.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def make_comparison(
         raise ValueError("no runs to compare; name output folders or ids of MLflow's runs")
     if len(runs) > len(ascii_uppercase) or len({*runs}) < len(runs):
         raise ValueError(f"expected up to {len(ascii_uppercase)} runs, each once")
-    found: dict[str, Scored] = {}
+    scored_runs: dict[str, Scored] = {}
     facts: dict[str, Mapping[str, Any]] = {}
     for run in runs:
         folder, method = _fetched(run) if RUN_ID.fullmatch(run) else (Folder(absolute(run)), "")
@@ -63,8 +63,8 @@ def make_comparison(
             raise ValueError(f"{run}: has no scores; name the output folder of a finished pipeline")
         if method:
             scored = replace(scored, scores={method: scored.scores[method]})
-        found[run] = scored
-    scored, pairs, repeated = merged(found, than=than)
+        scored_runs[run] = scored
+    scored, pairs, repeated = merged(scored_runs, than=than)
     if repeated:
         say(f"left out, as they scored the same: {', '.join(repeated)}")
     say(*(f"{letter} = {run}" for letter, run in zip(ascii_uppercase, runs, strict=False)))
@@ -73,9 +73,9 @@ def make_comparison(
         raise ValueError(f"{' and '.join(runs)}: share no comparison of one device and of two")
     output = replaced(config, pipeline="compare")
     output.finish(rows)
-    known = next((told for told in facts.values() if told), {})
-    told = {**known, "pipeline": "compare", "runs": list(runs), "than": than}
-    output.folder.write(DATA, (json.dumps(told, indent=2) + "\n").encode())
+    first_facts = next((run_facts for run_facts in facts.values() if run_facts), {})
+    data = {**first_facts, "pipeline": "compare", "runs": list(runs), "than": than}
+    output.folder.write(DATA, (json.dumps(data, indent=2) + "\n").encode())
     _write(output.folder, rows, differences)
     write_report(output.folder, seed=config.seed, scored=scored)
     return output, differences
@@ -94,12 +94,12 @@ def _write(folder: Folder, rows: Sequence[ResultRow], differences: Sequence[Diff
 
 
 def _fetched(run: str) -> tuple[Folder, str]:
-    """Return a folder with the files of an MLflow run, and its method if it is one's.
+    """Return a folder with the files of an MLflow run, and the run's method if it has one.
 
     Raises
     ------
     ValueError
-        If there is no such run, it is none of a comparison, or the server does not answer.
+        If the run does not exist or is not a comparison's, or the server does not answer.
     """
     open_tracking()
     import mlflow
@@ -116,11 +116,11 @@ def _fetched(run: str) -> tuple[Folder, str]:
         if tags.get(WHAT) not in {"comparison", "method"}:
             raise ValueError(f"{run}: not a run of a comparison or of one of its methods")
         is_method = tags[WHAT] == "method"
-        whole = tags[PARENT] if is_method else run
-        place = home() / f"compared/{whole}"
-        held = {file.path for file in client.list_artifacts(whole)}
+        comparison = tags[PARENT] if is_method else run
+        folder = home() / f"compared/{comparison}"
+        available = {file.path for file in client.list_artifacts(comparison)}
         for name in FETCHED:
-            if name in held and not place.exists(name):
-                path = mlflow.artifacts.download_artifacts(run_id=whole, artifact_path=name)
-                place.write(name, Folder.at(path)[0].read(name))
-    return place, tags["method"] if is_method else ""
+            if name in available and not folder.exists(name):
+                path = mlflow.artifacts.download_artifacts(run_id=comparison, artifact_path=name)
+                folder.write(name, Folder.at(path)[0].read(name))
+    return folder, tags["method"] if is_method else ""

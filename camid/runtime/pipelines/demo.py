@@ -25,14 +25,14 @@ SIMULATED = (
     *("photographs", "photographs.json", f"photographs{PATTERNS}", "store"),
     *(SIAMESE, CLASSIFIED),
 )
-"""Files and folders of the demo besides those of the baselines."""
+"""Files and folders that the demo writes besides the baselines'."""
 
 
 def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[ResultRow]]:
     """Simulate phones below ``config.paths.out``, preprocess them, run the baselines, train.
 
-    Rows are the baselines', then those of the network of pairs and of the classifier, both with
-    what they are compared with.
+    Rows are the baselines', then those of the network of pairs and of the classifier, each with
+    the methods that it is compared with.
 
     Raises
     ------
@@ -57,25 +57,25 @@ def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[Resu
         with clock.stage("simulate"):
             simulated(photographs, config)
         with clock.stage("preprocess"):
-            done = preprocess(config)
-        say(*done.lines(config.paths.store))
+            ingested = preprocess(config)
+        say(*ingested.lines(config.paths.store))
         store = open_store(config.paths.store)
         split = chosen_split(config, store)
         keep_facts(output.folder, store, split, pipeline=DEMO)
         rows = run_evaluation(config, output, clock, split=split, evaluate=BASELINES)
-        trained = replace(config, paths=replace(paths, data="", out=(out / SIAMESE).uri))
+        siamese_config = replace(config, paths=replace(paths, data="", out=(out / SIAMESE).uri))
         with clock.stage("siamese"):
-            rows += [row.in_part(SIAMESE) for row in make_siamese(trained)[1]]
-        trained = _of_patches(trained, (out / CLASSIFIED).uri)
+            rows += [row.in_part(SIAMESE) for row in make_siamese(siamese_config)[1]]
+        cnn_config = _of_patches(siamese_config, (out / CLASSIFIED).uri)
         with clock.stage("cnn"):
-            rows += [row.in_part(CLASSIFIED) for row in make_cnn(trained)[1]]
+            rows += [row.in_part(CLASSIFIED) for row in make_cnn(cnn_config)[1]]
         output.finish(rows)
         close(output, config, clock)
         return output, rows
 
 
 def _of_patches(config: Config, out: str) -> Config:
-    """Return the demo's configuration for its classifier: a brief training, fewer methods."""
+    """Return the demo's configuration of its classifier: a short training, fewer methods."""
     return replace(
         config,
         paths=replace(config.paths, out=out),

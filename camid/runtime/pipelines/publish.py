@@ -31,7 +31,7 @@ TRACKED = ("", EMBEDDING)
 
 
 def keep_facts(folder: Folder, store: Store, split: Split, *, pipeline: str) -> None:
-    """Write what the report and MLflow say of the data, if it is not there."""
+    """Write the facts of the data for the report and MLflow, unless they are there."""
     if not folder.exists(DATA):
         summary = data_summary(store, split, pipeline=pipeline)
         folder.write(DATA, (json.dumps(summary, indent=2) + "\n").encode())
@@ -40,15 +40,15 @@ def keep_facts(folder: Folder, store: Store, split: Split, *, pipeline: str) -> 
 def close(
     output: Output, config: Config, clock: Clock, *, searched: type[Task] | None = None
 ) -> None:
-    """Write the report of a finished output folder, and the MLflow runs that are not written yet.
+    """Write the report of a finished output folder, and its missing MLflow runs.
 
-    A server that does not answer holds nothing up: what it has missed is named, and written when
-    this is done again.
+    A server that does not answer is no error: the missing runs are named, and the next call writes
+    them.
 
     Parameters
     ----------
     searched
-        What the run was a search for.
+        Task of the search, if the run was one.
     """
     folder = output.folder
     is_new = not folder.exists(REPORT)
@@ -59,12 +59,12 @@ def close(
         return
     with clock.stage("tracking"), _named_if_lost(folder, searched):
         _write(folder, config, searched)
-    if is_new:  # now it knows how long that took
+    if is_new:  # now with the time of the tracking
         folder.write(REPORT, report_page(folder).encode())
 
 
 def _write(folder: Folder, config: Config, searched: type[Task] | None) -> None:
-    """Write everything to MLflow that it has not."""
+    """Write everything that MLflow lacks."""
     open_tracking()
     data = json.loads(folder.read(DATA))
     for part, rows in _tracked(folder).items():
@@ -84,7 +84,7 @@ def _tracked(folder: Folder) -> dict[str, list[ResultRow]]:
 
 
 def _unwritten(folder: Folder, searched: type[Task] | None) -> list[str]:
-    """Return the names of what MLflow has not of an output folder."""
+    """Return the names of an output folder's runs that MLflow lacks."""
     names = [
         name
         for part, rows in _tracked(folder).items()
@@ -93,19 +93,24 @@ def _unwritten(folder: Folder, searched: type[Task] | None) -> list[str]:
     if searched:
         if REGISTERED not in Logbook(folder).written:
             names.append("the registered winner")
-        books = [(trial, Logbook(folder / trial.name)) for trial in read_trials(folder)]
-        names += [f"trial {t.number}" for t, book in books if searched.method() not in book.written]
+        logbooks = [(trial, Logbook(folder / trial.name)) for trial in read_trials(folder)]
+        names += [
+            f"trial {t.number}"
+            for t, logbook in logbooks
+            if searched.method() not in logbook.written
+        ]
     return names
 
 
 @contextmanager
 def _named_if_lost(folder: Folder, searched: type[Task] | None) -> Iterator[None]:
-    """Name what could not be written to MLflow."""
+    """Print the names of the runs that could not be written to MLflow."""
     try:
         yield
     except (ValueError, OSError) as error:
-        lost = [name or "the comparison" for name in _unwritten(folder, searched)]
+        unwritten = [name or "the comparison" for name in _unwritten(folder, searched)]
         say(
             f"{error}",
-            f"not in MLflow yet: {', '.join(lost)}; the same command writes them when it answers",
+            f"not in MLflow yet: {', '.join(unwritten)}; the same command writes them "
+            "when it answers",
         )

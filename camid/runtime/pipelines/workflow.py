@@ -1,4 +1,4 @@
-"""Workflows of the pipelines: a store, then results, each step only if needed."""
+"""Workflows of the pipelines: make a store, then results, each step only if needed."""
 
 from contextlib import ExitStack
 from functools import partial
@@ -41,8 +41,8 @@ def make_baselines(config: Config, *, fresh: bool = False) -> tuple[Output, list
 def make_evaluation(config: Config, *, fresh: bool = False) -> tuple[Output, list[ResultRow]]:
     """Return the output folder of an evaluation and its rows, computed unless finished there.
 
-    Networks of MLflow's registry, such as ``models:/siamese@best``, are judged in their versions of
-    now.
+    Networks of MLflow's registry, such as ``models:/siamese@best``, are judged in their current
+    versions.
     """
     from camid.runtime.tracking.registry import with_networks
 
@@ -55,7 +55,7 @@ def make_siamese(config: Config, *, fresh: bool = False) -> tuple[Output, list[R
     Raises
     ------
     ValueError
-        If crops of pairs do not fill those of comparisons, or as the steps on the way.
+        If crops of pairs do not fill those of comparisons, or as raised by the steps.
     """
     return _trained_pairs(PairTask, config, fresh=fresh, pipeline="train_siamese")
 
@@ -66,8 +66,8 @@ def make_pairnet(config: Config, *, fresh: bool = False) -> tuple[Output, list[R
     Raises
     ------
     ValueError
-        If crops of pairs lie on no blocks of JPEG's, the store is one of pixels, or as the steps on
-        the way.
+        If crops of pairs are not aligned with JPEG's blocks, the store holds pixels, or as raised
+        by the steps.
     """
     return _trained_pairs(StackTask, config, fresh=fresh, pipeline="train_pairnet")
 
@@ -92,26 +92,26 @@ def make_cnn_search(config: Config, *, fresh: bool = False) -> tuple[Output, lis
 def _searched_siamese(
     config: Config, output: Output, clock: Clock, *, split: Split
 ) -> list[ResultRow]:
-    """Search; judge the winner, once, on devices that no trial has seen."""
+    """Search, then judge the winner once, on devices that no trial has seen."""
     from camid.runtime.tuning.search import searched
 
-    prepared_list(config, output, split=split)  # before hours of training
+    prepared_list(config, output, split=split)  # fails before hours of training
     with session():
-        found = searched(PairTask, config, output, clock, split=split)
-        return run_pairs(found, output, clock, split=split, kind=PairTask)
+        winner_config = searched(PairTask, config, output, clock, split=split)
+        return run_pairs(winner_config, output, clock, split=split, kind=PairTask)
 
 
 def _searched_cnn(config: Config, output: Output, clock: Clock, *, split: Split) -> list[ResultRow]:
-    """Search; judge the winner, once, on images that no trial has seen."""
+    """Search, then judge the winner once, on images that no trial has seen."""
     from camid.runtime.tuning.search import searched
 
     task = PatchTask(config=config, store=config.paths.store, split=split)
     prepare_cnn(task, output.folder)
     with session():
-        found = searched(PatchTask, config, output, clock, split=split)
-        found = naming_residuals(found)
-        make_residuals(found, clock)
-        return run_cnn(found, output, clock, split=split)
+        winner_config = searched(PatchTask, config, output, clock, split=split)
+        winner_config = naming_residuals(winner_config)
+        make_residuals(winner_config, clock)
+        return run_cnn(winner_config, output, clock, split=split)
 
 
 def _trained_pairs(
@@ -127,7 +127,7 @@ TUNE = "tune_"
 
 
 class _Run(Protocol):
-    """A function that judges a store's images of a split and writes the results."""
+    """A function that judges methods on a store's split and writes the results."""
 
     def __call__(
         self, config: Config, output: Output, clock: Clock, *, split: Split
@@ -145,27 +145,26 @@ def _results(
 ) -> tuple[Output, list[ResultRow]]:
     """Return the output folder of a run and its rows, computed unless finished there.
 
-    Where photographs are named, or the store at the default place is not finished, the store is
-    made first.
+    If photographs are named, or the default store is not finished, the store is made first.
 
     Parameters
     ----------
     evaluate
-        What is compared by which methods, if not what the configuration says.
+        Comparisons and methods, if not those of the configuration.
     """
     clock = Clock()
-    default = Folder((home() / "store").uri)
-    unmade = config.paths.store == default.uri and not is_finished(default)
-    is_made = not config.paths.data and not unmade
-    stated = adopted(config) if is_made else config
-    check_settings(stated, evaluate or config.evaluate, trained=trained)
+    default_store = Folder((home() / "store").uri)
+    is_unmade = config.paths.store == default_store.uri and not is_finished(default_store)
+    is_made = not config.paths.data and not is_unmade
+    checked_config = adopted(config) if is_made else config
+    check_settings(checked_config, evaluate or config.evaluate, trained=trained)
     with ExitStack() as stack:
         if not Folder(config.paths.out).exists(RESULTS):
             check_nodes(config.paths)
-            if trained:  # what Ray lacks is known before hours of work
+            if trained:  # fails before hours of work if Ray lacks processors
                 stack.enter_context(session())
                 worker_cpus(config.training, node_resources())
-        if config.paths.data or unmade:
+        if config.paths.data or is_unmade:
             say(*make_store(config, clock=clock).lines(config.paths.store))
         config = adopted(config)
         if trained is PatchTask:
@@ -191,7 +190,7 @@ def _results(
 
 
 def _inputs(store: Store, split: Split, *, is_trained: bool) -> dict[str, Any]:
-    """Return what the results of a run depend on besides its configuration."""
+    """Return the inputs that a run's results depend on besides its configuration."""
     inputs: dict[str, Any] = {
         "store_digest": store.digest,
         "devices": list(split.test),
@@ -203,13 +202,13 @@ def _inputs(store: Store, split: Split, *, is_trained: bool) -> dict[str, Any]:
 
 
 def finished_before(output: Output) -> list[ResultRow]:
-    """Say that an output folder was finished before, and return its rows."""
+    """Print that an output folder is already finished, and return its rows."""
     say(f"finished: {output.folder.uri} (--fresh computes it again)")
     return output.rows()
 
 
 def chosen_split(config: Config, store: Store) -> Split:
-    """Return the configured split of a store's images, and say what it lacks."""
+    """Return the configured split of a store's images; print missing devices."""
     images = store.images()
     split = named_split(config.split, images, settings=config.splits, seed=config.seed)
     if split.missing:

@@ -19,7 +19,7 @@ MEANS = {
     ),
     "search": ("num_concurrent", "max_failures"),
 }
-"""Fields that say with what a result is made; a run that was stopped goes on with others."""
+"""Fields of how a result is computed; a stopped run may resume with other values."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Output:
         return self.folder.exists(RESULTS)
 
     def rows(self) -> list[ResultRow]:
-        """Return the rows of a finished run; none of one that is not."""
+        """Return the rows of a finished run; empty if the run is not finished."""
         return read_rows(self.folder)
 
     def finish(self, rows: Sequence[ResultRow]) -> None:
@@ -49,27 +49,27 @@ def claimed(
     inputs: Mapping[str, Any] | None = None,
     parts: Sequence[str] = (),
 ) -> Output:
-    """Return the output folder at ``config.paths.out``, now this configuration's.
+    """Claim the output folder at ``config.paths.out`` for the configuration, and return it.
 
-    A folder of the same configuration and ``inputs`` (digests and lists of what is read) is gone
-    on with, whatever its :data:`MEANS` were. ``fresh`` first deletes what pipelines write there,
+    A folder of the same configuration and ``inputs`` (digests and lists of the data) is resumed,
+    whatever its :data:`MEANS` were. ``fresh`` first deletes the files that pipelines write there,
     and the further ``parts``.
 
     Raises
     ------
     ValueError
-        If it belongs to another configuration or to other inputs, or holds what is no pipeline's.
+        If it belongs to another configuration or to other inputs, or holds other files.
     """
     folder = _folder(config)
-    stated = {CONFIG: config_tree(config), INPUTS: dict(inputs or {})}
+    new = {CONFIG: config_tree(config), INPUTS: dict(inputs or {})}
     if not folder.exists(CONFIG):
         if any(not name.startswith(MARK) for name in folder.files()):
             raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
     else:
         old = _stated(folder)
         changed = [
-            *differences(_ends(old[CONFIG]), _ends(stated[CONFIG])),
-            *differences(old[INPUTS], stated[INPUTS]),
+            *differences(_ends(old[CONFIG]), _ends(new[CONFIG])),
+            *differences(old[INPUTS], new[INPUTS]),
         ]
         if changed and not fresh:
             raise ValueError(
@@ -81,20 +81,20 @@ def claimed(
             folder.delete(name)
     output = Output(folder)
     if not output.is_finished:
-        folder.write(INPUTS, (json.dumps(stated[INPUTS], indent=2) + "\n").encode())
+        folder.write(INPUTS, (json.dumps(new[INPUTS], indent=2) + "\n").encode())
         folder.write(CONFIG, config_yaml(config).encode())
     return output
 
 
 def replaced(config: Config, *, pipeline: str) -> Output:
-    """Return the output folder of a pipeline that is never finished for good, configuration first.
+    """Return the output folder of a pipeline that never resumes, with the configuration written.
 
-    Each run replaces what the last one of the same pipeline left at ``config.paths.out``.
+    Each run replaces the files of the same pipeline's last run at ``config.paths.out``.
 
     Raises
     ------
     ValueError
-        If the folder holds something else.
+        If the folder holds other files.
     """
     folder, inputs = _folder(config), {"pipeline": pipeline}
     others = [name for name in folder.files() if not name.startswith(MARK)]
@@ -129,7 +129,7 @@ def _stated(folder: Folder) -> dict[str, dict[str, Any]]:
         inputs = json.loads(folder.read(INPUTS)) if folder.exists(INPUTS) else {}
     except (yaml.YAMLError, ValueError):
         config = None
-    known = set(config_tree(Config()))
-    if not isinstance(config, dict) or not {"seed", "paths"} <= set(config) <= known:
+    sections = set(config_tree(Config()))
+    if not isinstance(config, dict) or not {"seed", "paths"} <= set(config) <= sections:
         raise ValueError(f"{folder.uri}: its {CONFIG} is none of camid's; name another with --out")
     return {CONFIG: config, INPUTS: inputs}

@@ -1,4 +1,4 @@
-"""Seconds of a pipeline's stages, kept beside the results over every run that it took."""
+"""Seconds of a pipeline's stages, summed over its runs and kept beside the results."""
 
 import csv
 import io
@@ -20,21 +20,21 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the time that the body takes to a stage, also where it fails."""
+        """Add the time of the body to a stage, even if it fails."""
         self.seconds.setdefault(name, 0.0)
         started = perf_counter()
         try:
             yield
         except BaseException:
             self.seconds[name] += perf_counter() - started
-            with suppress(OSError):  # what stopped the body is worth more
+            with suppress(OSError):  # the error that stopped the body matters more
                 self._write()
             raise
         self.seconds[name] += perf_counter() - started
         self._write()
 
     def keep(self, folder: Folder) -> None:
-        """Go on where earlier runs into ``folder`` were, and write there whatever comes."""
+        """Add the seconds of earlier runs into ``folder``, and write the sums there from now on."""
         earlier = stage_seconds(folder)
         names = [*earlier, *(name for name in self.seconds if name not in earlier)]
         self.seconds = {n: earlier.get(n, 0.0) + self.seconds.get(n, 0.0) for n in names}
@@ -44,19 +44,19 @@ class Clock:
     def _write(self) -> None:
         if self._folder is None:
             return
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(["stage", "seconds"])
         writer.writerows([name, f"{seconds:.2f}"] for name, seconds in self.seconds.items())
-        self._folder.write(STAGES, text.getvalue().encode())
+        self._folder.write(STAGES, buffer.getvalue().encode())
 
 
 def stage_seconds(folder: Folder) -> dict[str, float]:
-    """Return the seconds of each stage that runs left in an output folder; empty if none did."""
+    """Return the seconds of each stage from an output folder; empty if there are none."""
     try:
         return {row["stage"]: float(row["seconds"]) for row in csv_rows(folder, STAGES)}
     except (KeyError, ValueError):
-        return {}  # times are no reason to stop: a file that is none of ours counts as no time
+        return {}  # times are no reason to stop: an unreadable file counts as no time
 
 
 def stage_line(seconds: dict[str, float]) -> str:

@@ -1,6 +1,6 @@
-"""A comparison list's evidence, gathered on Ray: a task a position, or a block of whole images.
+"""A comparison list's evidence, gathered on Ray: one task per position or block of whole images.
 
-Each part is kept in the output folder, so that a run that is stopped goes on where it was.
+Each part is kept in the output folder, so that a stopped run can resume.
 """
 
 import io
@@ -29,10 +29,10 @@ from camid.store.store import Store, open_store
 from camid.store.strip_reader import RowGroups
 
 MEMORY = 5 * 2**29
-"""Bytes that a task takes: sides, and what a method makes of them."""
+"""Bytes that a task needs: sides, and the arrays that a method makes of them."""
 UNITS: dict[Scope, str] = {"strip": "positions", "image": "blocks"}
 """Units of progress, by the methods' scope."""
-_TAKEN = "seconds of "
+_SECONDS = "seconds of "
 
 
 def gather(
@@ -45,17 +45,17 @@ def gather(
     num_crops: Sequence[int],
     enhancer: Enhancer | None = None,
 ) -> tuple[Evidence, dict[str, float]]:
-    """Return what a store tells of a list by methods and networks, and each one's seconds.
+    """Return a list's evidence by methods and networks, and the seconds of each.
 
-    The list lies in ``output``; parts that are there are not gathered again. A gallery's
-    fingerprints that lie there are read instead of the images that they are made of.
+    The list is in ``output``; parts that are there are not gathered again. A gallery's fingerprints
+    that are there are read instead of the enrolled images.
     """
-    every = store_methods(store, methods, networks, enhancer)
-    total, seconds = Evidence(sums={}), dict.fromkeys(every, 0.0)
-    whole = located(listed, store)
-    for scope, some in _passes(every).items():
-        count = len(_places(scope, whole, some))
-        missing = [n for n in range(count) if not output.exists(_part(scope, n))]
+    all_methods = store_methods(store, methods, networks, enhancer)
+    total, seconds = Evidence(sums={}), dict.fromkeys(all_methods, 0.0)
+    located_list = located(listed, store)
+    for scope, pass_methods in _passes(all_methods).items():
+        num_parts = len(_units(scope, located_list, pass_methods))
+        missing = [number for number in range(num_parts) if not output.exists(_part(scope, number))]
         work = partial(
             _gathered,
             scope=scope,
@@ -68,14 +68,14 @@ def gather(
             enhancer=enhancer,
         )
         tables = [pa.table({"number": [number]}) for number in missing]
-        how: dict[str, Any] = {"done": count - len(missing), "memory": MEMORY}
-        for _ in streamed(tables, work, description="score", unit=UNITS[scope], **how):
+        options: dict[str, Any] = {"done": num_parts - len(missing), "memory": MEMORY}
+        for _ in streamed(tables, work, description="score", unit=UNITS[scope], **options):
             pass
-        for number in range(count):  # in one order, whoever was first
+        for number in range(num_parts):  # in a fixed order, whichever task was first
             with np.load(io.BytesIO(output.read(_part(scope, number)))) as file:
-                total += Evidence(sums={name: file[name] for name in some if name in file})
-                for name in some:
-                    seconds[name] += float(file.get(_TAKEN + name, 0.0))
+                total += Evidence(sums={name: file[name] for name in pass_methods if name in file})
+                for name in pass_methods:
+                    seconds[name] += float(file.get(_SECONDS + name, 0.0))
     return total, seconds
 
 
@@ -95,34 +95,34 @@ def _gathered(
     if networks:
         tensorflow_uses(1)  # a task has one processor
     number = table["number"][0].as_py()
-    folder, whole = Folder(output), _located(output, store, digests)
-    methods = _passes(store_methods(whole.store, names, networks, enhancer))[scope]
-    place = _places(scope, whole, methods)[number]
-    taken: dict[str, float] = {}
-    gathered: Any = position_evidence if scope == "strip" else block_evidence
-    files = fingerprints(whole.listed, folder / PATTERNS)
-    with RowGroups(whole.store) as row_groups, files:
-        found = gathered(
-            whole,
-            place,
+    folder, located_list = Folder(output), _located(output, store, digests)
+    methods = _passes(store_methods(located_list.store, names, networks, enhancer))[scope]
+    unit = _units(scope, located_list, methods)[number]
+    seconds: dict[str, float] = {}
+    gather_unit: Any = position_evidence if scope == "strip" else block_evidence
+    fingerprint_files = fingerprints(located_list.listed, folder / PATTERNS)
+    with RowGroups(located_list.store) as row_groups, fingerprint_files:
+        evidence = gather_unit(
+            located_list,
+            unit,
             row_groups,
             methods,
             num_crops=num_crops,
-            taken=taken,
-            fingerprints=files,
+            taken=seconds,
+            fingerprints=fingerprint_files,
         )
-    file = io.BytesIO()
-    stated = {_TAKEN + name: np.array(value) for name, value in taken.items()}
-    np.savez(file, allow_pickle=False, **found.sums, **stated)
-    folder.write(_part(scope, number), file.getvalue())
+    buffer = io.BytesIO()
+    named_seconds = {_SECONDS + name: np.array(value) for name, value in seconds.items()}
+    np.savez(buffer, allow_pickle=False, **evidence.sums, **named_seconds)
+    folder.write(_part(scope, number), buffer.getvalue())
     return table
 
 
 @lru_cache(maxsize=1)
 def _located(output: str, store: str, digests: tuple[str, str]) -> LocatedList:  # noqa: ARG001
-    """Return the list in an output folder with its places, once for all tasks of a process.
+    """Return the located list of an output folder, read once for all tasks of a process.
 
-    The digests are those of the store and of the list: a folder may have another one later.
+    The digests, of the store and of the list, tell a folder's later list from its earlier one.
     """
     return located(read_list(Folder(output), LIST), open_store(store))
 
@@ -130,28 +130,33 @@ def _located(output: str, store: str, digests: tuple[str, str]) -> LocatedList: 
 def store_methods(
     store: Store, names: Sequence[str], networks: Sequence[str], enhancer: Enhancer | None
 ) -> dict[str, Method]:
-    """Return the methods of names and networks as they are of a store's residuals."""
+    """Return named methods and networks, set up for a store's residuals."""
     return chosen_methods(names, networks, enhancer=enhancer, residual=stored_residual(store))
 
 
 def _passes(methods: Mapping[str, Method]) -> dict[Scope, dict[str, Method]]:
-    """Return the methods by what they are gathered from in one pass over the store.
+    """Return the methods by scope; each scope is gathered in one pass over the store.
 
-    Methods of strips go along with those of images where they take the same of them, so that this
-    is read once.
+    Methods of strips join those of images if they use the same data, which are then read once.
     """
     images = [method for method in methods.values() if method.scope == "image"]
-    read = {estimator.gathered for method in images for estimator in method.estimators}
+    image_data = {estimator.gathered for method in images for estimator in method.estimators}
     passes: dict[Scope, dict[str, Method]] = {}
     for name, method in methods.items():
-        scope: Scope = "image" if {e.gathered for e in method.estimators} <= read else "strip"
+        scope: Scope = (
+            "image"
+            if {estimator.gathered for estimator in method.estimators} <= image_data
+            else "strip"
+        )
         passes.setdefault(scope, {})[name] = method
     return passes
 
 
-def _places(scope: Scope, whole: LocatedList, methods: Mapping[str, Method]) -> Sequence[Any]:
-    """Return the positions, or the blocks of comparisons, that are a part each."""
-    return whole.positions if scope == "strip" else list_blocks(whole, methods.values())
+def _units(scope: Scope, located_list: LocatedList, methods: Mapping[str, Method]) -> Sequence[Any]:
+    """Return the positions, or blocks of comparisons, that are gathered as one part each."""
+    return (
+        located_list.positions if scope == "strip" else list_blocks(located_list, methods.values())
+    )
 
 
 def _part(scope: Scope, number: int) -> str:

@@ -1,4 +1,4 @@
-"""A gallery's fingerprints, written on Ray: a task a device."""
+"""A gallery's fingerprints, written on Ray, one task per device."""
 
 from functools import partial
 
@@ -19,10 +19,10 @@ from camid.store.store import Store, open_store
 
 
 def enrol(store: Store, listed: ComparisonList, folder: Folder) -> None:
-    """Write the fingerprint of every enrolled device that has none yet of these very images."""
+    """Write the fingerprint of every enrolled device without one of exactly its listed images."""
     missing, devices = [], enrolled_devices(listed)
-    wanted = {image for side in devices for image in listed.sides[side].images}
-    records = store.images().of_sha256(wanted)
+    digests = {image for side in devices for image in listed.sides[side].images}
+    records = store.images().of_sha256(digests)
     for side, device in devices.items():
         images = tuple(records[sha256] for sha256 in listed.sides[side].images)
         if folder.exists(fingerprint_name(device)):
@@ -36,7 +36,7 @@ def enrol(store: Store, listed: ComparisonList, folder: Folder) -> None:
 
 
 def fingerprints(listed: ComparisonList, folder: Folder) -> Fingerprints:
-    """Return the files that :func:`enrol` has written of a gallery; none of another list."""
+    """Return the fingerprint files that :func:`enrol` wrote for a gallery; none for others."""
     return Fingerprints(folder, enrolled_devices(listed) if listed.is_gallery else {})
 
 

@@ -59,39 +59,39 @@ def run_evaluation(
 ) -> list[ResultRow]:
     """Score a comparison list of the store at ``config.paths.store``; return the result rows.
 
-    Writes list, scores, figures and differences; of a gallery also the enrolled devices'
-    fingerprints and ``devices.csv``, where there is none. What is gathered of the list is kept
-    until then, so that a run that is stopped goes on.
+    Writes list, scores, figures and differences; for a gallery also the enrolled devices'
+    fingerprints and, if missing, ``devices.csv``. The list's evidence is kept until then, so that a
+    stopped run can resume.
 
     Parameters
     ----------
     evaluate
-        What is compared by which methods, if not what the configuration says.
+        Comparisons and methods, if not those of the configuration.
     trained
         Addresses of further networks.
     told
         Scores of further methods, ``(comparison, number of crops)``.
     kind
-        What is compared, if not what the list says.
+        Kind of the comparisons, if not the list's own.
 
     Raises
     ------
     ValueError
         If there is no store of residuals, a method is not known, or there is nothing to compare.
     """
-    store, what = open_store(config.paths.store), evaluate or config.evaluate
-    what = replace(what, networks=(*what.networks, *trained))
-    listed = prepared_list(config, output, split=split, evaluate=what)
+    store, settings = open_store(config.paths.store), evaluate or config.evaluate
+    settings = replace(settings, networks=(*settings.networks, *trained))
+    listed = prepared_list(config, output, split=split, evaluate=settings)
     num_crops = config.comparisons.num_crops if listed.crop_size else ()
-    found, seconds = _scored(
-        store, listed, output.folder, clock, what, num_crops=num_crops, enhancer=config.enhancer
+    method_scores, seconds = _scored(
+        store, listed, output.folder, clock, settings, num_crops=num_crops, enhancer=config.enhancer
     )
-    found |= told or {}
+    method_scores |= told or {}
     with clock.stage("judge"):
-        found |= _fused(listed, found, what.fused, seed=config.seed)
+        method_scores |= _fused(listed, method_scores, settings.fused, seed=config.seed)
         rows, differences = judged_rows(
             listed,
-            found,
+            method_scores,
             num_crops=num_crops,
             split=config.split,
             seed=config.seed,
@@ -103,13 +103,13 @@ def run_evaluation(
         raise ValueError(f"{config.paths.store}: the comparison list has nothing to judge on")
     rows = [_timed(row, seconds, num_comparisons=len(listed.comparisons)) for row in rows]
     with clock.stage("figures"):
-        _write(output.folder, listed, found, store, rows=rows, differences=differences)
+        _write(output.folder, listed, method_scores, store, rows=rows, differences=differences)
     output.folder.delete(EVIDENCE)
     return rows
 
 
 def _timed(row: ResultRow, seconds: Mapping[str, float], *, num_comparisons: int) -> ResultRow:
-    """Return a row with the seconds of a comparison, where its method was scored here."""
+    """Return a row with the seconds per comparison, if its method was scored here."""
     if row.method not in seconds:
         return row
     return row.with_figures({"seconds": seconds[row.method] / num_comparisons})
@@ -141,18 +141,22 @@ def _scored(
                 num_crops=num_crops,
                 enhancer=enhancer,
             )
-            found = scores(evidence, methods)
-    return {name: found[name] for name in methods}, seconds
+            method_scores = scores(evidence, methods)
+    return {name: method_scores[name] for name in methods}, seconds
 
 
 def _fused(
-    listed: ComparisonList, found: Mapping[str, Scores], methods: Sequence[str], *, seed: int
+    listed: ComparisonList,
+    method_scores: Mapping[str, Scores],
+    methods: Sequence[str],
+    *,
+    seed: int,
 ) -> dict[str, Scores]:
-    """Return the scores of methods' fusion by its name, if all of them are there."""
+    """Return the scores of methods' fusion by its name; empty if a method is missing."""
     names = dict.fromkeys(methods)
-    if not names or not names.keys() <= found.keys():
+    if not names or not names.keys() <= method_scores.keys():
         return {}
-    llrs = fused_scores(listed, {name: found[name] for name in names}, seed=seed)
+    llrs = fused_scores(listed, {name: method_scores[name] for name in names}, seed=seed)
     if llrs is None:
         say(f"{FUSED} is left out: the list has too few devices to fit it on others than it judges")
         return {}
@@ -160,7 +164,7 @@ def _fused(
 
 
 def _same_size(listed: ComparisonList, store: Store) -> NDArray[np.bool_]:
-    """Return which comparisons are of images of one pixel size."""
+    """Return which comparisons are of images of equal pixel size."""
     images = store.images().of_sha256({side.images[0] for side in listed.sides})
     sizes = {sha256: (record.width, record.height) for sha256, record in images.items()}
     first, second = (
@@ -173,25 +177,25 @@ def _same_size(listed: ComparisonList, store: Store) -> NDArray[np.bool_]:
 def _write(
     folder: Folder,
     listed: ComparisonList,
-    found: Mapping[str, Scores],
+    method_scores: Mapping[str, Scores],
     store: Store,
     *,
     rows: Sequence[ResultRow],
     differences: Sequence[DifferenceRow],
 ) -> None:
-    """Write scores, rows and differences, and what a gallery has besides."""
-    _write_scores(folder, listed, found, store)
+    """Write scores, rows and differences, and a gallery's devices."""
+    _write_scores(folder, listed, method_scores, store)
     write_csv(folder, TABLE, [row.flat() for row in rows])
     text = json.dumps([row.flat() for row in differences], indent=2)
     folder.write(DIFFERENCES, f"{text}\n".encode())
     if listed.is_gallery and not folder.exists(DEVICES):  # a classifier has its own
-        _write_gallery(folder, listed, found, store)
+        _write_gallery(folder, listed, method_scores, store)
 
 
 def _write_scores(
-    folder: Folder, listed: ComparisonList, found: Mapping[str, Scores], store: Store
+    folder: Folder, listed: ComparisonList, method_scores: Mapping[str, Scores], store: Store
 ) -> None:
-    """Write every score; of a gallery with the photograph that was asked about."""
+    """Write every score; for a gallery, with the query's photograph."""
     columns: dict[str, Any] = {
         "first": [pair.first for pair in listed.comparisons],
         "second": [pair.second for pair in listed.comparisons],
@@ -199,35 +203,37 @@ def _write_scores(
         "level": [pair.level for pair in listed.comparisons],
     }
     if listed.is_gallery:
-        asked = [listed.sides[pair.second].images[0] for pair in listed.comparisons]
-        images = store.images().of_sha256(asked)
-        names = [images[sha256].image_id for sha256 in asked]
+        queries = [listed.sides[pair.second].images[0] for pair in listed.comparisons]
+        images = store.images().of_sha256(queries)
+        names = [images[sha256].image_id for sha256 in queries]
         columns[IMAGE] = pa.array(names).dictionary_encode()
-    columns |= {name: pa.array(list(values)) for name, values in found.items()}
-    digest = {"comparison_list": listed.digest}
-    write_table(folder, SCORES, pa.table(columns).replace_schema_metadata(digest))
+    columns |= {name: pa.array(list(values)) for name, values in method_scores.items()}
+    metadata = {"comparison_list": listed.digest}
+    write_table(folder, SCORES, pa.table(columns).replace_schema_metadata(metadata))
 
 
 def _write_gallery(
-    folder: Folder, listed: ComparisonList, found: Mapping[str, Scores], store: Store
+    folder: Folder, listed: ComparisonList, method_scores: Mapping[str, Scores], store: Store
 ) -> None:
-    """Write how each device's queries fare, and pictures of that and of some fingerprints."""
+    """Write the figures of each device's queries, their matrix, and pictures of fingerprints."""
     from camid.evaluation.report.figures import matrix_figure, pattern_figure, png
 
-    gallery = gallery_matrices(listed, {name: values[:, -1] for name, values in found.items()})
+    gallery = gallery_matrices(
+        listed, {name: values[:, -1] for name, values in method_scores.items()}
+    )
     enrolled_sides = enrolled_devices(listed)
-    wanted = {image for side in enrolled_sides for image in listed.sides[side].images}
+    digests = {image for side in enrolled_sides for image in listed.sides[side].images}
     models = device_models(store.images())
-    rows = device_rows(listed, gallery, images=store.images().of_sha256(wanted), models=models)
+    rows = device_rows(listed, gallery, images=store.images().of_sha256(digests), models=models)
     devices = [row["device"] for row in rows]
     matrix = matrix_figure(gallery.mean_scores(), devices, models=[row["model"] for row in rows])
     folder.write(PICTURES["matrix"], png(matrix))
     with fingerprints(listed, folder / PATTERNS) as files:
-        shown = {
+        patterns = {
             enrolled_sides[side]: files[side].read(next(iter(files[side].positions)))
             for side in gallery.firsts[:SHOWN_FINGERPRINTS].tolist()
             if (folder / PATTERNS).exists(fingerprint_name(enrolled_sides[side]))
         }
-    if shown:
-        folder.write(PICTURES["patterns"], png(pattern_figure(shown)))
+    if patterns:
+        folder.write(PICTURES["patterns"], png(pattern_figure(patterns)))
     write_csv(folder, DEVICES, rows)

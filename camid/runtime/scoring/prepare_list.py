@@ -1,4 +1,4 @@
-"""The comparison list of an evaluation: read where one is named or kept, drawn else."""
+"""The comparison list of an evaluation: read if it is named or kept, drawn otherwise."""
 
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +15,7 @@ from camid.runtime.run_folder.output import Output
 from camid.store.store import Store, open_store
 
 DRAWN, GALLERY, GALLERY_CROPS = "drawn", "gallery", "gallery-crops"
-"""Values of ``evaluate.comparisons`` that are no file."""
+"""Values of ``evaluate.comparisons`` that do not name a file."""
 SAMPLES = {"int8": "residuals", "uint8": "pixels"}
 """Kinds of a store's samples, by their type."""
 
@@ -23,14 +23,14 @@ SAMPLES = {"int8": "residuals", "uint8": "pixels"}
 def prepared_list(
     config: Config, output: Output, *, split: Split, evaluate: Evaluate | None = None
 ) -> ComparisonList:
-    """Return the comparison list that an output folder has, or is told to read or to draw.
+    """Return the comparison list of an output folder, read or drawn if it has none.
 
-    It is kept in the folder, and beside it the images that a gallery leaves out.
+    The list is kept in the folder, beside the images that a gallery leaves out.
 
     Parameters
     ----------
     evaluate
-        What is compared by which methods, if not what the configuration says.
+        Comparisons and methods, if not those of the configuration.
 
     Raises
     ------
@@ -38,22 +38,22 @@ def prepared_list(
         If a method cannot score the store's samples, the list is not there, or there is nothing to
         compare.
     """
-    store, what = open_store(config.paths.store), evaluate or config.evaluate
-    _check_methods(store, what)
+    store, settings = open_store(config.paths.store), evaluate or config.evaluate
+    _check_methods(store, settings)
     if output.folder.exists(LIST):
         return read_list(output.folder, LIST)
-    if what.comparisons in {DRAWN, GALLERY, GALLERY_CROPS}:
-        listed = _drawn(config, output.folder, store, split, what.comparisons)
+    if settings.comparisons in {DRAWN, GALLERY, GALLERY_CROPS}:
+        listed = _drawn(config, output.folder, store, split, settings.comparisons)
     else:
-        listed = read_list(*Folder.at(what.comparisons))
+        listed = read_list(*Folder.at(settings.comparisons))
     if not listed.comparisons:
-        raise ValueError(f"{what.comparisons}: a comparison list without comparisons")
+        raise ValueError(f"{settings.comparisons}: a comparison list without comparisons")
     write_list(output.folder, LIST, listed)
     return listed
 
 
 def _check_methods(store: Store, evaluate: Evaluate) -> None:
-    """Raise where a method needs other samples than a store has."""
+    """Raise if a method needs other samples than a store has."""
     dtype = store.description["samples"]["dtype"]
     if evaluate.methods and dtype != "int8":
         raise ValueError(
@@ -70,16 +70,16 @@ def _check_methods(store: Store, evaluate: Evaluate) -> None:
 
 
 def _drawn(config: Config, folder: Folder, store: Store, split: Split, kind: str) -> ComparisonList:
-    """Return the list of a kind of the images that a split tests."""
+    """Return the list of a kind, drawn from the test images of a split."""
     images = split.images("test", store.images())
-    how: dict[str, Any] = {"strips": config.strips, "seed": config.seed}
+    options: dict[str, Any] = {"strips": config.strips, "seed": config.seed}
     if kind == DRAWN:
-        return drawn_list(images, settings=config.comparisons, **how)
+        return drawn_list(images, settings=config.comparisons, **options)
     if kind == GALLERY_CROPS:
-        how["crop_size"] = config.comparisons.crop_size
-        how["num_crops"] = config.comparisons.num_crops[-1]
+        options["crop_size"] = config.comparisons.crop_size
+        options["num_crops"] = config.comparisons.num_crops[-1]
     gallery = enrolled(images, settings=config.enrolment, seed=config.seed)
-    outside = [*split.left_out("test", store.images()), *gallery.left_out]
-    if outside:
-        write_csv(folder, LEFT_OUT, [asdict(image) for image in outside])
-    return gallery_list(gallery, **how)
+    left_out = [*split.left_out("test", store.images()), *gallery.left_out]
+    if left_out:
+        write_csv(folder, LEFT_OUT, [asdict(image) for image in left_out])
+    return gallery_list(gallery, **options)

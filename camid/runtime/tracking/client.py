@@ -1,4 +1,4 @@
-"""MLflow: how it is reached, how a run is begun and gone on with, and figures by step."""
+"""MLflow client: its address, starting and resuming runs, and logging figures by step."""
 
 import hashlib
 import json
@@ -30,11 +30,11 @@ CURVE_NAMES = {
     "validation_vote_accuracy": "validation/vote_accuracy",
     "validation_top5": "validation/top5",
 }
-"""Figures of a training's rows, and what they are called in a run."""
+"""Figures of a training's rows, and their names in a run."""
 UNWRITTEN = f"{TRAINING}/unwritten.json"
 """File of the points of a training's curves that its run still lacks."""
 MAX_METRICS = 1000
-"""In one request: MLflow's limit."""
+"""MLflow's limit of metrics in one request."""
 SQLITE = "sqlite:///"
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -43,7 +43,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
-"""No word to others, no addresses among results, and retries that do not last for minutes."""
+"""No telemetry, no addresses among results, and retries that do not last for minutes."""
 
 
 def tracking_uri() -> str:
@@ -54,9 +54,9 @@ def tracking_uri() -> str:
     ValueError
         If there is no server and the home folder is not on a file system.
     """
-    named = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if named:
-        return named
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if uri:
+        return uri
     if not home().is_local:
         raise ValueError(
             f"CAMID_HOME={home().uri} cannot hold MLflow's sqlite file; name a server with "
@@ -66,7 +66,7 @@ def tracking_uri() -> str:
 
 
 def open_tracking() -> None:
-    """Choose camid's experiment on the tracking server, or make it.
+    """Select camid's experiment on the tracking server, or create it.
 
     Raises
     ------
@@ -82,8 +82,8 @@ def open_tracking() -> None:
     mlflow.set_tracking_uri(uri)
     with answering(), _whole(uri):
         if uri.startswith(SQLITE) and mlflow.get_experiment_by_name(EXPERIMENT) is None:
-            place = Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts"
-            mlflow.create_experiment(EXPERIMENT, artifact_location=place.as_uri())
+            artifacts = Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts"
+            mlflow.create_experiment(EXPERIMENT, artifact_location=artifacts.as_uri())
         mlflow.set_experiment(EXPERIMENT)
 
 
@@ -94,19 +94,19 @@ def tracked_run(
     """Open an MLflow run called ``name`` and yield the ``mlflow`` module to log with.
 
     The resolved configuration is logged as parameters; ``tags``, the git commit and the digest of
-    the lock file as tags. With ``run``, the id of a run that :func:`begun_run` began, that is gone
-    on with.
+    the lock file as tags. ``run`` is the id of a run that :func:`begun_run` began, which is then
+    resumed.
 
     Raises
     ------
     ValueError
-        If the tracking server does not answer, or refuses something.
+        If the tracking server does not answer, or refuses a request.
     """
     open_tracking()
     import mlflow
 
-    named = {"run_id": run} if run else {"run_name": name}
-    with answering(), mlflow.start_run(**named, tags={**tags, **_provenance()}):
+    identity = {"run_id": run} if run else {"run_name": name}
+    with answering(), mlflow.start_run(**identity, tags={**tags, **_provenance()}):
         if not run:
             mlflow.log_params(_flat(config_tree(config)))
         yield mlflow
@@ -128,32 +128,34 @@ def begun_run(name: str, config: Config, *, tags: Mapping[str, str]) -> str:
 
 
 class Curves:
-    """Figures of a training by step, written to its run now and then: a validation's at once.
+    """Figures of a training by step, written to its run at every validation.
 
-    What a server does not take is kept in the training's folder until it does.
+    Figures that the server does not take are kept in the training's folder until it does.
     """
 
     def __init__(self, folder: Folder, begin: Callable[[], str]) -> None:
-        """Go on with what is not written yet.
+        """Continue with the figures that are not written yet.
 
         Parameters
         ----------
         begin
-            Returns the id of the run, which it begins where there is none.
+            Returns the id of the run, which it begins if there is none.
         """
         self._folder, self._begin = folder, begin
-        kept = folder.read(UNWRITTEN) if folder.exists(UNWRITTEN) else b"[]"
-        self._rows: list[tuple[int, Mapping[str, float]]] = [(at, r) for at, r in json.loads(kept)]
+        unwritten = folder.read(UNWRITTEN) if folder.exists(UNWRITTEN) else b"[]"
+        self._rows: list[tuple[int, Mapping[str, float]]] = [
+            (time_ms, row) for time_ms, row in json.loads(unwritten)
+        ]
         self._is_kept = bool(self._rows)
 
     def add(self, row: Mapping[str, float]) -> None:
-        """Add a row of figures with its ``step``; a server that is gone gets it later."""
+        """Add a row of figures with its ``step``; a server that is gone gets the row later."""
         self._rows.append((int(time.time() * 1000), dict(row)))
         if any(name.startswith("validation_") for name in row):
             self.flush()
 
     def flush(self) -> bool:
-        """Write what is not written yet, or keep it; return whether all is written."""
+        """Write all rows that are not written yet, or keep them; return whether all are written."""
         try:
             log_rows(self._begin(), self._rows)
         except (ValueError, OSError):
@@ -168,7 +170,7 @@ class Curves:
 
 
 def log_rows(run: str, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
-    """Write rows of a training's figures, each with when it was made, to its run.
+    """Write rows of a training's figures, each with its time in ms, to its run.
 
     Raises
     ------
@@ -178,8 +180,8 @@ def log_rows(run: str, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
     from mlflow.entities import Metric
 
     metrics = [
-        Metric(CURVE_NAMES[name], value, at, int(row["step"]))
-        for at, row in rows
+        Metric(CURVE_NAMES[name], value, time_ms, int(row["step"]))
+        for time_ms, row in rows
         for name, value in row.items()
         if name in CURVE_NAMES
     ]
@@ -187,7 +189,7 @@ def log_rows(run: str, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:
 
 
 def log_metrics(run: str, metrics: Sequence[Any]) -> None:
-    """Write MLflow's metrics to a run, as many a request as it takes.
+    """Write MLflow's metrics to a run, in as many requests as are needed.
 
     Raises
     ------
@@ -198,18 +200,18 @@ def log_metrics(run: str, metrics: Sequence[Any]) -> None:
 
     with answering():
         for start in range(0, len(metrics), MAX_METRICS):
-            some = list(metrics[start : start + MAX_METRICS])
-            MlflowClient(tracking_uri()).log_batch(run, metrics=some)
+            batch = list(metrics[start : start + MAX_METRICS])
+            MlflowClient(tracking_uri()).log_batch(run, metrics=batch)
 
 
 @contextmanager
 def _whole(uri: str) -> Iterator[None]:
-    """Leave no sqlite file that was begun here and not completed: MLflow would never open it again.
+    """Delete a new sqlite file that was not completed: MLflow would never open it again.
 
     Raises
     ------
     OSError
-        If it cannot be written where it is wanted; MLflow itself would try for minutes.
+        If the file cannot be written in its folder; MLflow itself would try for minutes.
     """
     if not uri.startswith(SQLITE):
         yield
@@ -223,19 +225,19 @@ def _whole(uri: str) -> Iterator[None]:
         yield
     except BaseException:
         if is_new:
-            for left in file.parent.glob(f"{file.name}*"):
-                left.unlink(missing_ok=True)
+            for leftover in file.parent.glob(f"{file.name}*"):
+                leftover.unlink(missing_ok=True)
         raise
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn what MLflow raises into one sentence.
+    """Turn MLflow's exceptions into errors of one sentence.
 
     Raises
     ------
     ValueError
-        If it does not answer, or refuses something.
+        If MLflow does not answer, or refuses a request.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import DBAPIError
@@ -276,14 +278,14 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _provenance() -> dict[str, str]:
-    """Return commit and lock digest of the checkout that this code runs from, where it is one."""
+    """Return the commit and lock digest of the checkout of this code, if there are any."""
     root = Path(__file__).parents[3]
-    found = {}
+    provenance = {}
     lock = root / "requirements.lock"
     if lock.exists():
-        found["lock_sha256"] = hashlib.sha256(lock.read_bytes()).hexdigest()
+        provenance["lock_sha256"] = hashlib.sha256(lock.read_bytes()).hexdigest()
     command = ["git", "-C", str(root), "rev-parse", "HEAD"]
     with suppress(OSError, subprocess.CalledProcessError):
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found["git_commit"] = done.stdout.strip()
-    return found
+        completed = subprocess.run(command, capture_output=True, text=True, check=True)
+        provenance["git_commit"] = completed.stdout.strip()
+    return provenance

@@ -22,8 +22,8 @@ MODELS = "models:/"
 def register(kind: type[Task], folder: Folder) -> str:
     """Register the network in an output folder; return its address, ``models:/siamese@best``.
 
-    It becomes a new version, to which the alias goes over; it is logged with the run that trained
-    it. A run's network is registered once.
+    The network becomes a new version, to which the alias moves, and is logged with the run that
+    trained it. A run's network is registered once.
 
     Raises
     ------
@@ -39,9 +39,9 @@ def register(kind: type[Task], folder: Folder) -> str:
     name, client = kind.method(), mlflow.MlflowClient()
     run = Logbook(folder).runs[name]
     with answering():
-        made = client.search_model_versions(f"name = '{name}' and run_id = '{run}'")
-        if made:
-            number = made[0].version
+        versions = client.search_model_versions(f"name = '{name}' and run_id = '{run}'")
+        if versions:
+            version_number = versions[0].version
         else:
             with quiet(), mlflow.start_run(run_id=run):
                 network = read_network(folder, kind.network)
@@ -52,18 +52,18 @@ def register(kind: type[Task], folder: Folder) -> str:
                     signature=_signature(network),
                     pip_requirements=[f"camid=={version('camid')}"],
                 )
-            number = logged.registered_model_version
-        client.set_registered_model_alias(name, ALIAS, number)
+            version_number = logged.registered_model_version
+        client.set_registered_model_alias(name, ALIAS, version_number)
     return f"{MODELS}{name}@{ALIAS}"
 
 
 def with_networks(config: Config) -> Config:
-    """Return a configuration whose networks of the registry are files: their versions of now.
+    """Return a configuration with registered networks replaced by files of current versions.
 
     Raises
     ------
     ValueError
-        If there is no such model, or the tracking server does not answer.
+        If a model does not exist, or the tracking server does not answer.
     """
     networks = config.evaluate.networks
     files = tuple(_fetched(name) if name.startswith(MODELS) else name for name in networks)
@@ -81,23 +81,23 @@ def _fetched(address: str) -> str:
     with answering():
         try:
             if alias:
-                found = client.get_model_version_by_alias(name, alias)
+                model_version = client.get_model_version_by_alias(name, alias)
             else:
-                name, _, number = name.partition("/")
-                found = client.get_model_version(name, number)
+                name, _, version_number = name.partition("/")
+                model_version = client.get_model_version(name, version_number)
         except MlflowException as error:
             if error.get_http_status_code() in {400, 404}:
                 raise ValueError(f"{address}: no such model in MLflow's registry") from None
             raise
-        place, file = home() / "networks", f"{name}-{found.version}.keras"
-        if not place.exists(file):
-            path = mlflow.artifacts.download_artifacts(f"{MODELS}{name}/{found.version}")
-            place.write(file, Folder(f"{path}/data").read("model.keras"))
-    return place.address(file)
+        folder, file = home() / "networks", f"{name}-{model_version.version}.keras"
+        if not folder.exists(file):
+            path = mlflow.artifacts.download_artifacts(f"{MODELS}{name}/{model_version.version}")
+            folder.write(file, Folder(f"{path}/data").read("model.keras"))
+    return folder.address(file)
 
 
 def _signature(network: Any) -> Any:
-    """Return what a network takes and gives, as MLflow states it."""
+    """Return MLflow's signature of a network's inputs and outputs."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import Schema, TensorSpec
 

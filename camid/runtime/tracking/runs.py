@@ -1,7 +1,7 @@
-"""MLflow runs of an output folder: one for the comparison, and one a method below it.
+"""MLflow runs of an output folder: one for the comparison, and one per method below it.
 
-All of it is read from the folder's files once they are finished, so that what a server has missed
-is written by the same command later, to the same runs or to another server's.
+The runs are written from the folder's finished files, so that the same command can later complete
+a server's runs, or write them to another server.
 """
 
 import json
@@ -63,11 +63,11 @@ from camid.training.trials import Trial
 
 PARENT = "mlflow.parentRunId"
 COMPARISON = ""
-"""The name of a folder's own run in its logbook; others are methods'."""
+"""Name of a folder's own run in its logbook; the other names are methods'."""
 WHAT = "what"
-"""Tag that says what a run is of: a ``comparison``, a ``method`` that it judges, or a ``trial``."""
+"""Tag of a run's subject: a ``comparison``, a ``method`` that it judges, or a ``trial``."""
 COMPARED = "compared"
-"""Tag that is equal where methods are judged on the same comparisons: so they stand together."""
+"""Tag that is equal for methods judged on the same comparisons, which keeps them together."""
 SHARED_FILES = (
     *(CONFIG, INPUTS, RESULTS, TABLE, LIST, SCORES, DIFFERENCES, BY_DEVICE, BY_MODELS),
     *(DEVICES, GROUPS, LEFT_OUT, STAGES, REPORT, FACTS, ROC_POINTS, TIPPETT_POINTS),
@@ -76,23 +76,23 @@ SHARED_FILES = (
 """Files of the output folder that a comparison's run holds."""
 METHOD_FILES = (PICTURES["roc"], PICTURES["det"])
 DIGEST_LENGTH = 36
-"""Of a data set, that MLflow keeps."""
+"""Characters of a data set's digest that MLflow keeps."""
 
 
 class Logbook:
-    """The MLflow runs of an output folder by name, and which of them are written whole."""
+    """The MLflow runs of an output folder by name, and those that are completely written."""
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self._server = tracking_uri()
-        told = json.loads(folder.read(LOGBOOK)) if folder.exists(LOGBOOK) else {}
-        if told.get("server") != self._server:
-            told = {}
-        self.runs: dict[str, str] = told.get("runs", {})
-        self.written: list[str] = told.get("written", [])
+        entries = json.loads(folder.read(LOGBOOK)) if folder.exists(LOGBOOK) else {}
+        if entries.get("server") != self._server:
+            entries = {}
+        self.runs: dict[str, str] = entries.get("runs", {})
+        self.written: list[str] = entries.get("written", [])
 
     def run(self, name: str, title: str, config: Config, tags: Mapping[str, str]) -> str:
-        """Return the run of a name, begun and called ``title`` if there is none.
+        """Return the id of the run of a name; begin a run called ``title`` if there is none.
 
         Raises
         ------
@@ -104,24 +104,24 @@ class Logbook:
         return self.runs[name]
 
     def adopt(self, name: str, run: str) -> None:
-        """Take a run that was begun elsewhere for a name's."""
+        """Record a run that was begun elsewhere under a name."""
         self.runs[name] = run
         self._keep()
 
     def write(self, name: str) -> None:
-        """Note that a run is written whole."""
+        """Note that a run is completely written."""
         self.written.append(name)
         self._keep()
 
     def _keep(self) -> None:
-        told = {"server": self._server, "runs": self.runs, "written": self.written}
-        self.folder.write(LOGBOOK, json.dumps(told).encode())
+        entries = {"server": self._server, "runs": self.runs, "written": self.written}
+        self.folder.write(LOGBOOK, json.dumps(entries).encode())
 
 
 def begin(folder: Folder, config: Config, *, pipeline: str) -> None:
     """Begin the run of an output folder, before its work.
 
-    A server that answered when the work was first begun, and does not now, holds nothing up.
+    A server that answered when the work first began, and does not now, is no error.
 
     Raises
     ------
@@ -145,14 +145,14 @@ def training_curves(folder: Folder, method: str, config: Config) -> Curves:
 
 def _begun(folder: Folder, method: str, config: Config) -> str:
     book = Logbook(folder)
-    below = {PARENT: book.runs[COMPARISON]} if COMPARISON in book.runs else {}
-    return book.run(method, method, config, {WHAT: "method", "method": method} | below)
+    parent_tag = {PARENT: book.runs[COMPARISON]} if COMPARISON in book.runs else {}
+    return book.run(method, method, config, {WHAT: "method", "method": method} | parent_tag)
 
 
 def write_comparison(
     folder: Folder, rows: Sequence[ResultRow], config: Config, data: Mapping[str, Any]
 ) -> None:
-    """Write the runs of a folder's comparison and methods, those that are not written yet.
+    """Write the missing runs of a folder's comparison and methods.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def write_comparison(
     Raises
     ------
     ValueError, OSError
-        If the server does not answer, or takes no more.
+        If the server does not answer, or has no room.
     """
     book = Logbook(folder)
     if not rows:
@@ -172,21 +172,21 @@ def write_comparison(
     title = data["pipeline"] + (f", {EMBEDDING}" if folder.name == EMBEDDING else "")
     digests = {name: str(data[name]) for name in ("store_digest", "plan_digest")} | _listed(folder)
     size = str(rows[0].crop_size or "whole")
-    where = {"split": rows[0].split, "images": rows[0].images, "crop_size": size}
-    told = digests.get("comparison_list", digests["store_digest"])
-    tags = digests | where | {"pipeline": data["pipeline"]}
-    tags[COMPARED] = f"{where['images']} {told[:8]}"
+    conditions = {"split": rows[0].split, "images": rows[0].images, "crop_size": size}
+    digest = digests.get("comparison_list", digests["store_digest"])
+    tags = digests | conditions | {"pipeline": data["pipeline"]}
+    tags[COMPARED] = f"{conditions['images']} {digest[:8]}"
     parent = book.run(COMPARISON, title, config, {WHAT: "comparison"})
     for method in dict.fromkeys(row.method for row in rows):
         if method not in book.written:
-            mine = [row for row in rows if row.method == method]
-            own = {WHAT: "method", "method": method, PARENT: parent}
-            own["num_crops"] = str(mine[-1].num_crops or "all")
-            _write_method(book, mine, config, tags | own)
+            method_rows = [row for row in rows if row.method == method]
+            method_tags = {WHAT: "method", "method": method, PARENT: parent}
+            method_tags["num_crops"] = str(method_rows[-1].num_crops or "all")
+            _write_method(book, method_rows, config, tags | method_tags)
             book.write(method)
     if COMPARISON not in book.written:
-        whole = tags | {WHAT: "comparison", "out": folder.uri}
-        with tracked_run(title, config, tags=whole, run=parent) as mlflow:
+        comparison_tags = tags | {WHAT: "comparison", "out": folder.uri}
+        with tracked_run(title, config, tags=comparison_tags, run=parent) as mlflow:
             _log_inputs(mlflow, digests)
             mlflow.log_metrics(_search_figures(folder))
             mlflow.log_dict(dict(data), DATA)
@@ -207,15 +207,15 @@ def _begun_trial(folder: Folder, trial: Trial, config: Config, *, kind: type[Tas
 
 
 def write_trial_run(folder: Folder, trial: Trial, config: Config, *, kind: type[Task]) -> None:
-    """Write what a search's trial came to into its run, with its network, unless it is there.
+    """Write the result and network of a search's trial to its run, unless they are there.
 
     Raises
     ------
     ValueError
         If the server does not answer.
     """
-    place, method = folder / trial.name, kind.method()
-    if method in Logbook(place).written:
+    trial_folder, method = folder / trial.name, kind.method()
+    if method in Logbook(trial_folder).written:
         return
     run = _begun_trial(folder, trial, config, kind=kind)
     trial_curves(folder, trial, config, kind=kind).flush()
@@ -231,12 +231,12 @@ def write_trial_run(folder: Folder, trial: Trial, config: Config, *, kind: type[
             }
         )
         files = (CONFIG, kind.network)
-        log_files(mlflow, place, [file for file in files if place.exists(file)])
-    Logbook(place).write(method)
+        log_files(mlflow, trial_folder, [file for file in files if trial_folder.exists(file)])
+    Logbook(trial_folder).write(method)
 
 
 def missing(folder: Folder, rows: Sequence[ResultRow]) -> list[str]:
-    """Return the names of the methods and of what else of a folder is not in MLflow."""
+    """Return the names of a folder's runs that are not completely in MLflow."""
     book = Logbook(folder)
     names = dict.fromkeys(row.method for row in rows)
     return [name for name in (*names, COMPARISON) if name not in book.written and names]
@@ -250,9 +250,9 @@ def metrics(rows: Sequence[ResultRow]) -> list[Any]:
     """
     from mlflow.entities import Metric
 
-    at = int(time.time() * 1000)
+    time_ms = int(time.time() * 1000)
     return [
-        Metric(_name(name, row.negatives), float(row.figures[name]), at, row.num_crops or 0)
+        Metric(_name(name, row.negatives), float(row.figures[name]), time_ms, row.num_crops or 0)
         for row in rows
         for name in METRICS
         if name in row.figures
@@ -266,7 +266,7 @@ def _name(figure: str, negatives: str) -> str:
 def _write_method(
     book: Logbook, rows: Sequence[ResultRow], config: Config, tags: Mapping[str, str]
 ) -> None:
-    """Write a method's figures, its points, and what trained it, into its run."""
+    """Write a method's figures, its ROC points, and its training if it has one, to its run."""
     folder, method = book.folder, tags["method"]
     run = book.run(method, method, config, tags)
     network = f"{method}.keras"
@@ -285,7 +285,7 @@ def _write_method(
 
 
 def _complete_curves(folder: Folder, run: str) -> None:
-    """Write what a training's run has not of its curves."""
+    """Write the points of a training's curves that its run lacks."""
     Curves(folder, lambda: run).flush()
     history = [
         {name: float(value) for name, value in row.items() if value}
@@ -295,7 +295,7 @@ def _complete_curves(folder: Folder, run: str) -> None:
 
 
 def _complete(run: str, history: Sequence[Mapping[str, float]]) -> None:
-    """Write the validations that a run has not."""
+    """Write the validations that a run lacks."""
     from mlflow import MlflowClient
 
     if not history:
@@ -303,9 +303,9 @@ def _complete(run: str, history: Sequence[Mapping[str, float]]) -> None:
     figure = next(name for name in history[0] if name.startswith("validation_"))
     with answering():
         points = MlflowClient(tracking_uri()).get_metric_history(run, CURVE_NAMES[figure])
-    known = {point.step for point in points}
-    at = int(time.time() * 1000)
-    log_rows(run, [(at, row) for row in history if int(row["step"]) not in known])
+    known_steps = {point.step for point in points}
+    time_ms = int(time.time() * 1000)
+    log_rows(run, [(time_ms, row) for row in history if int(row["step"]) not in known_steps])
 
 
 def _log_inputs(mlflow: Any, digests: Mapping[str, str]) -> None:
@@ -313,8 +313,8 @@ def _log_inputs(mlflow: Any, digests: Mapping[str, str]) -> None:
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
-    named = {"comparison_list": "test", "store_digest": "store"}
-    for name, context in named.items():
+    contexts = {"comparison_list": "test", "store_digest": "store"}
+    for name, context in contexts.items():
         if name in digests:
             source = CodeDatasetSource({"digest": digests[name]})
             title = name.removesuffix("_digest").replace("_", " ")
@@ -323,7 +323,7 @@ def _log_inputs(mlflow: Any, digests: Mapping[str, str]) -> None:
 
 
 def _listed(folder: Folder) -> dict[str, str]:
-    """Return the digest of the comparison list that a folder's scores are of."""
+    """Return the digest of the comparison list of a folder's scores; empty if there is none."""
     with suppress(FileNotFoundError, KeyError):
         schema = pq.read_schema(pa.BufferReader(folder.read(SCORES)))
         return {"comparison_list": (schema.metadata or {})[b"comparison_list"].decode()}
@@ -331,9 +331,9 @@ def _listed(folder: Folder) -> dict[str, str]:
 
 
 def _search_figures(folder: Folder) -> dict[str, float]:
-    told = json.loads(folder.read(SEARCH)) if folder.exists(SEARCH) else {}
+    summary = json.loads(folder.read(SEARCH)) if folder.exists(SEARCH) else {}
     return {
         f"search/{name}": float(value)
-        for name, value in told.items()
+        for name, value in summary.items()
         if isinstance(value, int | float)
     }

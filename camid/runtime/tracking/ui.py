@@ -1,4 +1,4 @@
-"""MLflow's pages, opened on the methods of all runs beside one another."""
+"""MLflow's pages, opened on a table of the methods of all runs."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 60
 
 
 def view_address(server: str) -> str:
-    """Return the address of the view on a server's pages, and have the experiment hold the view.
+    """Store the view in the experiment; return the view's address on a server's pages.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def view_address(server: str) -> str:
 
 
 def _view() -> dict[str, object]:
-    """Return which runs are listed, in which order, and what is shown of them.
+    """Return the view: the runs to list, their order, and the columns to show.
 
     Ordered by anything but time, pages list methods themselves and not their comparisons.
     """
@@ -93,8 +93,8 @@ def served(port: int) -> Iterator[str]:
     uri = tracking_uri()
     if not Path(uri.removeprefix(SQLITE)).exists():
         raise ValueError(f"no runs yet in {uri}; run a pipeline first")
-    place = ["--backend-store-uri", uri, "--host", HOST, "--port", str(port), "--workers", "1"]
-    command = [sys.executable, "-m", "mlflow", "server", *place]
+    options = ["--backend-store-uri", uri, "--host", HOST, "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "server", *options]
     server = subprocess.Popen(command, stdout=sys.stderr)
     try:
         address = f"http://{HOST}:{port}"
@@ -107,14 +107,14 @@ def served(port: int) -> Iterator[str]:
 
 
 def _wait(server: "subprocess.Popen[bytes]", address: str) -> None:
-    """Wait until pages answer."""
-    ends = time.monotonic() + PATIENCE_SECONDS
+    """Wait until the pages answer."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             with urlopen(f"{address}/health"):
                 return
         except (URLError, OSError):
-            if server.poll() is not None or time.monotonic() > ends:
+            if server.poll() is not None or time.monotonic() > deadline:
                 raise ValueError(
                     f"MLflow's pages do not come up at {address}; is the port taken? --port names "
                     "another"

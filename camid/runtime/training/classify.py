@@ -1,4 +1,4 @@
-"""A classifier's answers, gathered on Ray: a task a chunk, kept so that a stopped run goes on."""
+"""A classifier's answers, computed on Ray, one task per chunk; a stopped run resumes from them."""
 
 import io
 from collections import defaultdict
@@ -26,7 +26,7 @@ from camid.training.pair_sampling import candidates
 from camid.training.patches import cut_patches, image_cuts, spread
 
 MEMORY = 3 * 2**30
-"""Bytes that a task takes: TensorFlow, the network, and a chunk's patches at one position."""
+"""Bytes that a task needs: TensorFlow, the network, and a chunk's patches at one position."""
 
 
 def classified(
@@ -38,20 +38,20 @@ def classified(
     network: str,
     config: Config,
 ) -> Asked:
-    """Return what a network answers of images, in their order.
+    """Return a network's answers for images, in the order of the images.
 
     Parameters
     ----------
     devices
-        Those that it tells apart, in the order of its outputs.
+        Devices that the network distinguishes, in the order of its outputs.
     network
-        Name of its file in ``output``.
+        Name of the network's file in ``output``.
     """
     by_chunk: dict[tuple[str, int], list[ImageRecord]] = defaultdict(list)
     for record in images:
         by_chunk[record.device, record.chunk].append(record)
     chunks = [(_part(*key), by_chunk[key]) for key in sorted(by_chunk)]
-    missing = [
+    missing_chunks = [
         manifest_table(records)
         for part, records in chunks
         if not {record.image_id for record in records} <= _answered(output, part).keys()
@@ -59,29 +59,31 @@ def classified(
     work = partial(
         _classify, store=store.folder.uri, output=output.uri, network=network, config=config
     )
-    for _ in streamed(missing, work, description="ask", unit="images", memory=MEMORY):
+    for _ in streamed(missing_chunks, work, description="ask", unit="images", memory=MEMORY):
         pass
-    found = {name: told for part, _ in chunks for name, told in _answered(output, part).items()}
-    places = {device: number for number, device in enumerate(devices)}
+    answers = {
+        name: answer for part, _ in chunks for name, answer in _answered(output, part).items()
+    }
+    label_of = {device: number for number, device in enumerate(devices)}
     models = device_models(store.images())
     return Asked(
-        labels=np.array([places.get(record.device, -1) for record in images], np.int64),
+        labels=np.array([label_of.get(record.device, -1) for record in images], np.int64),
         kinds=[record.kind for record in images],
         models=[models[record.device] for record in images],
         answers=Answers(
-            totals=np.stack([found[record.image_id][0] for record in images]),
-            votes=np.stack([found[record.image_id][1] for record in images]),
+            totals=np.stack([answers[record.image_id][0] for record in images]),
+            votes=np.stack([answers[record.image_id][1] for record in images]),
         ),
     )
 
 
 def _answered(output: Folder, part: str) -> dict[str, tuple[Any, Any]]:
-    """Return the sums and votes of the images of a part that is kept; none if it is not."""
+    """Return the totals and votes of each image of a kept part; empty if the part is missing."""
     if not output.exists(part):
         return {}
     with np.load(io.BytesIO(output.read(part))) as file:
-        told = zip(file["totals"], file["votes"], strict=True)
-        return dict(zip(file["images"].tolist(), told, strict=True))
+        answers = zip(file["totals"], file["votes"], strict=True)
+        return dict(zip(file["images"].tolist(), answers, strict=True))
 
 
 def _classify(
@@ -89,13 +91,13 @@ def _classify(
 ) -> pa.Table:
     """Classify the images of one chunk, which ``table`` lists; runs on a worker."""
     tensorflow_uses(1)  # a task has one processor
-    folder, opened = Folder(output), open_store(store)
+    folder, opened_store = Folder(output), open_store(store)
     records = [ImageRecord(**row) for row in table.to_pylist()]
-    (chunk,) = candidates(opened, records).chunks[records[0].device]
+    (chunk,) = candidates(opened_store, records).chunks[records[0].device]
     model = _network(output, network, folder.modified(network))
-    size = config.patches.size or opened.description["samples"]["shape"][0]
-    with RowGroups(opened) as row_groups:
-        places = spread(
+    size = config.patches.size or opened_store.description["samples"]["shape"][0]
+    with RowGroups(opened_store) as row_groups:
+        corners_by_position = spread(
             chunk.positions,
             strip_size=row_groups.shape[0],
             size=size,
@@ -103,7 +105,7 @@ def _classify(
             seed=config.seed,
         )
         logits, images = [], []
-        for position, corners in places.items():
+        for position, corners in corners_by_position.items():
             cuts = [
                 cut
                 for number, row in enumerate(chunk.rows)
@@ -112,30 +114,31 @@ def _classify(
             patches = cut_patches(cuts, row_groups, size=size)
             logits.append(_outputs(model, patches))
             images.append(patches.labels)
-    told = Answers.of(np.concatenate(logits), np.concatenate(images))
-    file = io.BytesIO()
-    names = np.array(chunk.images.column("image_id").to_pylist())
-    np.savez(file, allow_pickle=False, images=names, totals=told.totals, votes=told.votes)
-    folder.write(_part(chunk.device, chunk.chunk), file.getvalue())
+    answers = Answers.of(np.concatenate(logits), np.concatenate(images))
+    buffer = io.BytesIO()
+    image_ids = np.array(chunk.images.column("image_id").to_pylist())
+    np.savez(
+        buffer, allow_pickle=False, images=image_ids, totals=answers.totals, votes=answers.votes
+    )
+    folder.write(_part(chunk.device, chunk.chunk), buffer.getvalue())
     return table.select(["image_id"])
 
 
 def _outputs(model: Any, patches: Any) -> NDArray[np.float32]:
-    size = max(1, SCORED_SAMPLES // patches.samples[0].size)
-    found = []
-    for start in range(0, len(patches.labels), size):
-        samples, scales, _ = patches.some(slice(start, start + size)).arrays()
-        found.append(np.asarray(model.predict_on_batch(samples * scales)))
-    return np.concatenate(found)
+    batch_size = max(1, SCORED_SAMPLES // patches.samples[0].size)
+    logits = []
+    for start in range(0, len(patches.labels), batch_size):
+        samples, scales, _ = patches.some(slice(start, start + batch_size)).arrays()
+        logits.append(np.asarray(model.predict_on_batch(samples * scales)))
+    return np.concatenate(logits)
 
 
 def _part(device: str, chunk: int) -> str:
-
     return f"{ANSWERS}/{chunk_name(device, chunk).removesuffix('.parquet')}.npz"
 
 
 @lru_cache(maxsize=2)
-def _network(output: str, name: str, modified: int) -> Any:  # noqa: ARG001 - of another file
+def _network(output: str, name: str, modified: int) -> Any:  # noqa: ARG001 - part of the cache key
     from camid.comparison.networks.files import read_network
 
     return read_network(Folder(output), name)

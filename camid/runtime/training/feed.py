@@ -1,11 +1,11 @@
 """The feed: a worker's shares of training steps, drawn and read on any processor of the cluster.
 
-Each worker of a training has readers of its own, actors that it asks for steps in turn, a few ahead
-of the one it takes. What they answer is a function of the configuration, the step and the worker's
-micro-batches, so a feed begins at any step, for any number of workers.
+Each worker of a training has its own readers, actors that read steps in turn, a few ahead of the
+worker. A share is a function of the configuration, the step and the worker's micro-batches, so a
+feed can begin at any step, for any number of workers.
 
-Not Ray Data: its loop never rests while what it made waits to be read, which takes a third of a
-processor from each worker.
+Ray Data is not used: its loop is busy while blocks wait to be read, which costs each worker a third
+of a processor.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ from camid.training.tasks import Task
 
 @contextmanager
 def fed(task: Task, micro_batches: Sequence[int], steps: range) -> Iterator[Iterator[Share]]:
-    """Open a feed of a worker's micro-batches in steps, in order; reading begins at once.
+    """Yield an iterator over a worker's shares of steps, in order; reading begins at once.
 
     Each of ``training.feed_workers`` processes reads ``training.prefetch`` steps ahead.
 
@@ -35,39 +35,41 @@ def fed(task: Task, micro_batches: Sequence[int], steps: range) -> Iterator[Iter
     import ray
 
     training = task.config.training
-    reader = partial(
+    reader_options = partial(
         ray.remote(_Reader).options,
-        num_cpus=0,  # its worker has taken them, so that it never waits for any
+        num_cpus=0,  # counted with its worker's, so that a reader never waits
         max_restarts=training.max_failures,
         max_task_retries=training.max_failures,
     )
     readers = [
-        reader(scheduling_strategy=place).remote(task, tuple(micro_batches))
-        for place in islice(_places(micro_batches[0]), training.feed_workers)
+        reader_options(scheduling_strategy=strategy).remote(task, tuple(micro_batches))
+        for strategy in islice(_strategies(micro_batches[0]), training.feed_workers)
     ]
-    asked = (one.share.remote(step) for one, step in zip(cycle(readers), steps, strict=False))
+    requests = (
+        reader.share.remote(step) for reader, step in zip(cycle(readers), steps, strict=False)
+    )
     try:
-        yield _taken(asked, deque(islice(asked, training.prefetch * len(readers))))
+        yield _shares(requests, deque(islice(requests, training.prefetch * len(readers))))
     finally:
-        for one in readers:
-            ray.kill(one)
+        for reader in readers:
+            ray.kill(reader)
 
 
-def _taken(asked: Iterator[Any], ahead: deque[Any]) -> Iterator[Share]:
-    """Yield what is read, and ask for one more step for each that is taken."""
+def _shares(requests: Iterator[Any], pending: deque[Any]) -> Iterator[Share]:
+    """Yield the shares in order, and request another step after each."""
     import ray
 
-    while ahead:
+    while pending:
         try:
-            share: Share = ray.get(ahead.popleft())
+            share: Share = ray.get(pending.popleft())
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
-        ahead.extend(islice(asked, 1))
+        pending.extend(islice(requests, 1))
         yield share
 
 
-def _places(first: int) -> Iterator[Any]:
-    """Yield where readers are started: on all nodes that work, in turn from the given one."""
+def _strategies(first: int) -> Iterator[Any]:
+    """Yield scheduling strategies for readers: on all running nodes, in turn from the given one."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -77,7 +79,7 @@ def _places(first: int) -> Iterator[Any]:
 
 
 class _Reader:
-    """A process that draws and reads; runs anywhere."""
+    """An actor that draws and reads shares; runs on any node."""
 
     def __init__(self, task: Task, micro_batches: Sequence[int]) -> None:
         self._task, self._micro_batches = task, micro_batches

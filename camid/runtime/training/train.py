@@ -1,7 +1,7 @@
-"""Training on Ray Train: workers with a feed each, checkpoints, and what happens when one dies.
+"""Training on Ray Train: workers with a feed each, checkpoints, and restarts after failures.
 
-The checkpoint is one file of the output folder, replaced at each validation. Whoever starts with
-that folder, a new group of workers or a new run of the program, goes on from it.
+The checkpoint is one file of the output folder, replaced at each validation. A new group of
+workers, or a new run of the program with that folder, resumes from it.
 """
 
 import logging
@@ -28,9 +28,9 @@ from camid.training.tasks import Task
 RAY = f"{TRAINING}/ray"
 """Folder of Ray's own files of a running training, below the output folder."""
 LEAST_CPUS = 0.1
-"""Of a processor, that a worker is given at least."""
+"""Smallest share of a processor that a worker gets."""
 PATIENCE_SECONDS = 60
-"""Seconds that workers may take to start before a message says so."""
+"""Seconds that workers may take to start before a message is printed."""
 
 
 def train(
@@ -40,24 +40,24 @@ def train(
     tell: Callable[[Row], None] = lambda _: None,
     began: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Train a task's network to the end, from the checkpoint that is in ``output`` or anew.
+    """Train a task's network to the end, from the checkpoint in ``output`` if there is one.
 
     Writes the network of the best validation and :data:`CHECKPOINT`.
 
     Parameters
     ----------
     tell
-        Gets a row of figures about once a second (``step``, ``loss``), and one a validation
-        (``validation_…`` besides).
+        Receives a row of figures about once a second (``step``, ``loss``), and one for each
+        validation (with ``validation_…``).
     began
-        Gets the id of the placement group that a group of workers began in.
+        Receives the id of the placement group of each group of workers that begins.
 
     Raises
     ------
     ValueError
-        If a batch cannot be parted, Ray has too few processors or too little room for what is read
-        ahead, there is nothing to train or to validate on, or workers failed more
-        often than ``training.max_failures``.
+        If a batch cannot be divided, Ray has too few processors or too little memory to read
+        ahead, there is nothing to train or to validate on, or workers failed more often than
+        ``training.max_failures``.
     """
     import ray
     from ray.util.queue import Queue
@@ -74,39 +74,39 @@ def train(
     cpus = worker_cpus(training, node_resources())
     task.check_object_stores(_object_stores())
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    lasting = {"max_restarts": -1, "max_task_retries": -1}  # a node that joins may still take it
-    queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here, **lasting})
-    steps = partial(work, task=task, output=output.uri, queue=queue)
+    this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    restarts = {"max_restarts": -1, "max_task_retries": -1}  # a later node may still run the queue
+    queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": this_node, **restarts})
+    train_loop = partial(work, task=task, output=output.uri, queue=queue)
     groups: list[str] = []
 
-    def note(group: str) -> None:
+    def record_group(group: str) -> None:
         groups.append(group)
         began(group)
 
-    fit = partial(_fit, lambda: _trainer(steps, output, training, cpus=cpus), training, groups)
+    fit = partial(_fit, lambda: _trainer(train_loop, output, training, cpus=cpus), training, groups)
     try:
-        _followed(fit, queue, task, done=done.step, tell=tell, began=note)
+        _followed(fit, queue, task, done=done.step, tell=tell, began=record_group)
     finally:
         with suppress(OSError):
             output.delete(RAY)
 
 
 def _object_stores() -> list[float]:
-    """Return the bytes of the object store of each node that has processors."""
-    stores = [node.get("object_store_memory") for node in node_resources() if node.get("CPU")]
-    return [size for size in stores if size is not None]
+    """Return the size of the object store, bytes, of each node that has processors."""
+    sizes = [node.get("object_store_memory") for node in node_resources() if node.get("CPU")]
+    return [size for size in sizes if size is not None]
 
 
 def _done(output: Folder) -> Progress:
-    """Return how far the training in an output folder is."""
+    """Return the progress of the training in an output folder."""
     if not output.exists(CHECKPOINT):
         return Progress()
     try:
         return checkpoint_parts(output.read(CHECKPOINT))[1]
     except ValueError as error:
-        where = output.address(CHECKPOINT)
-        raise ValueError(f"{where}: {error}; train anew with --fresh") from None
+        address = output.address(CHECKPOINT)
+        raise ValueError(f"{address}: {error}; train anew with --fresh") from None
 
 
 def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, cpus: float) -> Any:
@@ -115,10 +115,10 @@ def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, c
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     class Trainer(DataParallelTrainer):  # type: ignore[misc]
-        """Without Ray's cleaner of placement groups, which can take another cluster for its own.
+        """Trainer without Ray's cleaner of placement groups, which can pick the wrong cluster.
 
-        It looks for a Ray on the machine; where it finds one that does not know this training, it
-        removes the group that the training's workers are in, and where it finds two, it dies.
+        The cleaner looks for a Ray on the machine; if that Ray does not know this training, the
+        cleaner removes the placement group of the training's workers; if there are two, it fails.
         """
 
         def _create_default_callbacks(self) -> list[Any]:
@@ -126,18 +126,18 @@ def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, c
             return [c for c in callbacks if type(c).__name__ != "PlacementGroupCleanerCallback"]
 
     filesystem, path = filesystem_of(output.uri)
-    least, most = training.min_workers or training.num_workers, training.num_workers
+    min_workers, max_workers = training.min_workers or training.num_workers, training.num_workers
     return Trainer(
         steps,
         backend_config=TensorFlowCluster(),
         scaling_config=ray.train.ScalingConfig(
-            num_workers=(least, most) if least < most else most,
+            num_workers=(min_workers, max_workers) if min_workers < max_workers else max_workers,
             use_gpu=training.use_gpu,
             resources_per_worker={"CPU": cpus} | ({"GPU": 1.0} if training.use_gpu else {}),
             placement_strategy=training.placement.upper().replace("-", "_"),
         ),
         run_config=ray.train.RunConfig(
-            name=uuid4().hex,  # Ray would go on with a run of the same name by itself
+            name=uuid4().hex,  # Ray itself would resume a run of the same name
             storage_path=f"{path}/{RAY}",
             storage_filesystem=filesystem,
         ),
@@ -145,50 +145,57 @@ def _trainer(steps: Callable[[], None], output: Folder, training: Training, *, c
 
 
 Nodes = Sequence[Mapping[str, float]]
-"""Resources of each."""
+"""Resources of each node."""
 
 
 def places(training: Training, nodes: Nodes, needed: float) -> int:
-    """Return how many workers that take so many processors have a place on nodes."""
+    """Return how many workers fit on nodes if each takes ``needed`` processors."""
     cpus = [node.get("CPU", 0.0) for node in nodes]
-    cards = [node.get("GPU", 0.0) if training.use_gpu else inf for node in nodes]
-    pairs = zip(cpus, cards, strict=True)
-    return int(sum(min(floor(there / needed + 1e-9), n) for there, n in pairs))
+    gpus = [node.get("GPU", 0.0) if training.use_gpu else inf for node in nodes]
+    capacities = zip(cpus, gpus, strict=True)
+    return int(
+        sum(min(floor(num_cpus / needed + 1e-9), num_gpus) for num_cpus, num_gpus in capacities)
+    )
 
 
 def worker_cpus(training: Training, nodes: Nodes, *, num_trainings: int = 1) -> float:
-    """Return the processors of a worker, with those of what reads for it.
+    """Return the processors of a worker and of the processes that read for it.
 
-    That is what is set, or as much as lets all workers of so many trainings at once have the same
-    on nodes with these resources; fewer workers, if ``training.min_workers`` allows it, where not
-    all have a place.
+    Without a configured number, this is the largest equal share with which the workers of
+    ``num_trainings`` concurrent trainings fit on the nodes: all of them, or as many as can if
+    ``training.min_workers`` allows fewer.
 
     Raises
     ------
     ValueError
-        If Ray has too few processors or graphics cards.
+        If Ray has too few processors or GPUs.
     """
-    least = training.min_workers or training.num_workers
+    min_workers = training.min_workers or training.num_workers
     cpus = [node.get("CPU", 0.0) for node in nodes]
-    cards = sum(node.get("GPU", 0.0) for node in nodes)
-    if training.use_gpu and cards < least:
+    num_gpus = sum(node.get("GPU", 0.0) for node in nodes)
+    if training.use_gpu and num_gpus < min_workers:
         raise ValueError(
-            f"{least} workers take a GPU each, and Ray has {cards:g}; lower "
+            f"{min_workers} workers take a GPU each, and Ray has {num_gpus:g}; lower "
             "training.num_workers or set training.use_gpu=false"
         )
     needed = (training.worker_cpus or LEAST_CPUS) + training.feed_workers * training.feed_cpus
-    if places(training, nodes, needed) < least:
+    if places(training, nodes, needed) < min_workers:
         raise ValueError(
-            f"{least} workers, each with {training.feed_workers} processes that read for it, take "
-            f"{needed:g} CPUs each, and Ray's nodes have {', '.join(f'{n:g}' for n in cpus)}; "
+            f"{min_workers} workers, each with {training.feed_workers} processes that read for it, "
+            f"take {needed:g} CPUs each, and Ray's nodes have {', '.join(f'{n:g}' for n in cpus)}; "
             "lower training.num_workers, training.worker_cpus or training.feed_cpus"
         )
     if training.worker_cpus:
         return needed
     count = min(num_trainings * training.num_workers, places(training, nodes, needed))
-    shares = {floor(100 * there / part) / 100 for there in cpus for part in range(1, count + 1)}
+    shares = {
+        floor(100 * available / num_parts) / 100
+        for available in cpus
+        for num_parts in range(1, count + 1)
+    }
     return max(
-        (s for s in shares if s >= needed and places(training, nodes, s) >= count), default=needed
+        (share for share in shares if share >= needed and places(training, nodes, share) >= count),
+        default=needed,
     )
 
 
@@ -201,42 +208,42 @@ def _followed(
     tell: Callable[[Row], None],
     began: Callable[[str], None],
 ) -> None:
-    """Run a training to its end, and show and tell what its workers say of it meanwhile."""
-    ended: list[BaseException | None] = []
-    thread = Thread(target=_caught, args=(fit, ended), daemon=True)
+    """Run a training to its end; show its workers' rows, and pass them on as they come."""
+    outcome: list[BaseException | None] = []
+    thread = Thread(target=_caught, args=(fit, outcome), daemon=True)
     thread.start()
     training = task.config.training
     with progress() as display:
         bar = display.add_task("train", total=training.num_steps, completed=done, unit="steps")
-        started, waiting_since = 0, time.monotonic()
-        known: Row = {}
+        num_started, waiting_since = 0, time.monotonic()
+        latest: Row = {}
         while True:
             is_over = not thread.is_alive()
             for row in _heard(queue):
                 if "started" in row:
-                    started += 1
+                    num_started += 1
                     began(row["group"])
-                    if started > 1:
+                    if num_started > 1:
                         say(f"workers start again; training goes on from step {row['started']:g}")
                     display.update(bar, completed=row["started"])
                     continue
                 tell(row)
-                known |= row
-                display.update(bar, completed=row["step"], description=_described(known, task))
+                latest |= row
+                display.update(bar, completed=row["step"], description=_described(latest, task))
             if is_over:
                 break
-            if not started and time.monotonic() - waiting_since > PATIENCE_SECONDS:
+            if not num_started and time.monotonic() - waiting_since > PATIENCE_SECONDS:
                 say(f"waiting for Ray to start {training.num_workers} workers; is it busy?")
                 waiting_since = time.monotonic()
             thread.join(TOLD_SECONDS / 2)
-    if ended[0]:
-        raise ended[0]
+    if outcome[0]:
+        raise outcome[0]
 
 
 def _fit(trainer: Callable[[], Any], training: Training, groups: Sequence[str]) -> None:
-    """Train with one group of workers after the other, until one ends or too many have failed.
+    """Train with one group of workers after another, until one finishes or too many have failed.
 
-    What a worker finds wrong in what it is given would be wrong again, so it is not repeated.
+    A worker's ``ValueError`` would be raised again, so that the training is not tried again.
     """
     from ray.exceptions import RayActorError
     from ray.train import TrainingFailedError
@@ -246,16 +253,16 @@ def _fit(trainer: Callable[[], Any], training: Training, groups: Sequence[str]) 
             trainer().fit()
             return
         except (TrainingFailedError, RayActorError) as error:
-            told = _as_told(error, training)
+            user_error = _user_error(error, training)
             if failures == training.max_failures or _cause(error, ValueError):
-                raise told from None
+                raise user_error from None
             time.sleep(TOLD_SECONDS)  # until all groups are known
             for group in groups:
                 remove_group(group)
 
 
 def remove_group(group: str) -> None:
-    """Remove a placement group by its id, if it is still there, with what runs in it.
+    """Remove a placement group by its id, if it still exists, with all that runs in it.
 
     Ray keeps the group of a training whose controller died until the job ends.
     """
@@ -265,33 +272,33 @@ def remove_group(group: str) -> None:
     remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))
 
 
-def _as_told(error: Exception, training: Training) -> Exception:
-    """Return what a user is told of a training that failed: a worker's own sentence, if it has."""
+def _user_error(error: Exception, training: Training) -> Exception:
+    """Return the error to show for a failed training: a worker's own, if there is one."""
     if cause := _cause(error, ValueError, OSError):
         return cause
-    words = str(_cause(error, Exception) or error).strip().splitlines()
+    lines = str(_cause(error, Exception) or error).strip().splitlines()
     return ValueError(
         f"training stopped, as workers failed more than {training.max_failures} times "
-        f"({words[-1] if words else 'no word'}); the same command goes on from the last checkpoint"
+        f"({lines[-1] if lines else 'no word'}); the same command goes on from the last checkpoint"
     )
 
 
 def _cause(error: Exception, *kinds: type[Exception]) -> Exception | None:
-    """Return the first error of these kinds that a worker of a failed training had."""
+    """Return the first error of the given kinds that a worker of a failed training raised."""
     causes: Iterable[Exception] = getattr(error, "worker_failures", {}).values()
     return next((cause for cause in causes if isinstance(cause, kinds)), None)
 
 
-def _caught(fit: Callable[[], Any], ended: list[BaseException | None]) -> None:
+def _caught(fit: Callable[[], Any], outcome: list[BaseException | None]) -> None:
     try:
         fit()
-        ended.append(None)
+        outcome.append(None)
     except BaseException as error:
-        ended.append(error)
+        outcome.append(error)
 
 
 def _heard(queue: Any) -> list[dict[str, Any]]:
-    """Return what workers said since; a queue that was lost with its node begins empty."""
+    """Return the workers' new rows; a queue that was lost with its node restarts empty."""
     from ray.util.queue import Empty
 
     try:
@@ -302,11 +309,16 @@ def _heard(queue: Any) -> list[dict[str, Any]]:
 
 
 def _described(row: Row, task: Task) -> str:
-    """Return what is known of a training, as its progress says it."""
+    """Return the progress display's description of a training from its latest figures."""
     figure = task.figure.removeprefix("validation_").replace("_", " ")
-    words = {
+    formats = {
         "loss": "loss {:.3f}",
         task.figure: f"{figure} {{:.3f}}",
         rate_name(task): f"{{:.0f}} {task.unit}/s",
     }
-    return ", ".join(["train", *(word.format(row[k]) for k, word in words.items() if k in row)])
+    return ", ".join(
+        [
+            "train",
+            *(template.format(row[name]) for name, template in formats.items() if name in row),
+        ]
+    )

@@ -1,4 +1,4 @@
-"""Training as a pipeline: train, keep the curves, then judge the network beside other methods."""
+"""Training as a pipeline: train, keep the curves, then judge the network among other methods."""
 
 from camid.config import Config
 from camid.dataset.splits import Split
@@ -6,6 +6,7 @@ from camid.evaluation.result_rows import ResultRow
 from camid.io.csv_tables import write_csv
 from camid.io.folder import Folder
 from camid.io.output_layout import CHECKPOINT, HISTORY, PICTURES
+from camid.runtime.cluster.placement_groups import remove_placement_groups
 from camid.runtime.cluster.session import session
 from camid.runtime.run_folder.output import Output
 from camid.runtime.run_folder.stage_times import Clock
@@ -24,20 +25,19 @@ def run_pairs(
     """Train a network of pairs on the store at ``config.paths.store``; return the result rows.
 
     Writes the best network, its history, and everything that :func:`run_evaluation` writes of the
-    network and of ``evaluate.methods``. A training that was stopped goes on from its last
-    checkpoint.
+    network and of ``evaluate.methods``. A stopped training resumes from its last checkpoint.
 
     Parameters
     ----------
     kind
-        Which network.
+        Task of the network to train.
 
     Raises
     ------
     ValueError
         As :meth:`PairTask.check_settings`, :func:`train` and :func:`run_evaluation`.
     """
-    listed = prepared_list(config, output, split=split)  # before hours of training
+    listed = prepared_list(config, output, split=split)  # fails before hours of training
     size = listed.crop_size or config.strips.size
     kind.check_settings(config, size=size, source=config.evaluate.comparisons)
     task = kind(config=config, store=config.paths.store, split=split)
@@ -48,12 +48,13 @@ def run_pairs(
 
 
 def trained(task: Task, folder: Folder, clock: Clock) -> None:
-    """Train a task's network to the end and keep its curves, which MLflow has as they grow."""
+    """Train a task's network to the end, and keep its curves, which MLflow gets as they grow."""
     from camid.evaluation.report.figures import learning_figure, png
 
     curves = training_curves(folder, task.method(), task.config)
     with clock.stage("train"):
         train(task, folder, tell=curves.add)
+        remove_placement_groups()
     history = checkpoint_parts(folder.read(CHECKPOINT))[1].history
     write_csv(folder, HISTORY, history)
     folder.write(

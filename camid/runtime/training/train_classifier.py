@@ -55,12 +55,12 @@ EMBEDDED = "cnn-embedding.keras"
 def run_cnn(config: Config, output: Output, clock: Clock, *, split: Split) -> list[ResultRow]:
     """Train the classifier on the store at ``config.paths.store``; return the result rows.
 
-    It and ``evaluate.methods`` answer which of its devices took each of the test's images: methods
-    by the reference patterns of the images that it was trained on, from the residuals of the same
-    strips. Then both compare other devices, by its embedding. Writes the best network, its history,
-    ``devices.csv`` in the order of its outputs, ``groups.csv`` with a row a device and a kind,
-    figures, and everything that :func:`run_evaluation` writes. A training that was stopped goes on
-    from its last checkpoint.
+    The classifier and ``evaluate.methods`` name the device of each test image: methods by the
+    reference patterns of the classifier's training images, from the residuals of the same strips.
+    Then both compare other devices, the classifier by its embedding. Writes the best network, its
+    history, ``devices.csv`` in the order of the network's outputs, ``groups.csv`` with a row per
+    device and kind, figures, and everything that :func:`run_evaluation` writes. A stopped training
+    resumes from its last checkpoint.
 
     Raises
     ------
@@ -69,40 +69,42 @@ def run_cnn(config: Config, output: Output, clock: Clock, *, split: Split) -> li
     """
     folder = output.folder
     task = PatchTask(config=config, store=config.paths.store, split=split)
-    queries, others = prepare_cnn(task, folder)  # before hours of training
+    queries, others = prepare_cnn(task, folder)  # fails before hours of training
     with session():
         trained(task, folder, clock)
         with clock.stage("ask"):
             validation, test, unknown = _asked(task, folder)
         heat = temperature(validation)
-        told = gallery_scores(test, *_compared(queries, task), heat)
-        residuals = replace(config.paths, store=config.paths.residuals or config.paths.store)
-        judged = replace(config, paths=residuals)
+        classifier_scores = gallery_scores(test, *_compared(queries, task), heat)
+        paths = replace(config.paths, store=config.paths.residuals or config.paths.store)
+        residual_config = replace(config, paths=paths)
         rows = run_evaluation(
-            replace(judged, evaluate=replace(config.evaluate, networks=())),
+            replace(residual_config, evaluate=replace(config.evaluate, networks=())),
             output,
             clock,
             split=split,
-            told={CLASSIFIER: told[:, None]},
+            told={CLASSIFIER: classifier_scores[:, None]},
             kind="classifier",
         )
-        found = closed_set(test, heat) | open_set(
+        classifier_figures = closed_set(test, heat) | open_set(
             test, unknown, validation=validation, heat=heat, accepted=config.classifier.accepted
         )
-        rows = [_named(row, found) for row in rows]
+        rows = [_named(row, classifier_figures) for row in rows]
         write_csv(folder, TABLE, [row.flat() for row in rows])
         write_csv(folder, GROUPS, by_group(test, task.known.devices))
         _draw(task, folder, test, unknown, heat)
         if others:
-            rows += [row.in_part(EMBEDDING) for row in _embedded(task, judged, folder, clock)]
+            rows += [
+                row.in_part(EMBEDDING) for row in _embedded(task, residual_config, folder, clock)
+            ]
     folder.delete(ANSWERS)
     return rows
 
 
 def prepare_cnn(task: PatchTask, folder: Folder) -> tuple[ComparisonList, ComparisonList | None]:
-    """Return the lists that a classifier is judged on: its own devices' images, other devices.
+    """Return the lists that a classifier is judged on: of its own devices, and of other devices.
 
-    Both are kept in the folder, and its devices, and the images that take no part, are written.
+    Both are kept in the folder, with the classifier's devices and the images that are left out.
 
     Raises
     ------
@@ -114,25 +116,19 @@ def prepare_cnn(task: PatchTask, folder: Folder) -> tuple[ComparisonList, Compar
     return lists
 
 
-def _named(row: ResultRow, found: Mapping[str, float]) -> ResultRow:
-    """Return a row of queries with the accuracy of naming a device, not that of comparisons.
-
-    Parameters
-    ----------
-    found
-        The classifier's own figures.
-    """
-    of_pairs = ("accuracy", "accuracy_gain")
-    figures = {name: value for name, value in row.figures.items() if name not in of_pairs}
+def _named(row: ResultRow, classifier_figures: Mapping[str, float]) -> ResultRow:
+    """Return a row of queries with the accuracy of naming a device instead of comparisons'."""
+    pair_figures = ("accuracy", "accuracy_gain")
+    figures = {name: value for name, value in row.figures.items() if name not in pair_figures}
     if "rank1" in figures:
         figures["accuracy"] = figures["rank1"]
     if row.method == CLASSIFIER and row.negatives == "all":
-        figures = {"rank1": found["accuracy"], **figures, **found}
+        figures = {"rank1": classifier_figures["accuracy"], **figures, **classifier_figures}
     return replace(row, figures=figures)
 
 
 def _queries(task: PatchTask, folder: Folder) -> ComparisonList:
-    """Return the list of all images that are tested against all devices, kept in the folder."""
+    """Return the list of all test images against all devices, kept in the folder."""
     if folder.exists(LIST):
         return read_list(folder, LIST)
     config = task.config
@@ -142,13 +138,13 @@ def _queries(task: PatchTask, folder: Folder) -> ComparisonList:
 
 
 def _others(task: PatchTask, folder: Folder) -> ComparisonList | None:
-    """Return the comparison list of other devices, kept in the folder; none where there is none.
+    """Return the comparison list of other devices, kept in the folder; ``None`` without any.
 
-    Whole strips are compared where a crop need not hold a patch.
+    Whole strips are compared if crops may be too small to hold a patch.
     """
-    place, config = folder / EMBEDDING, task.config
-    if place.exists(LIST):
-        return read_list(place, LIST)
+    subfolder, config = folder / EMBEDDING, task.config
+    if subfolder.exists(LIST):
+        return read_list(subfolder, LIST)
     settings, store = config.comparisons, open_store(task.store)
     size = config.patches.size or config.strips.size
     if settings.crop_size and settings.crop_size < 2 * size - 2:
@@ -168,12 +164,12 @@ def _others(task: PatchTask, folder: Folder) -> ComparisonList | None:
         except ValueError as error:
             say(f"no other devices are compared: {error}")
             return None
-    write_list(place, LIST, listed)
+    write_list(subfolder, LIST, listed)
     return listed
 
 
 def _write_devices(task: PatchTask, folder: Folder) -> None:
-    """Write the devices in the order of the network's outputs, and the images that take no part."""
+    """Write the devices in the order of the network's outputs, and the images that are left out."""
     known = task.known
     models = device_models(open_store(task.store).images())
     rows = [
@@ -193,10 +189,10 @@ def _write_devices(task: PatchTask, folder: Folder) -> None:
 
 
 def _asked(task: PatchTask, folder: Folder) -> tuple[Asked, Asked, Asked]:
-    """Return the network's answers of the images that validate, are tested and are unknown."""
+    """Return the network's answers for the validation, test and unknown images."""
     known = task.known
     parts = [known.images("validation"), known.images("test"), list(known.unknown)]
-    every = classified(
+    answers = classified(
         open_store(task.store),
         [record for part in parts for record in part],
         known.devices,
@@ -204,37 +200,46 @@ def _asked(task: PatchTask, folder: Folder) -> tuple[Asked, Asked, Asked]:
         network=task.network,
         config=task.config,
     )
-    number = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    validation, test, unknown = (every.where(number == part) for part in range(len(parts)))
+    part_numbers = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    validation, test, unknown = (
+        answers.where(part_numbers == number) for number in range(len(parts))
+    )
     return validation, test, unknown
 
 
 def _compared(
     listed: ComparisonList, task: PatchTask
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the number of the image and of the device of each comparison of a list."""
+    """Return the row of the image and the column of the device of each comparison."""
     row_of = {record.sha256: row for row, record in enumerate(task.known.images("test"))}
     column_of = {device: column for column, device in enumerate(task.known.devices)}
-    pairs = [(listed.sides[c.first], listed.sides[c.second]) for c in listed.comparisons]
-    queries = [row_of[second.images[0]] for _, second in pairs]
-    return np.array(queries), np.array([column_of[first.device] for first, _ in pairs])
+    sides = [(listed.sides[pair.first], listed.sides[pair.second]) for pair in listed.comparisons]
+    queries = [row_of[second.images[0]] for _, second in sides]
+    return np.array(queries), np.array([column_of[first.device] for first, _ in sides])
 
 
-def _embedded(task: PatchTask, judged: Config, folder: Folder, clock: Clock) -> list[ResultRow]:
-    """Return the rows of the comparison list of other devices, by the network's embedding too."""
+def _embedded(
+    task: PatchTask, residual_config: Config, folder: Folder, clock: Clock
+) -> list[ResultRow]:
+    """Return the result rows of other devices, with the network's embedding as a method."""
     output, config = Output(folder / EMBEDDING), task.config
     listed = read_list(output.folder, LIST)
-    alone = output.folder / ANSWERS  # the store may be another than that of other methods
-    write_list(alone, LIST, listed)
-    output.folder.write(EMBEDDED, folder.read(task.network))  # its name is the method's
+    evidence_folder = output.folder / ANSWERS  # its store may differ from the other methods'
+    write_list(evidence_folder, LIST, listed)
+    output.folder.write(EMBEDDED, folder.read(task.network))  # named as the method
     address = output.folder.address(EMBEDDED)
     num_crops = config.comparisons.num_crops if listed.crop_size else ()
     with clock.stage("embed"):
         evidence, _ = gather(
-            open_store(task.store), listed, alone, (), networks=[address], num_crops=num_crops
+            open_store(task.store),
+            listed,
+            evidence_folder,
+            (),
+            networks=[address],
+            num_crops=num_crops,
         )
-    told = scores(evidence, chosen_methods((), [address]))
-    rows = run_evaluation(judged, output, clock, split=task.split, told=told)
+    embedding_scores = scores(evidence, chosen_methods((), [address]))
+    rows = run_evaluation(residual_config, output, clock, split=task.split, told=embedding_scores)
     output.folder.delete(ANSWERS)
     return rows
 
@@ -249,20 +254,22 @@ def _draw(task: PatchTask, folder: Folder, test: Asked, unknown: Asked, heat: fl
 
     devices = task.known.devices
     models = device_models(open_store(task.store).images())
-    shares = matrix_figure(
+    confusion_figure = matrix_figure(
         {CLASSIFIER: confusion(test)},
         devices,
         models=[models[device] for device in devices],
         score="share of images",
         columns="taken for",
     )
-    folder.write(PICTURES["confusion"], png(shares))
-    lines = {"as trained": reliability(test, 1.0), "calibrated": reliability(test, heat)}
-    folder.write(PICTURES["reliability"], png(reliability_figure(lines)))
+    folder.write(PICTURES["confusion"], png(confusion_figure))
+    reliabilities = {"as trained": reliability(test, 1.0), "calibrated": reliability(test, heat)}
+    folder.write(PICTURES["reliability"], png(reliability_figure(reliabilities)))
     if len(unknown.labels):
-        kinds = {
+        scores_by_kind = {
             "one of the devices": best_scores(test, heat),
             "another device": best_scores(unknown, heat),
         }
-        histograms = histogram_figure({CLASSIFIER: kinds}, score="log-odds of the best device")
+        histograms = histogram_figure(
+            {CLASSIFIER: scores_by_kind}, score="log-odds of the best device"
+        )
         folder.write(PICTURES["open_set"], png(histograms))

@@ -23,34 +23,34 @@ from camid.training.tasks import Task
 Row = dict[str, float]
 
 TOLD_SECONDS = 1.0
-"""Time between two words of a training on how far it is."""
+"""Seconds between two rows of a training's progress."""
 HANG_SECONDS = 600
-"""Seconds that a worker waits for another in a sum before it takes it for dead."""
+"""Seconds that a worker waits for another in a sum before presuming it dead."""
 CURE = "lower training.learning_rate or training.clip_norm, and train anew with --fresh"
-"""Of a training that diverges."""
+"""Advice for a training that diverges."""
 SCORED_SAMPLES = 6 * 2**20
-"""Samples that are scored at once: 64 pairs of 128 px, or 2048 patches of 32 px."""
+"""Samples scored at once: 64 pairs of 128 px, or 2048 patches of 32 px."""
 
 
 def work(*, task: Task, output: str, queue: Any) -> None:
     """Train as one worker of a group, from the checkpoint in ``output`` if there is one.
 
-    Runs on a worker of Ray Train; every worker of the group calls it. The first of them writes
-    the network and the checkpoint, and puts rows of figures into ``queue``.
+    Runs on every worker of a group of Ray Train. The first worker writes the network and the
+    checkpoint, and puts rows of figures into ``queue``.
     """
     import ray.train
 
     context = ray.train.get_context()
     rank, num_workers = context.get_world_rank(), context.get_world_size()
     config, folder = task.config, Folder(output)
-    data = folder.read(CHECKPOINT) if folder.exists(CHECKPOINT) else b""
-    done = checkpoint_parts(data)[1] if data else Progress(figure=task.figure)
+    saved = folder.read(CHECKPOINT) if folder.exists(CHECKPOINT) else b""
+    done = checkpoint_parts(saved)[1] if saved else Progress(figure=task.figure)
     tell: Callable[[Row], None] = (lambda _: None) if rank else queue.put_nowait
     if not rank:
         queue.put_nowait({"started": done.step, "group": _group()})
-    mine = share_of(rank, num_workers, training=config.training)
+    micro_batches = share_of(rank, num_workers, training=config.training)
     steps = range(done.step, config.training.num_steps)
-    with fed(task, mine, steps) as feed:  # reads while TensorFlow is loaded
+    with fed(task, micro_batches, steps) as feed:  # reads while TensorFlow loads
         from camid.training.train_step import Learner, restore
 
         learner = Learner(
@@ -61,8 +61,8 @@ def work(*, task: Task, output: str, queue: Any) -> None:
                 num_workers, context.get_local_world_size(), use_gpu=config.training.use_gpu
             ),
         )
-        if data:
-            restore(learner, data)
+        if saved:
+            restore(learner, saved)
         _agree(learner, done)
         validation = _validation(task, rank, num_workers)
         _Worker(
@@ -76,7 +76,7 @@ def work(*, task: Task, output: str, queue: Any) -> None:
 
 
 def _group() -> str:
-    """Return the id of the placement group that this worker is in; empty if it is in none."""
+    """Return the id of this worker's placement group; empty if it has none."""
     from ray.util import get_current_placement_group
 
     group = get_current_placement_group()
@@ -85,7 +85,7 @@ def _group() -> str:
 
 @dataclass(kw_only=True)
 class _Worker:
-    """One worker of a training: what it needs to take steps and to validate."""
+    """One worker of a training, which takes steps and validates."""
 
     learner: Any
     task: Task
@@ -99,31 +99,31 @@ class _Worker:
         return self.task.config.training
 
     def run(self, done: Progress, feed: Iterator[Share]) -> None:
-        """Take all steps that are left, with a validation and a checkpoint after each span."""
+        """Take all remaining steps, with a validation and a checkpoint after each span."""
         if not done.history:
             self.validate(done, {})
         for span in _spans(done.step, self.training):
-            if done.is_stopped:  # also by a worker that died of something else right after
+            if done.is_stopped:  # also set by a worker that died right afterwards
                 return
             self.validate(done, self.steps(span, feed))
 
     def steps(self, span: range, feed: Iterator[Share]) -> Row:
-        """Take the steps of a span; return its mean loss and how fast it was."""
+        """Take the steps of a span; return its mean loss and its speed."""
         losses: list[float] = []
-        started = told = time.perf_counter()
-        waited, first = 0.0, span.start
+        started = reported = time.perf_counter()
+        waited, first_step = 0.0, span.start
         for step in span:
-            before = time.perf_counter()
+            read_started = time.perf_counter()
             share = next(feed)
-            waited += time.perf_counter() - before
+            waited += time.perf_counter() - read_started
             losses.append(self.learner.step([share]))
             if not np.isfinite(losses[-1]):
                 raise ValueError(f"the loss of step {step} is {losses[-1]}; {CURE}")
             now = time.perf_counter()
-            if now - told > TOLD_SECONDS:
-                rate = (step + 1 - first) * self.training.batch_size / (now - told)
+            if now - reported > TOLD_SECONDS:
+                rate = (step + 1 - first_step) * self.training.batch_size / (now - reported)
                 self.tell({"step": step + 1, "loss": losses[-1], rate_name(self.task): rate})
-                told, first = now, step + 1
+                reported, first_step = now, step + 1
         seconds = time.perf_counter() - started
         return {
             "step": span.stop,
@@ -133,7 +133,7 @@ class _Worker:
         }
 
     def validate(self, done: Progress, row: Row) -> None:
-        """Score the validation's list, each worker its share, and keep what is worth it."""
+        """Score the validation list, each worker its share, and write the checkpoint."""
         import ray.train
 
         outputs, labels = self.outputs()
@@ -150,16 +150,16 @@ class _Worker:
         ray.train.report(row)
 
     def outputs(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return all logits and labels of the validation's list; the same in every worker."""
-        mine, places = self.validation.mine, self.validation.places
-        every = np.zeros((self.validation.parts[-1].stop, self.task.num_outputs + 1))
-        size = max(1, SCORED_SAMPLES // mine.arrays()[0][0].size)
-        for start in range(0, len(places), size):
-            some = slice(start, start + size)
-            every[places[some], :-1] = self.learner.outputs(mine.some(some))
-        every[places, -1] = mine.labels
-        added = self.learner.added(every)
-        return added[:, :-1], added[:, -1]
+        """Return all logits and labels of the validation list, the same in every worker."""
+        share, rows = self.validation.mine, self.validation.places
+        values = np.zeros((self.validation.parts[-1].stop, self.task.num_outputs + 1))
+        size = max(1, SCORED_SAMPLES // share.arrays()[0][0].size)
+        for start in range(0, len(rows), size):
+            batch = slice(start, start + size)
+            values[rows[batch], :-1] = self.learner.outputs(share.some(batch))
+        values[rows, -1] = share.labels
+        totals = self.learner.added(values)
+        return totals[:, :-1], totals[:, -1]
 
     def keep(self, done: Progress) -> None:
         """Write the network if it is the best so far, then the checkpoint."""
@@ -172,21 +172,21 @@ class _Worker:
 
 
 def _agree(learner: Any, done: Progress) -> None:
-    """Raise if workers have read different checkpoints: another run may just have replaced it."""
+    """Raise if workers have read different checkpoints: another run may have replaced the file."""
     count, total, squares = learner.added(np.array([1.0, done.step, done.step**2]))
     if count * squares != total**2:
         raise OSError("the checkpoint was replaced while workers read it; is another run at work?")
 
 
-def _strategy(num_workers: int, num_here: int, *, use_gpu: bool) -> Any:
-    """Return what adds up the gradients of several workers, or None for one; set TensorFlow up."""
+def _strategy(num_workers: int, num_local: int, *, use_gpu: bool) -> Any:
+    """Set up TensorFlow; return the strategy that sums several workers' gradients, None for one."""
     import tensorflow as tf
 
-    count = os.cpu_count() or 1
-    # One more than its share: who does not wait for the others uses what they leave.
-    tensorflow_uses(min(count, count // num_here + 1), use_gpu=use_gpu)
-    for card in tf.config.get_visible_devices("GPU"):
-        tf.config.experimental.set_memory_growth(card, True)
+    num_cpus = os.cpu_count() or 1
+    # One more than its share: a busy worker can use processors of those that wait.
+    tensorflow_uses(min(num_cpus, num_cpus // num_local + 1), use_gpu=use_gpu)
+    for gpu in tf.config.get_visible_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
     if num_workers == 1:
         return None
     return tf.distribute.MultiWorkerMirroredStrategy(
@@ -198,36 +198,39 @@ def _strategy(num_workers: int, num_here: int, *, use_gpu: bool) -> Any:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Validation:
-    """A worker's share of the validation's list."""
+    """A worker's share of the validation list."""
 
     mine: Share
     places: NDArray[np.int64]
-    """Range of its rows in the list."""
+    """Rows of the share in the list."""
     parts: Sequence[range]
     """Ranges of all parts in the list."""
 
 
 def _validation(task: Task, rank: int, num_workers: int) -> Validation:
-    """Return a worker's share of the validation's list."""
+    """Return a worker's share of the validation list."""
     with RowGroups(open_store(task.store)) as row_groups:
-        listed = task.validation(row_groups)
-        numbers = range(rank, len(listed.parts), num_workers)
+        validation = task.validation(row_groups)
+        part_numbers = range(rank, len(validation.parts), num_workers)
         return Validation(
-            mine=joined([listed.part(number) for number in numbers]),
+            mine=joined([validation.part(number) for number in part_numbers]),
             places=np.concatenate(
-                [np.arange(len(listed.parts[n])) + listed.parts[n].start for n in numbers]
+                [
+                    np.arange(len(validation.parts[number])) + validation.parts[number].start
+                    for number in part_numbers
+                ]
             ),
-            parts=listed.parts,
+            parts=validation.parts,
         )
 
 
 def rate_name(task: Task) -> str:
-    """Return what rows call the speed of a training."""
+    """Return the name of a training's speed in its rows."""
     return f"{task.unit}_per_second"
 
 
 def _spans(step: int, training: Training) -> Iterator[range]:
-    """Yield the steps that are left, as ranges from validation to validation."""
+    """Yield the remaining steps as ranges from validation to validation."""
     while step < training.num_steps:
         stop = min(training.num_steps, step + training.validate_every)
         stop -= stop % training.validate_every if stop < training.num_steps else 0

@@ -1,4 +1,4 @@
-"""Ray Tune's callback of a search: progress, a record a trial, and MLflow runs."""
+"""Ray Tune's callback of a search: progress, a record per trial, and MLflow runs."""
 
 import time
 from collections import defaultdict
@@ -20,11 +20,11 @@ from camid.training.tasks import Task
 from camid.training.trials import Trial, figure_words, write_trial
 
 LINGER_SECONDS = 15
-"""Seconds that a trial's process may live on after its end."""
+"""Seconds that a trial's process may outlive the trial."""
 
 
 class Follower(tune.Callback):  # type: ignore[misc]
-    """Keeps a search's trials as they go; called by Ray Tune, in the driver."""
+    """Recorder of a search's trials as they run; called by Ray Tune, in the driver."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
         kind: type[Task],
         configs: Callable[[Trial], Config],
     ) -> None:
-        """Go on with the trials that are there.
+        """Continue from the given trials.
 
         Parameters
         ----------
@@ -54,7 +54,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
         self._bar: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return object, ()  # in the state that Ray keeps, which nothing is restored from
+        return object, ()  # for the state that Ray keeps, from which nothing is restored
 
     @property
     def ended(self) -> set[int]:
@@ -63,13 +63,13 @@ class Follower(tune.Callback):  # type: ignore[misc]
 
     @contextmanager
     def shown(self, total: int) -> Iterator[None]:
-        """Show how many trials have ended."""
+        """Show a progress bar of the trials that have ended."""
         with self._display:
             self._bar = self._display.add_task("search", total=total, unit="trials")
             yield
 
     def begin(self, trial: Trial) -> None:
-        """Take up a trial that was just drawn."""
+        """Record a newly drawn trial."""
         self.trials[trial.number] = trial
         (self.folder / trial.name).write(CONFIG, config_yaml(self._configs(trial)).encode())
         write_trial(self.folder, trial)
@@ -92,20 +92,20 @@ class Follower(tune.Callback):  # type: ignore[misc]
         result: Mapping[str, Any],
         **_: Any,
     ) -> None:
-        """Keep a validation that is new."""
-        mine, row = self._of(trial), result.get("row")
-        if mine.has_ended:
+        """Record a new validation."""
+        record, row = self._of(trial), result.get("row")
+        if record.has_ended:
             return
         if result.get("group"):
-            self._groups[mine.number].add(result["group"])
-        mine.reason = result.get("reason", "")
-        self._lost |= {mine.number: result["lost"]} if "lost" in result else {}
-        if row and row["step"] > max((known["step"] for known in mine.validations), default=-1):
-            mine.validations.append(dict(row))
-            self._curve(mine).add(row)
-        self._keep(mine)
-        if not mine.step:
-            mine.start_seconds = mine.seconds
+            self._groups[record.number].add(result["group"])
+        record.reason = result.get("reason", "")
+        self._lost |= {record.number: result["lost"]} if "lost" in result else {}
+        if row and row["step"] > max((past["step"] for past in record.validations), default=-1):
+            record.validations.append(dict(row))
+            self._curve(record).add(row)
+        self._keep(record)
+        if not record.step:
+            record.start_seconds = record.seconds
         self._describe()
 
     def on_trial_complete(
@@ -115,7 +115,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
         trial: Any,
         **_: Any,
     ) -> None:
-        """Keep how a trial ended."""
+        """Record the end of a trial."""
         self._end(self._of(trial))
 
     def on_trial_error(
@@ -125,11 +125,11 @@ class Follower(tune.Callback):  # type: ignore[misc]
         trial: Any,
         **_: Any,
     ) -> None:
-        """Note that a trial's process died too often: with all of Ray, or of what it drew."""
-        mine = self._of(trial)
-        self._died[mine.number] = f"its process died: {_last_line(trial)}"
-        self._since.pop(mine.number, None)
-        self._leave(mine)
+        """Note that a trial's process died too often: with all of Ray, or from its drawn values."""
+        record = self._of(trial)
+        self._died[record.number] = f"its process died: {_last_line(trial)}"
+        self._since.pop(record.number, None)
+        self._leave(record)
 
     def on_trial_recover(
         self,
@@ -138,7 +138,7 @@ class Follower(tune.Callback):  # type: ignore[misc]
         trial: Any,
         **_: Any,
     ) -> None:
-        """Give back what a trial whose process died had of Ray."""
+        """Release the placement groups of a trial whose process died."""
         self._leave(self._of(trial))
 
     def on_step_end(
@@ -147,26 +147,26 @@ class Follower(tune.Callback):  # type: ignore[misc]
         trials: Sequence[Any],  # noqa: ARG002
         **_: Any,
     ) -> None:
-        """Give back what trials left behind that are surely gone by now."""
+        """Remove placement groups of trials whose processes must have ended by now."""
         now = time.monotonic()
         while self._left and self._left[0][0] < now:
             remove_group(self._left.pop(0)[1])
 
     def finish(self) -> None:
-        """Give back all that is left.
+        """Remove the remaining placement groups, and end the trials whose processes died.
 
         Raises
         ------
         OSError
-            If a trial could not be kept; it has not ended then.
+            If a trial could not be written; the trial has not ended then.
         """
         for group in [group for _, group in self._left]:
             remove_group(group)
         if self._lost:
-            number, words = next(iter(self._lost.items()))
-            raise OSError(f"trial {number} could not go on: {words}")
-        for number, words in self._died.items():  # and Ray lives on
-            self.trials[number].reason = words
+            number, reason = next(iter(self._lost.items()))
+            raise OSError(f"trial {number} could not go on: {reason}")
+        for number, reason in self._died.items():  # Ray itself is still running
+            self.trials[number].reason = reason
             self._end(self.trials[number])
 
     def _of(self, trial: Any) -> Trial:
@@ -186,12 +186,12 @@ class Follower(tune.Callback):  # type: ignore[misc]
         write_trial(self.folder, trial)
 
     def _leave(self, trial: Trial) -> None:
-        """Have the placement groups of a trial's workers removed a little later.
+        """Schedule the removal of the placement groups of a trial's workers.
 
-        A group that stays would hold its processors from all trials to come.
+        A remaining group would keep its processors from all later trials.
         """
-        at = time.monotonic() + LINGER_SECONDS
-        self._left += [(at, group) for group in self._groups.pop(trial.number, ())]
+        due = time.monotonic() + LINGER_SECONDS
+        self._left += [(due, group) for group in self._groups.pop(trial.number, ())]
 
     def _end(self, trial: Trial) -> None:
         self._leave(trial)
@@ -203,12 +203,12 @@ class Follower(tune.Callback):  # type: ignore[misc]
             trial.state = "failed"
         else:
             done = checkpoint_parts((self.folder / trial.name).read(CHECKPOINT))[1]
-            # A worker that died after writing its checkpoint told nobody of its last validation.
+            # A worker that died after writing its checkpoint has not reported its last validation.
             trial.validations = [dict(row) for row in done.history]
             is_over = done.is_finished(self._configs(trial).training)
             trial.state = "finished" if is_over else "stopped"
         self._keep(trial)
-        with suppress(ValueError, OSError):  # a server that is gone gets it at the search's end
+        with suppress(ValueError, OSError):  # else written at the search's end
             write_trial_run(self.folder, trial, self._configs(trial), kind=self._kind)
         say(f"trial {trial.number} {_ending(trial, self._kind)}")
 
@@ -217,12 +217,12 @@ class Follower(tune.Callback):  # type: ignore[misc]
         figure = self._kind.figure
         best = max((t.best(figure).get(figure, 0.0) for t in self.trials.values()), default=0.0)
         working = sum(not trial.has_ended for trial in self.trials.values())
-        words = f"search, {working} at work, best {figure_words(figure)} {best:.3f}"
-        self._display.update(self._bar, description=words)
+        description = f"search, {working} at work, best {figure_words(figure)} {best:.3f}"
+        self._display.update(self._bar, description=description)
 
 
 def _ending(trial: Trial, kind: type[Task]) -> str:
-    """Return how a trial ended, in words."""
+    """Return a description of a trial's end."""
     if trial.state == "failed":
         return f"failed: {trial.reason}"
     figure = f"{figure_words(kind.figure)} {trial.best(kind.figure)[kind.figure]:.3f}"
@@ -230,7 +230,7 @@ def _ending(trial: Trial, kind: type[Task]) -> str:
 
 
 def _last_line(trial: Any) -> str:
-    """Return the last line of what Ray has of a trial's failure."""
+    """Return the last line of Ray's error of a trial."""
     error = trial.get_error()
     lines = str(error or "no word").strip().splitlines()
     return lines[-1]

@@ -1,8 +1,8 @@
-"""A search on Ray Tune: trials, each a training on Ray Train, of which the worse stop early.
+"""A search on Ray Tune: each trial is a training on Ray Train, and poor trials stop early.
 
-A trial is a folder with a checkpoint, a network and a record, so that a search that was stopped
-goes on: trials that had ended tell again what they told, others go on from their checkpoints. Of
-Ray's own state nothing is kept.
+A trial is a folder with a checkpoint, a network and a record, so that a stopped search can resume:
+trials that had ended report their rows again, others continue from their checkpoints. Nothing of
+Ray's own state is kept.
 """
 
 import json
@@ -23,6 +23,7 @@ from camid.io.csv_tables import write_csv
 from camid.io.filesystems import filesystem_of
 from camid.io.folder import Folder
 from camid.io.output_layout import CHECKPOINT, SEARCH, TRIALS, TRIALS_PICTURE, TRIALS_TABLE, WINNER
+from camid.runtime.cluster.placement_groups import remove_placement_groups
 from camid.runtime.cluster.resources import node_resources
 from camid.runtime.cluster.session import session
 from camid.runtime.console import say
@@ -43,25 +44,25 @@ RAY = f"{TRIALS}/ray"
 """Folder of Ray's own files of a running search, below the output folder."""
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would end a search as if all were well
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would end a search as if it had succeeded
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-"""Ray Tune without files and words of its own."""
+"""Environment that keeps Ray Tune from writing files and messages of its own."""
 
 
 def searched(
     kind: type[Task], config: Config, output: Output, clock: Clock, *, split: Split
 ) -> Config:
-    """Run the trials of a search that are left, and return the configuration of the winner.
+    """Run the remaining trials of a search; return the winner's configuration.
 
-    Writes a folder a trial, their table and picture, and the winner's network, checkpoint and
-    configuration, which trains it again. MLflow has a run a trial below the folder's own.
+    Writes a folder per trial, the trials' table and picture, and the winner's network, checkpoint
+    and configuration, which trains it again. MLflow has a run per trial below the folder's own.
 
     Raises
     ------
     ValueError
-        If the space or a draw is wrong, Ray has too few processors, or no trial came to its end.
+        If the space or a draw is invalid, Ray has too few processors, or no trial finished.
     """
     folder, num_steps = output.folder, config.training.num_steps
     space = search_space(config, searched=kind.searched)
@@ -81,38 +82,41 @@ def searched(
             ),
         )
         search.run()
+        remove_placement_groups()
     trials = read_trials(folder)
     best = winner(trials, figure=kind.figure)
-    found = trial_config(config, best)
-    told = savings(trials, num_steps=num_steps) | {"winner": best.number}
-    _write(folder, trials, space, best, found, kind=kind, told=told)
-    return found
+    winner_config = trial_config(config, best)
+    figures = savings(trials, num_steps=num_steps) | {"winner": best.number}
+    _write(folder, trials, space, best, winner_config, kind=kind, figures=figures)
+    return winner_config
 
 
 def trial_config(config: Config, trial: Trial) -> Config:
-    """Return a trial's configuration: a training's, with what the trial drew.
+    """Return a trial's configuration: that of a training, with the trial's drawn values.
 
     Raises
     ------
     ValueError
-        If its store is another's.
+        If its store was made with different settings.
     """
     drawn = drawn_config(replace(config, search=Search()), trial.values)
     if drawn.paths.store != config.paths.store:
-        plain = Config()
+        defaults = Config()
         drawn = adopted(
-            replace(drawn, images=plain.images, strips=plain.strips, residual=plain.residual)
+            replace(
+                drawn, images=defaults.images, strips=defaults.strips, residual=defaults.residual
+            )
         )
     return drawn
 
 
 def _check(kind: type[Task], config: Config, space: Sequence[Domain], split: Split) -> None:
-    """Raise, before any trial, if trials cannot be trained, or stores to choose from differ.
+    """Raise if trials cannot be trained, or if the stores to choose from differ.
 
     Raises
     ------
     ValueError
-        If they cannot, or are not.
+        With the name of the invalid setting.
     """
     training, settings = config.training, config.search
     kind(config=config, store=config.paths.store, split=split).check()
@@ -121,13 +125,18 @@ def _check(kind: type[Task], config: Config, space: Sequence[Domain], split: Spl
             f"search.grace_steps = {settings.grace_steps}: more than training.num_steps = "
             f"{training.num_steps}, so that no trial would be stopped; set search.scheduler=none"
         )
-    choice = next((d.arguments for d in space if d.field == "paths.store"), ())
-    stores = {store: open_store(store).description for store in (config.paths.store, *choice)}
-    plans = [(told["plan_digest"], told["settings"]["strips"]) for told in stores.values()]
+    choices = next((d.arguments for d in space if d.field == "paths.store"), ())
+    descriptions = {
+        store: open_store(store).description for store in (config.paths.store, *choices)
+    }
+    plans = [
+        (description["plan_digest"], description["settings"]["strips"])
+        for description in descriptions.values()
+    ]
     if any(plan != plans[0] for plan in plans):
         raise ValueError(
-            f"search.space.paths.store: {', '.join(stores)} are not of the same photographs and "
-            "strips; make them of one folder, with other residuals alone"
+            f"search.space.paths.store: {', '.join(descriptions)} are not of the same photographs "
+            "and strips; make them of one folder, with other residuals alone"
         )
     for domain in space:
         for value in domain.arguments if domain.sampler == "choice" else ():
@@ -135,13 +144,13 @@ def _check(kind: type[Task], config: Config, space: Sequence[Domain], split: Spl
             try:
                 kind(config=drawn, store=drawn.paths.store, split=split).check()
             except ValueError as error:
-                told = f"search.space.{domain.field}: {told_value(value)}"
-                raise ValueError(f"{told}: {error}") from None
+                setting = f"search.space.{domain.field}: {told_value(value)}"
+                raise ValueError(f"{setting}: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Search:
-    """Trials of one kind, that are drawn from a space and kept in a folder."""
+    """Trials of one task, drawn from a space and kept in a folder."""
 
     kind: type[Task]
     config: Config
@@ -151,12 +160,15 @@ class _Search:
     follower: Follower
 
     def run(self) -> None:
-        """Run trials, so many at once, until all of them have ended."""
-        settings, left = self.config.search, self.config.search.num_trials
-        left -= len(self.follower.ended)
-        if left < settings.num_trials:
-            say(f"the search goes on: {settings.num_trials - left} trials have ended, {left} left")
-        if not left:
+        """Run trials, several at once, until all of them have ended."""
+        settings, num_left = self.config.search, self.config.search.num_trials
+        num_left -= len(self.follower.ended)
+        if num_left < settings.num_trials:
+            say(
+                f"the search goes on: {settings.num_trials - num_left} trials have ended, "
+                f"{num_left} left"
+            )
+        if not num_left:
             self.follower.finish()
             return
         training = self._placed()
@@ -168,7 +180,7 @@ class _Search:
             with self.follower.shown(settings.num_trials):
                 self._tuner(training).fit()
         finally:
-            with suppress(OSError):  # what stopped the search is worth more
+            with suppress(OSError):  # the error that stopped the search matters more
                 self.folder.delete(RAY)
         self.follower.finish()
 
@@ -184,7 +196,7 @@ class _Search:
         )
         filesystem, path = filesystem_of(self.folder.uri)
         return tune.Tuner(
-            tune.with_resources(work, {"memory": 1}),  # its workers take the processors
+            tune.with_resources(work, {"memory": 1}),  # the processors are its workers'
             tune_config=tune.TuneConfig(
                 metric=SCORE,
                 mode="max",
@@ -210,7 +222,7 @@ class _Search:
         )
 
     def _scheduler(self) -> Any:
-        """Return what stops trials early, or lets all come to their ends."""
+        """Return the scheduler, which stops poor trials early or lets all finish."""
         settings = self.config.search
         if settings.scheduler == "none":
             return FIFOScheduler()
@@ -219,67 +231,67 @@ class _Search:
             max_t=self.config.training.num_steps,
             grace_period=settings.grace_steps,
             reduction_factor=settings.reduction,
-            stop_last_trials=False,  # they stop by themselves
+            stop_last_trials=False,  # they end by themselves
         )
 
     def _placed(self) -> Training:
-        """Return how each trial trains: with how many processors.
+        """Return the training settings of each trial, with its workers' processors.
 
         Raises
         ------
         ValueError
-            If Ray has too few processors or graphics cards for one.
+            If Ray has too few processors or GPUs for one trial.
         """
         training, count = self.config.training, self._num_places()
         cpus = worker_cpus(training, node_resources(), num_trainings=count)
         return replace(training, worker_cpus=round(max(cpus - _feed(training), LEAST_CPUS), 2))
 
     def _num_places(self) -> int:
-        """Return how many trials run at once, on the nodes that there are now."""
+        """Return how many trials run at once on the current nodes."""
         training, settings = self.config.training, self.config.search
         count = settings.num_concurrent
         if not count:
-            feed = _feed(training)
-            alone = training.worker_cpus or max(1.0 - feed, LEAST_CPUS)
-            fitting = places(training, node_resources(), alone + feed)
-            count = max(1, fitting // training.num_workers)
+            feed_cpus = _feed(training)
+            own_cpus = training.worker_cpus or max(1.0 - feed_cpus, LEAST_CPUS)
+            num_workers = places(training, node_resources(), own_cpus + feed_cpus)
+            count = max(1, num_workers // training.num_workers)
         return min(count, settings.num_trials)
 
 
 def _feed(training: Training) -> float:
-    """Return the processors of what reads for a worker."""
+    """Return the processors of the processes that read for a worker."""
     return training.feed_workers * training.feed_cpus
 
 
 def _work(
     drawn: Mapping[str, Any], *, kind: type[Task], base: Config, split: Split, output: str
 ) -> None:
-    """Train as one trial, from its checkpoint if it has one; runs in a process of its own."""
+    """Train one trial, from its checkpoint if it has one; runs in its own process."""
     trial = Trial(number=drawn["trial"], values=dict(drawn["values"]))
     folder = Folder(output) / trial.name
     last: dict[str, float] = {SCORE: 0.0, "step": 0}
 
-    def tell(row: Mapping[str, float]) -> None:
+    def report_row(row: Mapping[str, float]) -> None:
         if kind.figure in row:
             last.update({SCORE: row[kind.figure], "step": int(row["step"])})
             tune.report({**last, "row": dict(row)})
 
-    def began(group: str) -> None:
+    def report_group(group: str) -> None:
         tune.report({**last, "group": group})
 
     if folder.exists(CHECKPOINT):
         for row in checkpoint_parts(folder.read(CHECKPOINT))[1].history:
-            tell(row)
+            report_row(row)
     if drawn["has_ended"]:
         return
     try:
         config = trial_config(base, trial)
         with session():
             task = kind(config=config, store=config.paths.store, split=split)
-            train(task, folder, tell=tell, began=began)
-    except ValueError as error:  # of its draw: again it would end so again
+            train(task, folder, tell=report_row, began=report_group)
+    except ValueError as error:  # from its drawn values: it would fail again
         tune.report({SCORE: 0.0, "step": base.training.num_steps, "reason": str(error)})
-    except OSError as error:  # of where it is kept, such as a full disk
+    except OSError as error:  # from its folder, such as a full disk
         tune.report({SCORE: 0.0, "step": base.training.num_steps, "lost": str(error)})
 
 
@@ -288,23 +300,23 @@ def _write(
     trials: Sequence[Trial],
     space: Sequence[Domain],
     best: Trial,
-    found: Config,
+    winner_config: Config,
     *,
     kind: type[Task],
-    told: Mapping[str, float],
+    figures: Mapping[str, float],
 ) -> None:
-    """Write the trials' table and picture, what mattered, and what the winner is."""
+    """Write the trials' table and picture, the fields' importances, and the winner's files."""
     from camid.evaluation.report.figures import png
     from camid.training.search_figures import trials_figure
 
     write_csv(folder, TRIALS_TABLE, trial_rows(trials, figure=kind.figure))
-    shares = importances(trials, space, figure=kind.figure, seed=found.seed)
+    shares = importances(trials, space, figure=kind.figure, seed=winner_config.seed)
     picture = trials_figure(trials, space, figure=kind.figure, shares=shares, best=best)
     folder.write(TRIALS_PICTURE, png(picture))
-    summary = {**told, "importances": shares}
+    summary = {**figures, "importances": shares}
     folder.write(SEARCH, (json.dumps(summary, indent=2) + "\n").encode())
-    alone = replace(found, paths=Paths(store=found.paths.store))
-    folder.write(WINNER, config_yaml(alone).encode())
+    written_config = replace(winner_config, paths=Paths(store=winner_config.paths.store))
+    folder.write(WINNER, config_yaml(written_config).encode())
     for name in (kind.network, CHECKPOINT):
         folder.write(name, (folder / best.name).read(name))
     run = Logbook(folder / best.name).runs.get(kind.method())

@@ -1,4 +1,4 @@
-"""Search algorithms of Ray Tune: our space in its domains, our trials in its order."""
+"""Search algorithms of Ray Tune, applied to camid's search space and trials."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +15,13 @@ from camid.training.trials import Trial
 SCORE = "score"
 """Ray Tune's name for the figure of a trial's last validation."""
 _DRAW = 46
-"""Sets the draw of a trial apart from others by the seed."""
+"""Key that separates the draw of a trial from other draws by the same seed."""
 
 
 def tune_domain(domain: Domain) -> Any:
-    """Return Ray Tune's domain of one of ours.
+    """Return Ray Tune's domain for a domain of the search space.
 
-    Lists that are to choose from are JSON there: searchers want plain values.
+    Lists among the choices become JSON: searchers expect plain values.
     """
     sampler = getattr(tune, domain.sampler)
     if domain.sampler == "choice":
@@ -30,7 +30,7 @@ def tune_domain(domain: Domain) -> Any:
 
 
 class Draws(Searcher):  # type: ignore[misc]
-    """Draws of the trials: from their records, else anew by the algorithm of the search.
+    """Source of the trials' values: their records, else the algorithm of the search.
 
     A random draw is a function of the seed and the trial's number, so that a longer search begins
     with the trials of a shorter one.
@@ -51,16 +51,16 @@ class Draws(Searcher):  # type: ignore[misc]
         Parameters
         ----------
         known
-            Trials of an earlier run, from the first one on.
+            Trials of an earlier run, from the first on.
         begin
-            Gets each new trial before it starts.
+            Receives each new trial before it starts.
         places
-            How many trials have a place now; another begins where there are more than run.
+            Returns how many trials may run now; another begins if fewer are running.
 
         Raises
         ------
         ValueError
-            If it is not.
+            If the package is not installed.
         """
         super().__init__(metric=SCORE, mode="max")
         self._space, self._known, self._seed, self._begin = space, list(known), seed, begin
@@ -70,10 +70,10 @@ class Draws(Searcher):  # type: ignore[misc]
         self._guide = self._optuna() if settings.algorithm == "optuna" else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return object, ()  # in the state that Ray keeps, which nothing is restored from
+        return object, ()  # for the state that Ray keeps, from which nothing is restored
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Return a trial's number, what it draws, and whether it has ended before."""
+        """Return a trial's number, its values, and whether it has already ended."""
         if self._count == self._num_trials:
             return Searcher.FINISHED  # type: ignore[no-any-return]
         if len(self._running) >= self._places():
@@ -83,7 +83,7 @@ class Draws(Searcher):  # type: ignore[misc]
         if self._count < len(self._known):
             trial = self._known[self._count]
         else:
-            trial = Trial(number=self._count, values=self._told(drawn))
+            trial = Trial(number=self._count, values=self._values(drawn))
             self._begin(trial)
         self._count += 1
         return {"trial": trial.number, "values": trial.values, "has_ended": trial.has_ended}
@@ -91,13 +91,13 @@ class Draws(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Report a finished trial to the algorithm; another may have its place."""
+        """Report a finished trial to the algorithm, and free its place."""
         self._running.discard(trial_id)
         if self._guide:
             self._guide.on_trial_complete(trial_id, result, error)
 
     def save(self, checkpoint_path: str) -> None:
-        """Save nothing: the trials' own records are what a search goes on from."""
+        """Save nothing: a search resumes from the trials' own records."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Restore nothing, as :meth:`save`."""
@@ -130,8 +130,8 @@ class Draws(Searcher):  # type: ignore[misc]
                 "or search at random"
             ) from None
 
-    def _told(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what was drawn as values of the configuration."""
+    def _values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """Return drawn values as values of the configuration."""
         return {domain.field: _value(domain, drawn[domain.field]) for domain in self._space}
 
 
@@ -140,7 +140,7 @@ def _plain(value: Any) -> Any:
 
 
 def _value(domain: Domain, drawn: Any) -> Any:
-    """Return what a domain of Ray Tune drew as one of our values: no type of NumPy's."""
+    """Return a value that Ray Tune drew as a value of the search space, no NumPy type."""
     if domain.sampler == "choice":
         return next(value for value in domain.arguments if _plain(value) == drawn)
     return int(drawn) if domain.sampler.endswith("randint") else float(drawn)

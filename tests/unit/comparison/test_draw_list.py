@@ -321,7 +321,8 @@ def test_settings_of_lists_are_checked():
         "num_crops=[]": "expected numbers that rise",
         "crop_size=8": "expected at least 16 px, or 0 for whole strips, got 8",
         "num_pairs=0": "greater than 0",
-        "same_model=2": "less than or equal to 1",
+        "same_model=2": "expected a share from 0 to 1, or 'any', got 2",
+        "same_model=siblings": "expected a share from 0 to 1, or 'any', got 'siblings'",
     }.items():
         with pytest.raises(ValueError, match=sentence):
             load_config(settings=[f"comparisons.{setting}"])
