@@ -135,6 +135,7 @@ class BalancedSampler(Generic[P]):
         num_images: NumImages,
         same_model: float | Literal["any"] = "any",
         is_placed: bool = True,
+        are_apart: bool = False,
     ) -> Quartet[P] | None:
         """Draw two sides of each of two devices; return None if all :data:`TRIES` draws fail.
 
@@ -150,6 +151,8 @@ class BalancedSampler(Generic[P]):
             one. ``any`` draws all other devices alike.
         is_placed
             Whether both devices must share a position.
+        are_apart
+            Whether a device's sides are of two pools wherever it has two, of whichever kinds.
         """
         for _ in range(TRIES if len(self.devices) > 1 else 0):
             device, other = self._two_devices(rng, same_model)
@@ -157,6 +160,8 @@ class BalancedSampler(Generic[P]):
             other_options = self._options(other, num_images)
             if not (options and other_options):
                 continue
+            if are_apart:
+                options, other_options = map(_apart, (options, other_options))
             option = _drawn_option(rng, options)
             other_option = _drawn_option(rng, _most_alike(other_options, option))
             shared = option.firsts[0].shared(other_option.firsts[0])
@@ -229,6 +234,11 @@ def _seconds(first: P, seconds: Sequence[P], num_images: NumImages) -> Sequence[
     others = [pool for pool in seconds if pool is not first]
     is_enough = len(others) < len(seconds) and len(first) >= sum(num_images)
     return others or ([first] if is_enough else [])
+
+
+def _apart(options: Sequence[_Option[P]]) -> Sequence[_Option[P]]:
+    """Return the options of two pools, or all if there are none."""
+    return [o for o in options if len({*o.firsts, *o.seconds}) > 1] or options
 
 
 def _drawn_option(rng: np.random.Generator, options: Sequence[_Option[P]]) -> _Option[P]:

@@ -70,7 +70,11 @@ class Candidates:
             If the candidates give no quartet.
         """
         quartet = self._sampler.quartet(
-            rng, num_images=num_images, same_model=same_model, is_placed=is_placed
+            rng,
+            num_images=num_images,
+            same_model=same_model,
+            is_placed=is_placed,
+            are_apart=True,  # so that what is read serves more pairs
         )
         if quartet is None:
             first, second = num_images

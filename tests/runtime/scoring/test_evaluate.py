@@ -200,7 +200,7 @@ def test_a_gallery_has_the_baselines_error_rates(made, tmp_path):
     (theirs,) = [r for r in rows if (r.method, r.negatives) == ("lukas", "all")]
     assert mine.images == theirs.images
     for figure in ("eer", "auc", "rank1"):
-        assert mine[figure] == pytest.approx(theirs[figure], abs=0.02)
+        assert mine.figures[figure] == pytest.approx(theirs.figures[figure], abs=0.02)
 
 
 def test_a_gallery_of_crops_compares_as_many_as_comparisons_says(made, tmp_path):

@@ -6,6 +6,7 @@ import mlflow
 import pytest
 
 from camid.config import Config
+from camid.evaluation.result_rows import ResultRow
 from camid.io.folder import Folder
 from camid.io.output_layout import LOGBOOK
 from camid.runtime.tracking.client import UNWRITTEN, Curves
@@ -79,14 +80,27 @@ def test_a_server_that_never_answered_stops_the_work_and_one_that_did_does_not(
     assert "the work goes on" in " ".join(capsys.readouterr().err.split())
 
 
+def row(num_crops, negatives, **figures):
+    return ResultRow(
+        kind="pairs",
+        method="lukas",
+        images="4+4",
+        crop_size=num_crops and 128,
+        num_crops=num_crops,
+        negatives=negatives,
+        split="all",
+        figures=figures,
+    )
+
+
 def test_all_methods_have_their_figures_under_the_same_names_by_crops():
     rows = [
-        {"crop_size": "128", "num_crops": str(n), "negatives": kind, "eer": 0.1, "eer_low": 0.0}
-        for n in (1, 40)
-        for kind in ("all", "same-model")
+        row(num_crops, negatives, eer=0.1, eer_low=0.0)
+        for num_crops in (1, 40)
+        for negatives in ("all", "same-model")
     ]
     found = {(metric.key, metric.step) for metric in metrics(rows)}
     names = ("test/eer", "test/eer_low", "test/same-model/eer", "test/same-model/eer_low")
     assert found == {(name, step) for name in names for step in (1, 40)}
-    whole = metrics([{"crop_size": "whole", "num_crops": "all", "negatives": "all", "auc": 1.0}])
+    whole = metrics([row(None, "all", auc=1.0)])
     assert [(metric.key, metric.step) for metric in whole] == [("test/auc", 0)]
