@@ -22,7 +22,7 @@ class Condition:
     """Condition of the comparisons that figures are of."""
 
     kind: Kind
-    images: str
+    images: str = ""
     """On the first side + on the second, such as ``50+1``."""
     crop_size: int | None
     """Pixels a side of the windows that are compared; None for whole strips."""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from camid.config import load_config
@@ -22,10 +24,11 @@ def test_a_folder_is_claimed_once_and_gone_on_with(tmp_path):
         figures={"eer": 0.1, "num_positives": 3},
         part="siamese",
     )
-    first.finish([row])
+    bare = replace(row, images="", part="", crop_size=None)
+    first.finish([row, bare])
     again = claimed(config(tmp_path / "out"), fresh=False, inputs={"digest": "a"})
     assert again.is_finished
-    assert again.rows() == [row]
+    assert again.rows() == [row, bare]
 
 
 @pytest.mark.parametrize(
