@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from scipy import fft
 
 from camid.casework.false_alarm import evidence_energy, log_false_alarm
 from camid.casework.kernels import cell_products
-from camid.casework.transforms import Hypothesis, Shape, hypotheses, transform_shape
+from camid.casework.spread import spread
+from camid.casework.transforms import UPRIGHT, Hypothesis, Shape, hypotheses, transform_shape
 from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import Peak, peak
 from camid.prnu.luminance import grey
@@ -20,6 +21,12 @@ from camid.prnu.residual import residual
 Plane = NDArray[np.float32]
 CELL = 64
 """Pixels a side of a cell in the map of a match."""
+PERIODS = (16, 32, 64, 128, 256, 512)
+"""Pixels at which editors' dithers, tiles and codecs repeat."""
+REPEATED = 1.5
+"""Mean over eight repetitions, in standard deviations, of which strangers' is normal with 0.35."""
+CHECKED = 9.0
+"""PCE from which the spread of a match is examined; below, it supports nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,12 @@ class Match:
     """Degrees anticlockwise."""
     scale: float
     """Pixels of the query for one of the sensor."""
+    is_mirrored: bool = False
+    """Whether the query was mirrored left to right before it was turned."""
+    is_stretched: bool = False
+    """Whether the query was given another aspect."""
+    angle: float = 0.0
+    """Degrees anticlockwise by which it was turned beside ``turn``."""
     top: int
     """Row of the turned query's top on the sensor, sensor pixels."""
     left: int
@@ -43,10 +56,29 @@ class Match:
     num_hypotheses: int
     """Hypotheses tried."""
 
+    share: float = 1.0
+    """Share of its energy that is spread over the picture (:mod:`camid.casework.spread`)."""
+
+    @property
+    def hypothesis(self) -> Hypothesis:
+        """How the query was made."""
+        return Hypothesis(
+            self.turn,
+            self.scale,
+            is_mirrored=self.is_mirrored,
+            is_stretched=self.is_stretched,
+            angle=self.angle,
+        )
+
+    @property
+    def spread_pce(self) -> float:
+        """PCE of what is spread over the picture."""
+        return self.pce * self.share
+
     @property
     def energy(self) -> float:
         """PCE of a single lag that would be as rare among strangers."""
-        return evidence_energy(self.pce, num_lags=self.num_lags)
+        return evidence_energy(self.spread_pce, num_lags=self.num_lags)
 
     @property
     def false_alarm(self) -> float:
@@ -56,7 +88,7 @@ class Match:
     @property
     def log_false_alarm(self) -> float:
         """Natural logarithm of the false-alarm probability."""
-        return log_false_alarm(self.pce, num_lags=self.num_lags)
+        return log_false_alarm(self.spread_pce, num_lags=self.num_lags)
 
 
 def query_plane(rgb: NDArray[np.uint8]) -> Plane:
@@ -76,23 +108,39 @@ def query_plane(rgb: NDArray[np.uint8]) -> Plane:
 class View:
     """A plane, turned and resized for hypotheses, which keeps its latest spectra."""
 
-    def __init__(self, plane: Plane, *, keep: int = 1, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        *,
+        keep: int = 1,
+        num_threads: int | None = None,
+        most: float = math.inf,
+    ) -> None:
         self.plane = np.ascontiguousarray(plane, np.float32)
         self.shape: Shape = (self.plane.shape[0], self.plane.shape[1])
+        self.most = most
+        """Correlation of a part with a pattern that a sensor gives at most."""
         self._keep, self._num_threads = keep, num_threads
-        self._spectra: dict[tuple[int, Shape, Shape], NDArray[np.complex64]] = {}
+        self._spectra: dict[tuple[Hypothesis, Shape, Shape], NDArray[np.complex64]] = {}
 
-    def seen(self, turn: int, shape: Shape) -> Plane:
-        """Return the plane turned anticlockwise by ``turn`` degrees and resized to ``shape``."""
-        return resampled(np.ascontiguousarray(np.rot90(self.plane, turn // 90)), shape)
+    def seen(self, hypothesis: Hypothesis, shape: Shape) -> Plane:
+        """Return the plane as a hypothesis mirrors and turns it, resized to ``shape``."""
+        plane = self.plane[:, ::-1] if hypothesis.is_mirrored else self.plane
+        plane = np.ascontiguousarray(np.rot90(plane, hypothesis.turn // 90))
+        if hypothesis.angle:
+            image = Image.fromarray(plane)
+            plane = np.array(image.rotate(hypothesis.angle, Image.Resampling.BICUBIC))
+        return resampled(plane, shape)
 
-    def spectrum(self, turn: int, shape: Shape, transform: Shape) -> NDArray[np.complex64]:
+    def spectrum(
+        self, hypothesis: Hypothesis, shape: Shape, transform: Shape
+    ) -> NDArray[np.complex64]:
         """Return the transform of :meth:`seen`, padded with zeros below and on the right."""
-        key = turn, shape, transform
+        key = replace(hypothesis, scale=1.0, is_stretched=False), shape, transform
         if key not in self._spectra:
             while len(self._spectra) >= self._keep:
                 del self._spectra[next(iter(self._spectra))]
-            spectrum = fft.rfft2(self.seen(turn, shape), transform, workers=self._num_threads)
+            spectrum = fft.rfft2(self.seen(hypothesis, shape), transform, workers=self._num_threads)
             self._spectra[key] = spectrum
         return self._spectra[key]
 
@@ -141,10 +189,14 @@ def search(
         ncc=correlation(a, b),
         turn=hypothesis.turn,
         scale=hypothesis.scale,
+        is_mirrored=hypothesis.is_mirrored,
+        is_stretched=hypothesis.is_stretched,
+        angle=hypothesis.angle,
         top=round(top / min(hypothesis.scale, 1)),
         left=round(left / min(hypothesis.scale, 1)),
         num_lags=num_lags,
         num_hypotheses=num_hypotheses,
+        share=_share(a, b, query.most) if energy >= CHECKED else 1.0,
     )
 
 
@@ -156,7 +208,7 @@ def heat(query: Plane, pattern: Plane, match: Match, *, cell: int = CELL) -> NDA
     beyond the pattern count 0.
     """
     query_view, pattern_view = View(query), View(pattern)
-    hypothesis = Hypothesis(match.turn, match.scale)
+    hypothesis = match.hypothesis
     shape, _ = hypothesis.shapes(query_view.shape, pattern_view.shape)
     scale = min(hypothesis.scale, 1)
     top, left = round(match.top * scale), round(match.left * scale)
@@ -164,9 +216,25 @@ def heat(query: Plane, pattern: Plane, match: Match, *, cell: int = CELL) -> NDA
     planes = np.zeros((2, *shape), np.float32)
     row, column = max(0, -top), max(0, -left)
     planes[:, row : row + a.shape[0], column : column + a.shape[1]] = a, b
-    upright = np.ascontiguousarray(np.rot90(planes, -(hypothesis.turn // 90), axes=(1, 2)))
-    products = cell_products(upright[0], upright[1], cell)
-    samples = cell_products(*np.abs(np.sign(upright)), cell)[..., 0]
+    upright = np.rot90(planes, -(hypothesis.turn // 90), axes=(1, 2))
+    upright = np.ascontiguousarray(upright[..., ::-1] if hypothesis.is_mirrored else upright)
+    return _cell_scores(upright[0], upright[1], cell)
+
+
+def _share(a: Plane, b: Plane, most: float) -> float:
+    """Return the share of a match's energy that is spread over its cells, as a sensor's is."""
+    sizes = np.sqrt(np.maximum(_cell_samples(a, b, CELL), 1))
+    return spread(_cell_scores(a, b, CELL), most=most * sizes).share
+
+
+def _cell_samples(a: Plane, b: Plane, cell: int) -> NDArray[np.float64]:
+    """Return the number of samples of each cell that both planes have."""
+    return np.asarray(cell_products(np.abs(np.sign(a)), np.abs(np.sign(b)), cell)[..., 0])
+
+
+def _cell_scores(a: Plane, b: Plane, cell: int) -> NDArray[np.float32]:
+    """Return the score of each cell of two planes, standard normal among strangers."""
+    products, samples = cell_products(a, b, cell), _cell_samples(a, b, cell)
     norms = np.sqrt(products[..., 1] * products[..., 2])
     correlations = np.divide(products[..., 0], norms, out=np.zeros_like(norms), where=norms > 0)
     return np.asarray(correlations * np.sqrt(samples), np.float32)
@@ -178,7 +246,7 @@ def shared(query: View, pattern: View, one: Hypothesis, top: int, left: int) -> 
     The turned query lies at ``top``, ``left`` of the pattern, in pixels of that scale.
     """
     query_shape, pattern_shape = one.shapes(query.shape, pattern.shape)
-    a, b = query.seen(one.turn, query_shape), pattern.seen(0, pattern_shape)
+    a, b = query.seen(one, query_shape), pattern.seen(UPRIGHT, pattern_shape)
     a = a[max(0, -top) : pattern_shape[0] - top, max(0, -left) : pattern_shape[1] - left]
     b = b[max(0, top) : top + query_shape[0], max(0, left) : left + query_shape[1]]
     return np.ascontiguousarray(a), np.ascontiguousarray(b)
@@ -206,8 +274,8 @@ def _best_place(
     """Return the highest PCE of a hypothesis, and the turned query's top and left."""
     query_shape, pattern_shape = hypothesis.shapes(query.shape, pattern.shape)
     transform = transform_shape(query_shape, pattern_shape)
-    product = np.conj(query.spectrum(hypothesis.turn, query_shape, transform))
-    product *= pattern.spectrum(0, pattern_shape, transform)
+    product = np.conj(query.spectrum(hypothesis, query_shape, transform))
+    product *= pattern.spectrum(UPRIGHT, pattern_shape, transform)
     product[0, 0] = 0  # the means of both
     lags = np.asarray(fft.irfft2(product, transform, workers=num_threads), np.float32)
     places = [
@@ -216,6 +284,28 @@ def _best_place(
     (top, num_rows), (left, num_columns) = places
     # all cyclic lags of the larger plane count alike; a transform's zero padding adds none
     num_lags = math.prod(max(a, b) for a, b in zip(query_shape, pattern_shape, strict=True))
-    return peak(
+    found = peak(
         lags, top=top, num_rows=num_rows, left=left, num_columns=num_columns, num_lags=num_lags
     )
+    return found._replace(pce=_once(lags, found))
+
+
+def _once(lags: Plane, found: Peak) -> float:
+    """Return the energy of a peak less that of its repetitions at :data:`PERIODS`.
+
+    A sensor's pattern is found at one lag. Editors' dithers, tiles and block codecs agree as well
+    a period away: that much of the peak is theirs.
+    """
+    height = lags[found.row, found.column]
+    if found.pce < CHECKED or height <= 0:
+        return found.pce
+    root = math.sqrt(found.pce)
+    repeated = 0.0
+    for period in PERIODS:
+        steps = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]) * period
+        if 3 * period > min(lags.shape):
+            break
+        rows = (found.row + steps[:, 0]) % lags.shape[0]
+        columns = (found.column + steps[:, 1]) % lags.shape[1]
+        repeated = max(repeated, float(lags[rows, columns].mean()) / float(height) * root)
+    return found.pce if repeated < REPEATED else max(root - repeated, 0.0) ** 2

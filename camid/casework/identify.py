@@ -15,6 +15,7 @@ from camid.casework.photographs import Photograph, Refused, photographs
 from camid.casework.query import Ranking
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference, shipped_reference
 from camid.casework.search import BUDGET, TOGETHER, rankings
+from camid.casework.spread import MOST
 from camid.casework.transforms import GREATEST_SCALE, LEAST_SCALE
 
 __all__ = ["BUDGET", "answers", "state"]
@@ -130,6 +131,7 @@ def answers(
             budget=budget,
             scales=scales,
             num_candidates=None,
+            most=MOST,
             tell=partial(_tell, tell, progress),
         )
         ranked = dict(zip(map(id, readable), zip(planes, results, strict=True), strict=True))

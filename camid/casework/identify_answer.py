@@ -13,6 +13,13 @@ from camid.casework.reference_population import IDENTIFICATION_FILE, Reference
 from camid.casework.verbal_scale import DECIDED, answer, ratio_words, support
 from camid.evaluation.calibration import Logistic
 
+NO_SUPPORT = math.log(2)
+"""Log-likelihood ratio, nats, up to which no support for a device is stated.
+
+A ratio against a device is none either: what is not found may be edited beyond what is searched.
+"""
+MOSTLY = 0.5
+"""Share of a match's energy below which there is a warning of where the rest lies."""
 Answer = tuple[dict[str, Any], Mapping[str, bytes]]
 """Facts for JSON, and PNG pictures by title."""
 
@@ -32,16 +39,28 @@ def match_facts(match: Match, reference: Reference) -> dict[str, Any]:
     """Return the facts of a match, for JSON."""
     return {
         "pce": rounded(match.pce),
+        "spread": rounded(match.share),
         "ncc": rounded(match.ncc),
         "llr": rounded(match_llr(match, reference)),
         "false_alarm": rounded(match.false_alarm),
         "log10_false_alarm": rounded(match.log_false_alarm / math.log(10)),
         "energy": rounded(match.energy),
         "turn": match.turn,
+        "edit": edit_words(match),
         "scale": rounded(match.scale),
         "top": match.top,
         "left": match.left,
     }
+
+
+def edit_words(match: Match) -> str:
+    """Return what an editor did to a photograph, as far as a match tells; empty for nothing."""
+    edits = (
+        "mirrored" if match.is_mirrored else "",
+        "stretched" if match.is_stretched else "",
+        f"turned by {match.angle:+.2g}°" if match.angle else "",
+    )
+    return ", ".join(filter(None, edits))
 
 
 def match_llr(match: Match, reference: Reference) -> float:
@@ -106,13 +125,14 @@ def identified(
         "answer": words,
         "llr": rounded(best) if candidates else None,
         "log10_lr": rounded(best / math.log(10)) if candidates else None,
-        "support": support(best) if candidates else None,
+        "support": support(max(best, 0.0)) if candidates else None,
         "bounds": [rounded(bound) for bound in bounds(reference)],
         "reference": IDENTIFICATION_FILE,
         "grade": photograph.quality.grade,
         "grade_rates": dict(grade_rates) if grade_rates else None,
         "warnings": [
             *_several(supported),
+            *_local(ranking.candidates),
             *photograph.quality.warnings,
             *warnings,
             *_left(ranking),
@@ -139,16 +159,14 @@ def _none(llrs: Mapping[str, float], num_entries: int) -> str:
         return "No answer: it could be compared with none of the enrolled devices."
     least = ratio_words(DECIDED)
     device = max(llrs, key=lambda name: llrs[name])
-    if llrs[device] <= -DECIDED:
-        return (
-            f"None of these: of {num_entries} enrolled entries none fits; what is seen is "
-            f"{ratio_words(llrs[device])} times likelier if another device took it than if "
-            f"{device} did, which fits best."
-        )
+    words = (
+        f"Not found, and not excluded: of {num_entries} enrolled entries none reaches a likelihood "
+        f"ratio of {least}; {device} fits best."
+    )
+    if llrs[device] <= NO_SUPPORT:
+        return f"{words} An edited photograph, or a weak one, may look so whoever took it."
     return (
-        f"None of these is supported: of {num_entries} enrolled entries none reaches a likelihood "
-        f"ratio of {least}. {device} fits best, and is neither supported nor excluded: "
-        f"{answer(llrs[device], same=f'{device} took it', different='another device did')}"
+        f"{words} {answer(llrs[device], same=f'{device} took it', different='another device did')}"
     )
 
 
@@ -159,6 +177,16 @@ def _several(devices: Sequence[str]) -> list[str]:
     return [
         f"{_listed(devices, 'and')} are all supported: one camera under several names, or "
         "fingerprints that share what is no device's own; `camid check` compares them"
+    ]
+
+
+def _local(candidates: Sequence[Candidate]) -> list[str]:
+    """Return a sentence for each candidate whose agreement lies in parts of the picture."""
+    return [
+        f"{1 - candidate.share:.0%} of the energy of what it shares with {candidate.entry} lies in "
+        "single places, as watermarks, dates and frames do, and is not counted"
+        for candidate in candidates
+        if candidate.share < MOSTLY and candidate.pce >= THRESHOLD
     ]
 
 
@@ -188,7 +216,7 @@ def not_identified(refused: Refused) -> dict[str, Any]:
 
 def _is_ended(ranking: Ranking) -> bool:
     """Return whether a match ended the search."""
-    return any(candidate.pce >= THRESHOLD for candidate in ranking.candidates)
+    return any(candidate.spread_pce >= THRESHOLD for candidate in ranking.candidates)
 
 
 def _left(ranking: Ranking) -> list[str]:

@@ -6,13 +6,14 @@ a match, crops and zooms by Fourier transforms within a budget.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 
-from camid.casework.alignment import Plane, View, correlation, search, shared
+from camid.casework.alignment import Match, Plane, View, correlation, search, shared
 from camid.casework.binarized import E, Gallery, Sketches, by_shape
 from camid.casework.digest_cache import rows
 from camid.casework.query import Question, Ranking
-from camid.casework.transforms import TURNS, Hypothesis, Shape
+from camid.casework.transforms import TURNS, Hypothesis, Shape, finer
 from camid.io.folder import Folder
 
 PROMISING = 5.0
@@ -33,6 +34,7 @@ def identify(
     budget: int = BUDGET,
     scales: Sequence[float] | None = None,
     num_candidates: int | None = 10,
+    most: float = math.inf,
     num_threads: int | None = None,
 ) -> Ranking:
     """Return the entries that an image fits best.
@@ -55,6 +57,9 @@ def identify(
         :func:`camid.casework.transforms.scales_for`.
     num_candidates
         Number of entries to return at most; None for all that were tested in full.
+    most
+        Correlation of a part of an image with a pattern that a sensor gives at most; what exceeds
+        it does not count (:func:`camid.casework.spread.most_correlation`).
     num_threads
         Of the transforms; the result is the same for any number.
     """
@@ -65,6 +70,7 @@ def identify(
         budget=budget,
         scales=scales,
         num_candidates=num_candidates,
+        most=most,
         num_threads=num_threads,
     )
     return ranking
@@ -78,6 +84,7 @@ def rankings(
     budget: int = BUDGET,
     scales: Sequence[float] | None = None,
     num_candidates: int | None = 10,
+    most: float = math.inf,
     num_threads: int | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Ranking]:
@@ -89,7 +96,9 @@ def rankings(
     """
     entries, todo = by_shape(gallery.entries()), iter(queries)
     while group := list(islice(todo, TOGETHER)):
-        questions = [Question(query, entries, budget=budget, scales=scales) for query in group]
+        questions = [
+            Question(query, entries, budget=budget, scales=scales, most=most) for query in group
+        ]
         tell(f"whole, among {sum(map(len, entries.values())):,} fingerprints")
         _try_aligned(questions, gallery, entries, folder, num_threads)
         unmatched = [question for question in questions if not question.has_passed]
@@ -114,7 +123,7 @@ def _try_aligned(
         1,
         SPECTRA // (4 * len(questions) * max(math.prod(question.shape) for question in questions)),
     )
-    views = [View(question.query, keep=keep, num_threads=num_threads) for question in questions]
+    views = [question.view(keep=keep, num_threads=num_threads) for question in questions]
     for shape, group in entries.items():
         trials = [
             (question, view, hypothesis)
@@ -122,9 +131,7 @@ def _try_aligned(
             for hypothesis in question.aligned[shape]
         ]
         if trials:
-            sketches = Sketches.of(
-                [view.seen(hypothesis.turn, shape) for _, view, hypothesis in trials]
-            )
+            sketches = Sketches.of([view.seen(hypothesis, shape) for _, view, hypothesis in trials])
             for entry, row in rows(gallery, group, folder):
                 for (question, _, hypothesis), score in zip(
                     trials, sketches.scores(row), strict=True
@@ -143,7 +150,7 @@ def _try_aligned(
         for question, view, hypothesis, is_best in tests:
             if is_best or _score(view, pattern, hypothesis) >= PROMISING:
                 match = search(view, pattern, tried=[hypothesis], num_threads=num_threads)
-                question.add(entry, match, whole=True)
+                question.add(entry, match, kind="edited whole" if hypothesis.is_edited else "whole")
 
 
 def _read(gallery: Gallery[E], entry: E, num_threads: int | None) -> View | None:
@@ -170,9 +177,7 @@ def _search(
     tell: Callable[[str], None],
 ) -> None:
     """Search parts of entries, scale by scale, until a match is found or the plan is done."""
-    views = [
-        View(question.query, keep=len(TURNS), num_threads=num_threads) for question in questions
-    ]
+    views = [question.view(keep=len(TURNS), num_threads=num_threads) for question in questions]
     num_rounds = max(len(question.rounds) for question in questions)
     for number in range(num_rounds):
         active = [
@@ -188,7 +193,18 @@ def _search(
                 if pattern is None:
                     continue
                 for question, view, planned in jobs:
-                    match = search(
-                        view, pattern, tried=planned[entry.name], num_threads=num_threads
-                    )
-                    question.add(entry, match, whole=False)
+                    tried = planned[entry.name]
+                    match = search(view, pattern, tried=tried, num_threads=num_threads)
+                    is_edited = any(hypothesis.is_edited for hypothesis in tried)
+                    if match and match.angle:
+                        match = _refined(match, view, pattern, num_threads)
+                    question.add(entry, match, kind="edited part" if is_edited else "part")
+
+
+def _refined(match: Match, view: View, pattern: View, num_threads: int | None) -> Match:
+    """Return the best of a match and of those at angles between its own and its neighbours'."""
+    pool = finer(match.hypothesis)
+    other = search(view, pattern, tried=pool, num_threads=num_threads)
+    num_lags = match.num_lags + (other.num_lags if other else 0)
+    best = other if other and other.pce > match.pce else match
+    return replace(best, num_lags=num_lags, num_hypotheses=match.num_hypotheses)

@@ -1,4 +1,4 @@
-"""Transforms between a sensor and an image: quarter turns, resizing, cropping.
+"""Transforms between a sensor and an image: turns, resizing, cropping, and an editor's changes.
 
 EXIF orientation is ignored. An image and a pattern are compared at the coarser of their two
 scales: a pattern is shrunk to an image that was made smaller, an enlarged image to the pattern.
@@ -6,7 +6,7 @@ scales: a pattern is shrunk to an image that was made smaller, an enlarged image
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy import fft
 
@@ -20,6 +20,12 @@ TURNS = (0, 90, 180, 270)
 COMMON_SCALES = (0.5, 0.75, 0.7, 0.8, 1.25, 1.5, 2.0)
 """Scales of resized images and digital zoom, tried after 1 and the ratios of two sizes."""
 LEAST_SCALE, GREATEST_SCALE = 0.2, 5.0
+MOST_STRETCHED = 1.35
+"""Change of aspect of a whole image that is looked for at most."""
+ANGLE_STEP = 0.25
+"""Degrees; a pixel 230 px from the middle then lies half a pixel off at most, halfway between."""
+ANGLES = tuple(ANGLE_STEP * number for number in range(1, 13))
+"""Degrees either way by which horizons are set right."""
 SLACK = 1
 """Pixels by which a program's rounding may change an image's side."""
 LEAST_SIDE = 2 * (2 * PEAK_RADIUS + 1)
@@ -36,10 +42,24 @@ class Hypothesis:
         Degrees anticlockwise that turn the image as the sensor: 0, 90, 180 or 270.
     scale
         Pixels of the image for one of the sensor: 0.5 for an image made half as wide.
+    is_mirrored
+        Whether the image is mirrored left to right before it is turned.
+    is_stretched
+        Whether the whole image was given another aspect; ``scale`` is the root of both sides'.
+    angle
+        Degrees anticlockwise, a few at most, by which the image is turned beside ``turn``.
     """
 
     turn: int
     scale: float
+    is_mirrored: bool = False
+    is_stretched: bool = False
+    angle: float = 0.0
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether only an editor makes such an image."""
+        return self.is_mirrored or self.is_stretched or self.angle != 0
 
     def shapes(self, query: Shape, entry: Shape) -> tuple[Shape, Shape]:
         """Return the shapes at which the turned query and the pattern of an entry are compared.
@@ -47,6 +67,9 @@ class Hypothesis:
         Shapes of a resized image that differ by rounding alone are made equal.
         """
         view = query if self.turn % 180 == 0 else query[::-1]
+        if self.is_stretched:
+            height, width = (min(pair) for pair in zip(view, entry, strict=True))
+            return (height, width), (height, width)
         if self.scale == 1:
             return view, entry
         if self.scale < 1:
@@ -60,7 +83,11 @@ class Hypothesis:
         be of a sensor's part too.
         """
         view, pattern = self.shapes(query, entry)
-        is_inside = self.scale == 1 or all(a <= b for a, b in zip(view, pattern, strict=True))
+        is_inside = (
+            self.scale == 1
+            or self.is_stretched
+            or all(a <= b for a, b in zip(view, pattern, strict=True))
+        )
         return is_inside and min(*view, *pattern) >= LEAST_SIDE
 
     def num_lags(self, query: Shape, entry: Shape) -> int:
@@ -71,6 +98,10 @@ class Hypothesis:
     def num_samples(self, query: Shape, entry: Shape) -> int:
         """Return the search's cost: samples of two transforms, the pattern's and the inverse."""
         return 2 * math.prod(transform_shape(*self.shapes(query, entry)))
+
+
+UPRIGHT = Hypothesis(0, 1.0)
+"""The sensor's own."""
 
 
 def scales_for(query: Shape, entry: Shape) -> tuple[float, ...]:
@@ -102,6 +133,34 @@ def hypotheses(
     scales = scales_for(query, entry) if scales is None else scales
     pool = [Hypothesis(turn, scale) for scale in scales for turn in turns]
     return [hypothesis for hypothesis in pool if hypothesis.fits(query, entry)]
+
+
+def edits(query: Shape, entry: Shape, *, scales: Sequence[float]) -> list[Hypothesis]:
+    """Return the hypotheses of edited images that fit two shapes.
+
+    Mirrored ones as they are and at the ratio of the whole images, which of ``scales`` count;
+    whole images of another aspect; and images at scale 1 that were turned by a few degrees.
+    """
+    ratio = math.sqrt(math.prod(query) / math.prod(entry))
+    whole = [scale for scale in scales if scale == 1 or abs(scale / ratio - 1) < 1e-9]
+    pool = [Hypothesis(turn, scale, is_mirrored=True) for scale in whole for turn in TURNS]
+    for turn in TURNS:
+        view = query if turn % 180 == 0 else query[::-1]
+        change = (view[0] / entry[0]) / (view[1] / entry[1])
+        is_aspect = 1 / MOST_STRETCHED <= change <= MOST_STRETCHED
+        if is_aspect and abs(change - 1) * max(query) > 2 and ratio >= LEAST_SCALE:
+            pool += [
+                Hypothesis(turn, ratio, is_mirrored=is_mirrored, is_stretched=True)
+                for is_mirrored in (False, True)
+            ]
+    pool += [Hypothesis(0, 1.0, angle=sign * angle) for angle in ANGLES for sign in (1, -1)]
+    return [hypothesis for hypothesis in pool if hypothesis.fits(query, entry)]
+
+
+def finer(hypothesis: Hypothesis) -> list[Hypothesis]:
+    """Return the angles between a hypothesis's own and its neighbours'."""
+    steps = (-ANGLE_STEP / 2, -ANGLE_STEP / 4, ANGLE_STEP / 4, ANGLE_STEP / 2)
+    return [replace(hypothesis, angle=hypothesis.angle + step) for step in steps]
 
 
 def transform_shape(query: Shape, pattern: Shape) -> Shape:

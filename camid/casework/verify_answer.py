@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camid.casework.alignment import Match
-from camid.casework.identify_answer import bounds, match_facts, rounded
+from camid.casework.identify_answer import MOSTLY, bounds, match_facts, rounded
 from camid.casework.photographs import Refused
 from camid.casework.quality import GRADES, REFUSED
 from camid.casework.reference_population import IDENTIFICATION_FILE, VERIFICATION_FILE, Reference
@@ -27,6 +27,7 @@ def verified(
     sides
         Facts of each side's photographs (:meth:`Photograph.facts`).
     """
+    side_facts = _sides(sides, left_out)
     return {
         **_answered(verdict.llr, (verdict.low, verdict.high)),
         "reference": VERIFICATION_FILE,
@@ -34,8 +35,10 @@ def verified(
         "turn": verdict.turn,
         "turns": {str(turn): rounded(llr) for turn, llr in verdict.turns.items()},
         "num_crops": verdict.num_crops,
+        "spread": rounded(verdict.share),
         "place": None,
-        **_sides(sides, left_out),
+        **side_facts,
+        "warnings": [*_local(verdict.share), *side_facts["warnings"]],
     }
 
 
@@ -71,10 +74,21 @@ def verified_by_search(
         "turn": match.turn,
         "turns": {},
         "num_crops": 0,
+        "spread": facts["spread"],
         "place": {"side": ("first", "second")[smaller], **place, "places": match.num_lags},
         **side_facts,
-        "warnings": [*cautions, *side_facts["warnings"]],
+        "warnings": [*_local(match.share), *cautions, *side_facts["warnings"]],
     }
+
+
+def _local(share: float) -> list[str]:
+    """Return a sentence where most of what the sides share lies in parts of the picture."""
+    if share >= MOSTLY:
+        return []
+    return [
+        f"{1 - share:.0%} of the energy of what the sides share lies in single places, as "
+        "watermarks, dates and frames do, and is not counted"
+    ]
 
 
 def _answered(llr: float, limits: tuple[float, float]) -> dict[str, Any]:
@@ -127,6 +141,7 @@ def not_verified(reason: str, left_out: Sequence[Refused]) -> dict[str, Any]:
         "turn": None,
         "turns": {},
         "num_crops": 0,
+        "spread": None,
         "place": None,
         **_sides([], left_out),
     }

@@ -11,11 +11,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from camid.casework.spread import most_correlation, spread
 from camid.comparison.methods import chosen_methods
 from camid.comparison.methods.method import Array, Method, Sums, Tile
 from camid.evaluation.fusion import Fusion, shipped_fusion
@@ -28,12 +30,16 @@ Image = NDArray[np.uint8]
 """``(height, width, 3)``."""
 Shape = tuple[int, int]
 
+CELL = 64
+"""Pixels a side of what shows where the sides agree."""
 STRIP, CROP = 256, 128
 """Pixels a side of strips of evidence and of crops that are compared, as calibrated."""
 LEAST_SIDE = 128
 """Pixels a side that an image has at least."""
 AREA = 1024
 """Pixels a side of the middle that is compared at most."""
+REPEATED = 3.0
+"""Score by ``classical`` of strips that lie elsewhere that is no chance; normal among strangers."""
 MARGIN = 64
 """Pixels around the middle that are denoised too, as the transform reaches so far."""
 
@@ -54,6 +60,8 @@ class Verdict:
     num_crops: int
     heat: NDArray[np.float64]
     """Each crop's ``classical`` score ``(row, column)``: standard normal among strangers."""
+    share: float = 1.0
+    """Share of the energy that is spread over the picture; the rest does not count."""
 
     @property
     def turn(self) -> int:
@@ -82,6 +90,16 @@ class SideEvidence:
         for name, planes in image_evidence(image, methods, turn=self.turn).items():
             self.totals[name] = self.totals[name] + planes if name in self.totals else planes
         self.num_images += 1
+
+    @property
+    def strip_size(self) -> int:
+        """Pixels a side of a strip."""
+        return int(next(iter(self.totals.values())).shape[-1])
+
+    @property
+    def num_strips(self) -> int:
+        """Strips of an image."""
+        return len(next(iter(self.totals.values())))
 
     def prepared(self, name: str, method: Method) -> Array:
         """Return the strips that a method compares, ``(strip, …, height, width)``."""
@@ -205,7 +223,13 @@ class Sides:
         evidence = {
             second.turn: _compared(self._first, second, methods) for second in self._second_turns
         }
-        scores = {turn: _scores(sums, methods) for turn, sums in evidence.items()}
+        spreads = {second.turn: self._spread(second) for second in self._second_turns}
+        scores = {
+            second.turn: self._scores_less_repeats(
+                second, _at(evidence[second.turn], spreads[second.turn])
+            )
+            for second in self._second_turns
+        }
         llrs = {
             turn: float(fusion.llr([turn_scores[name] for name in fusion.methods]))
             for turn, turn_scores in scores.items()
@@ -220,8 +244,66 @@ class Sides:
             turns=llrs,
             scores=scores[likeliest],
             num_crops=len(crops),
-            heat=_laid_out(np.nan_to_num(methods["classical"].score(crops)), self._shapes[0]),
+            heat=self._heat(crops),
+            share=spreads[likeliest].share,
         )
+
+    def _scores_less_repeats(
+        self, second: SideEvidence, sums: Mapping[str, Sums]
+    ) -> dict[str, float]:
+        """Return each method's score, less what it gives crops and strips that lie elsewhere.
+
+        A sensor's pattern agrees at one place alone. Dithers, tiles and block codecs whose period
+        divides a crop's or a strip's side agree wherever these lie.
+        """
+        scores = _scores(sums, self._methods)
+        if scores["classical"] < REPEATED:
+            return scores
+        moves = [{"roll": CROP}] if second.strip_size > CROP else []
+        moves += [{"shift": 1}] if second.num_strips > 1 else []
+        for move in moves:
+            sums = _compared(self._first, second, self._methods, **move)
+            elsewhere = _scores(sums, self._methods)
+            if elsewhere["classical"] >= REPEATED:
+                left = max(0.0, 1 - elsewhere["classical"] / scores["classical"])
+                return {
+                    name: min(left * score, score - max(elsewhere[name], 0.0))
+                    for name, score in scores.items()
+                }
+        return scores
+
+    def _heat(self, crops: Sums) -> NDArray[np.float64]:
+        """Return each crop's score by ``classical``, laid out as in the image."""
+        scores = np.nan_to_num(self._methods["classical"].score(crops))
+        return _laid_out(scores, self._shapes[0])
+
+    def _spread(self, second: SideEvidence) -> "_Counted":
+        """Return which crops count, and how much of the energy is theirs."""
+        method = {"classical": self._methods["classical"]}
+        (cells,) = _compared(self._first, second, method, size=CELL).values()
+        scores = np.nan_to_num(method["classical"].score(cells))
+        counts = self._first.num_images, second.num_images
+        found = spread(
+            _laid_out(scores, self._shapes[0], size=CELL), most=most_correlation(*counts) * CELL
+        )
+        across = CROP // CELL
+        rows, columns = (side // across for side in found.kept.shape)
+        parts = found.kept.reshape(rows, across, columns, across)
+        kept = parts.all(axis=(1, 3)) if found.is_local else np.ones((rows, columns), bool)
+        numbers = _laid_out(np.arange(rows * columns, dtype=np.float64), self._shapes[0])
+        return _Counted(np.sort(numbers[kept]).astype(np.int64), found.share)
+
+
+class _Counted(NamedTuple):
+    """Crops that count, by their numbers, and their share of the energy."""
+
+    numbers: NDArray[np.int64]
+    share: float
+
+
+def _at(sums: Mapping[str, Sums], counted: _Counted) -> dict[str, Sums]:
+    """Return the sums of the crops that count."""
+    return {name: crops[counted.numbers] for name, crops in sums.items()}
 
 
 def verdict(
@@ -258,21 +340,38 @@ def _shape(side: Sequence[Image]) -> Shape:
 
 
 def _compared(
-    first: SideEvidence, second: SideEvidence, methods: Mapping[str, Method]
+    first: SideEvidence,
+    second: SideEvidence,
+    methods: Mapping[str, Method],
+    *,
+    size: int = CROP,
+    roll: int = 0,
+    shift: int = 0,
 ) -> dict[str, Sums]:
-    """Return each method's sums of every crop ``(crop, number)``, strip by strip."""
+    """Return each method's sums of every crop ``(crop, number)``, strip by strip.
+
+    Parameters
+    ----------
+    size
+        Pixels a side of a crop.
+    roll
+        Pixels by which the second side is moved to the right, round each strip.
+    shift
+        By how many strips the second side is moved on.
+    """
     sums = {}
     for name, method in methods.items():
         first_strips, second_strips = first.prepared(name, method), second.prepared(name, method)
-        places = [*product(range(0, first_strips.shape[-1], CROP), repeat=2)]
+        second_strips = np.roll(second_strips, roll, axis=-1) if roll else second_strips
+        places = [*product(range(0, first_strips.shape[-1], size), repeat=2)]
         rows = np.repeat(np.arange(len(first_strips)), len(places))
         sums[name] = method.evidence(
             Tile(
                 first=first_strips,
                 second=second_strips,
-                pairs=np.stack([rows, rows], axis=1),
+                pairs=np.stack([rows, (rows + shift) % len(first_strips)], axis=1),
                 corners=np.array(places * len(first_strips)),
-                size=CROP,
+                size=size,
             )
         )
     return sums
@@ -286,9 +385,11 @@ def _scores(sums: Mapping[str, Sums], methods: Mapping[str, Method]) -> dict[str
     }
 
 
-def _laid_out(values: NDArray[np.float64], shape: Shape) -> NDArray[np.float64]:
+def _laid_out(
+    values: NDArray[np.float64], shape: Shape, *, size: int = CROP
+) -> NDArray[np.float64]:
     """Return the crops' values, laid out as in the image ``(row, column)``."""
-    size, corners = compared_strips(*shape)
-    across, columns = size // CROP, len({left for _, left in corners})
+    strip, corners = compared_strips(*shape)
+    across, columns = strip // size, len({left for _, left in corners})
     blocks = values.reshape(len(corners) // columns, columns, across, across)
     return blocks.transpose(0, 2, 1, 3).reshape(-1, columns * across)

@@ -83,7 +83,8 @@ def print_identified(answer: Mapping[str, Any]) -> None:
     candidates = answer["candidates"][:SHOWN]
     is_distinct = len({row["device"] for row in candidates}) == len(candidates)
     columns = ("device" if is_distinct else "entry", "pce", "ncc", "llr", "false_alarm", "turn")
-    rows = [{name: row[name] for name in (*columns, "scale")} for row in candidates]
+    edits = ("edit",) if any(row["edit"] for row in candidates) else ()
+    rows = [{name: row[name] for name in (*columns, "scale", *edits)} for row in candidates]
     if rows:
         grade, entries = answer["grade"], answer["searched"]["entries"]
         title = f"best of {entries} entries; llr in nats; the photograph is of grade {grade}"

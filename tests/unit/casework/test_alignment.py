@@ -6,7 +6,16 @@ from scipy.stats import kstest
 
 from camid.casework.alignment import View, heat, resampled, search
 from camid.casework.false_alarm import evidence_energy, log_false_alarm
-from camid.casework.transforms import TURNS, Hypothesis, hypotheses, scales_for
+from camid.casework.query import THRESHOLD
+from camid.casework.transforms import (
+    ANGLE_STEP,
+    TURNS,
+    Hypothesis,
+    edits,
+    finer,
+    hypotheses,
+    scales_for,
+)
 from camid.prnu.correlation import false_alarm_probability, ncc, pce
 
 SHAPE = 240, 320
@@ -55,6 +64,54 @@ def test_the_place_of_an_image_resized_and_cropped_is_found_to_a_pixel(pattern, 
     assert match.scale == scale
     assert match.top == pytest.approx(31 / scale, abs=1)
     assert match.left == pytest.approx(45 / scale, abs=1)
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_mirrored_image_is_found_and_its_map_lies_as_the_image_does(pattern, turn):
+    made = np.rot90(pattern, -(turn // 90))[:, ::-1]
+    query = noisy(made, 3)
+    half = query.shape[0] // 2
+    query[half:] = noisy(np.zeros_like(query[half:]), 3, seed=9)
+    pool = edits(query.shape, SHAPE, scales=[1.0])
+    match = search(query, pattern, tried=pool)
+    assert match.hypothesis.is_mirrored
+    cells = heat(query, pattern, match, cell=40)
+    assert cells[: half // 40].mean() > 5
+    assert abs(cells[-(half // 40) :].mean()) < 1
+
+
+def test_a_squeezed_image_is_found(pattern):
+    made = resampled(pattern, (SHAPE[0], round(0.9 * SHAPE[1])))
+    pool = edits(made.shape, SHAPE, scales=[1.0])
+    match = search(noisy(made, 2), pattern, tried=pool)
+    assert (match.is_stretched, match.is_mirrored, match.turn) == (True, False, 0)
+
+
+def test_what_an_editor_does_is_tried_beside_what_cameras_do_and_not_twice():
+    for query in (SHAPE, SHAPE[::-1], (220, 300), (200, 340)):
+        scales = scales_for(query, SHAPE)
+        edited = edits(query, SHAPE, scales=scales)
+        assert all(hypothesis.is_edited for hypothesis in edited)
+        assert len(set(edited)) == len(edited)
+        assert not set(edited) & set(hypotheses(query, SHAPE))
+    assert not any(hypothesis.is_stretched for hypothesis in edits(SHAPE, SHAPE, scales=[1.0]))
+
+
+def test_between_two_angles_finer_ones_are_tried():
+    (first, *_, last) = finer(Hypothesis(0, 1.0, angle=1.0))
+    assert (first.angle, last.angle) == (1 - ANGLE_STEP / 2, 1 + ANGLE_STEP / 2)
+
+
+def test_agreement_that_repeats_is_no_sensor_s(pattern):
+    tile = np.random.default_rng(5).standard_normal((64, 64), np.float32)
+    tiles = np.tile(tile, (4, 5))[: SHAPE[0], : SHAPE[1]]
+    shared = search(noisy(tiles, 3), noisy(tiles, 3, seed=4), tried=[Hypothesis(0, 1.0)])
+    alone = search(noisy(pattern, 3), noisy(pattern, 3, seed=4), tried=[Hypothesis(0, 1.0)])
+    both = search(
+        noisy(pattern + tiles, 3), noisy(pattern + tiles, 3, seed=4), tried=[Hypothesis(0, 1.0)]
+    )
+    assert shared.pce < 0.1 * alone.pce
+    assert both.pce > THRESHOLD
 
 
 def test_an_image_that_reaches_beyond_an_entry_is_found(pattern):

@@ -32,6 +32,7 @@ CANDIDATE = {
     "false_alarm": 1e-9,
     "energy": 110.0,
     "turn": 90,
+    "edit": "mirrored",
     "scale": 0.7,
     "top": 16,
     "left": 8,
@@ -142,7 +143,7 @@ def test_reference_devices_are_those_that_the_likelihood_ratio_is_of(answer):
 
 def test_every_candidate_and_every_score_is_shown():
     text, _ = page_of(IDENTIFIED)
-    assert "phone-7/640x480 123.4 0.0321 +4.50 1e-09 90° 0.7 16, 8" in text
+    assert "phone-7/640x480 123.4 0.0321 +4.50 1e-09 90°, mirrored 0.7 16, 8" in text
     assert "of 211 reference photographs of this grade 94 had no answer and 5 a wrong one" in text
     assert "5 were not tried, as a match ended the search" in text
     assert "of 210 by a device that was not enrolled 3 were given to one that was" in text
@@ -152,7 +153,14 @@ def test_every_candidate_and_every_score_is_shown():
 
 
 def test_the_place_of_a_search_is_shown():
-    place = {"turn": 90, "scale": 0.75, "top": 16, "left": 24, "false_alarm": 1e-5, "places": 4321}
+    place = {
+        "turn": 90,
+        "scale": 0.75,
+        "top": 16,
+        "left": 24,
+        "false_alarm": 1e-5,
+        "places": 4321,
+    }
     place["side"] = "second"
     text, _ = page_of(VERIFIED | {"place": place, "turns": {}, "num_crops": 0})
     told = "the second side in the other, turned by 90°, scale 0.75, top 16 and left 24"

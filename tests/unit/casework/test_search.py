@@ -151,7 +151,9 @@ def test_a_budget_bounds_the_search_and_what_it_leaves_is_told(queries):
     assert whole.num_searched > part.num_searched > less.num_searched > 0
     for ranking in (part, less):
         assert ranking.num_searched + ranking.num_left == whole.num_searched
-    assert identify(queries[5], known, budget=0).candidates == ()
+    unsearched = identify(queries[5], known, budget=0)
+    assert unsearched.num_searched == unsearched.num_lags == 0
+    assert all(match.is_stretched for match in unsearched.candidates)
 
 
 def test_where_nothing_is_enrolled_there_is_no_candidate(queries):

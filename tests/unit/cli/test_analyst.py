@@ -68,7 +68,7 @@ def test_a_camera_that_is_not_enrolled_is_none_of_these(folder):
     """The third is of the first one's model."""
     found = answer("identify", folder / "camera-2/8.jpg", "--db", folder / "db")
     assert found["decision"] == "none"
-    assert re.match("None of these (is supported)?:", found["answer"])
+    assert found["answer"].startswith("Not found, and not excluded: of 2 enrolled entries")
 
 
 @pytest.mark.parametrize("change", ["turned", "cropped", "smaller"])
@@ -165,7 +165,7 @@ def test_a_photograph_that_enrolled_a_device_is_not_compared_with_itself(folder)
 
 
 def test_where_nothing_can_be_compared_there_is_no_answer(folder, tmp_path):
-    Image.open(folder / "camera-0/8.jpg").crop((0, 0, 300, 300)).save(tmp_path / "large.png")
+    Image.open(folder / "camera-0/8.jpg").crop((0, 0, 380, 140)).save(tmp_path / "large.png")
     asked = (tmp_path / "large.png", "--db", folder / "db", "--scale", "0.5")
     found = answer("identify", *asked)
     assert found["answer"].startswith("No answer: it could be compared with none")
