@@ -1,13 +1,18 @@
 """Errors of users, files and disks as one sentence and an exit code."""
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Timer
 
 import click
 
 USER_ERROR = 2
 INTERRUPTED = 130
+AGAIN = 0.1
+"""Seconds after which a Ctrl-C that was ignored comes again."""
 GOES_ON = "stopped; the same command goes on where it was"
 
 
@@ -18,7 +23,8 @@ def one_sentence(stopped: str = GOES_ON) -> Iterator[None]:
     ``stopped`` is the sentence for an interruption by the user.
     """
     try:
-        yield
+        with _interruptible():
+            yield
     except (ValueError, OSError) as error:
         click.echo(f"camid: {' '.join(_words(error).split())}", err=True)
         sys.exit(USER_ERROR)
@@ -31,6 +37,27 @@ def one_sentence(stopped: str = GOES_ON) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo(f"camid: {stopped}", err=True)
         sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Keep Ctrl-C from being lost where Python ignores exceptions.
+
+    It ignores those that are raised while an object is deleted or a weak reference dies.
+    """
+    hook = sys.unraisablehook
+
+    def again(unraisable: "sys.UnraisableHookArgs") -> None:
+        if unraisable.exc_type is KeyboardInterrupt:
+            Timer(AGAIN, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            hook(unraisable)
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
 
 
 def _words(error: ValueError | OSError) -> str:

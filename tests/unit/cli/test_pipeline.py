@@ -1,3 +1,5 @@
+import signal
+import time
 from importlib import import_module
 
 import pytest
@@ -67,3 +69,26 @@ def test_a_package_that_is_missing_is_one_sentence_and_one_of_our_own_is_not(cap
     assert capsys.readouterr().err == told
     with pytest.raises(ModuleNotFoundError), one_sentence():
         import_module("camid.no_such_module")
+
+
+class _Deleted:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def deletes_and_works_on():
+    gone = _Deleted()
+    del gone
+    for _ in range(600):
+        time.sleep(0.1)
+
+
+def test_ctrl_c_while_an_object_is_deleted_is_not_lost(capsys):
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as ended, one_sentence():
+            deletes_and_works_on()
+    finally:
+        signal.signal(signal.SIGINT, kept)
+    assert ended.value.code == 130
+    assert "goes on where it was" in capsys.readouterr().err
