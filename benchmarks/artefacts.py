@@ -7,17 +7,16 @@ all devices: how often is another device supported, and the own one? Edited phot
 with patterns of plain ones. A table; a ratio of ten or more is support.
 """
 
-import io
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from benchmarks.cases import SIMULATED, as_jpeg, files
 from camid.casework.alignment import Plane, query_plane
 from camid.casework.binarized import Patterns
 from camid.casework.fingerprint_sums import Half, Sample
@@ -30,7 +29,6 @@ from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
 from camid.config import load_config
 from camid.dataset.simulate.artefacts import EDITS, SHARED, Artefact, turned
-from camid.dataset.sources import find_files, read_headers
 from camid.io.folder import Folder, absolute
 from camid.io.images import pixels
 from camid.prnu.cleaning import cleaned
@@ -38,7 +36,6 @@ from camid.runtime.cluster.session import session
 from camid.runtime.ingest.simulate import simulate
 
 Pixels = NDArray[np.uint8]
-SIMULATED = ["simulate.num_devices=12", "simulate.num_models=6", "simulate.num_foreground=8"]
 ENROLLED = 12
 QUALITY = 95
 """Of the JPEG that an artefact is written with."""
@@ -56,24 +53,28 @@ def written(image: Pixels, artefact: Artefact, number: int) -> Pixels:
     """Return a photograph with an artefact, written as JPEG and read."""
     if artefact is plain:
         return image
-    file = io.BytesIO()
-    Image.fromarray(artefact(image, number)).save(file, "JPEG", quality=QUALITY)
-    return np.asarray(Image.open(file).convert("RGB"))
+    return as_jpeg(artefact(image, number), QUALITY)
 
 
 @dataclass
 class Counts:
-    """Comparisons of one kind of artefact, and how many were supported."""
+    """Comparisons of photographs with patterns, and how many were supported."""
 
-    own: int = 0
-    own_supported: int = 0
-    others: int = 0
-    others_supported: int = 0
+    compared: int = 0
+    supported: int = 0
+
+    def add(self, llrs: Sequence[float]) -> None:
+        """Count a comparison by the log-likelihood ratio of its best candidate, if there is one."""
+        self.compared += 1
+        self.supported += any(llr >= DECIDED for llr in llrs)
+
+    def __str__(self) -> str:
+        return f"{self.supported} of {self.compared}"
 
 
-def images(paths: Sequence[Path]) -> Iterator[Pixels]:
+def images(paths: Sequence[str]) -> Iterator[Pixels]:
     """Yield photographs of the commonest size of a device's."""
-    read = [pixels(path.read_bytes()) for path in paths]
+    read = [pixels(Path(path).read_bytes()) for path in paths]
     shapes = [image.shape for image in read]
     common = max(set(shapes), key=shapes.count)
     yield from (image for image in read if image.shape == common)
@@ -91,9 +92,12 @@ def pattern(photographs: Sequence[Pixels]) -> Plane:
 
 
 def counted(
-    devices: Mapping[str, Sequence[Path]], artefact: Artefact, *, num_queries: int
-) -> Counts:
-    """Return how photographs with an artefact fare among devices whose photographs have it too."""
+    devices: Mapping[str, Sequence[str]], artefact: Artefact, *, num_queries: int
+) -> tuple[Counts, Counts]:
+    """Return how photographs with an artefact fare with their own device, and with the others.
+
+    The devices' photographs have it too, if it is no edit.
+    """
     known: dict[str, Plane] = {}
     asked: list[tuple[str, Pixels]] = []
     is_edit = artefact in EDITS.values()
@@ -104,25 +108,16 @@ def counted(
             [e if is_edit else written(e, artefact, n) for n, e in enumerate(enrolled)]
         )
         asked += [(device, written(q, artefact, 100 + n)) for n, q in enumerate(queries)]
-    reference, counts = shipped_reference(IDENTIFICATION_FILE), Counts()
+    reference = shipped_reference(IDENTIFICATION_FILE)
+    own_counts, other_counts = Counts(), Counts()
+    budget = BUDGET if artefact is turned else 0
     for device, photograph in asked:
         plane = query_plane(photograph)
-        for name, plane_of in known.items():
-            budget = BUDGET if artefact is turned else 0
-            ranking = identify(plane, Patterns({name: plane_of}), budget=budget, most=MOST)
-            best = [match_llr(match, reference) for match in ranking.candidates[:1]]
-            supported = any(llr >= DECIDED for llr in best)
-            if name == device:
-                counts = replace(
-                    counts, own=counts.own + 1, own_supported=counts.own_supported + supported
-                )
-            else:
-                counts = replace(
-                    counts,
-                    others=counts.others + 1,
-                    others_supported=counts.others_supported + supported,
-                )
-    return counts
+        for name, known_pattern in known.items():
+            ranking = identify(plane, Patterns({name: known_pattern}), budget=budget, most=MOST)
+            counts = own_counts if name == device else other_counts
+            counts.add([match_llr(match, reference) for match in ranking.candidates[:1]])
+    return own_counts, other_counts
 
 
 @click.command(help=__doc__)
@@ -139,28 +134,19 @@ def main(photographs: str | None, *, kinds: str, queries: int, num_devices: int)
             config = load_config(settings=SIMULATED)
             with session():
                 simulate(Folder(data), config.simulate, seed=config.seed)
-        devices: dict[str, list[Path]] = {}
-        files = find_files(data)
-        for record in read_headers(files, min_side=256, max_megapixels=100):
-            if record.status == "ok":
-                devices.setdefault(record.device, []).append(Path(record.path))
-        chosen = dict(list(devices.items())[: num_devices or None])
-        rows = []
-        for kind in [name for name in kinds.split(",") if name] or KINDS:
-            found = counted(chosen, KINDS[kind], num_queries=queries)
-            rows.append(
-                (
-                    kind,
-                    f"{found.own_supported} of {found.own}",
-                    f"{found.others_supported} of {found.others}",
-                )
-            )
+        names = [name for name in kinds.split(",") if name] or list(KINDS)
+        if unknown := [name for name in names if name not in KINDS]:
+            raise ValueError(f"no artefact {unknown[0]!r}; there are {', '.join(KINDS)}")
+        devices = dict(list(files(data).items())[: num_devices or None])
+        rows = [
+            (name, *map(str, counted(devices, KINDS[name], num_queries=queries))) for name in names
+        ]
         headings = [
             Heading("artefact"),
             Heading("own device supported", is_number=True),
             Heading("another supported", is_number=True),
         ]
-        print_table(headings, rows, title=f"{len(chosen)} devices, {data}")
+        print_table(headings, rows, title=f"{len(devices)} devices, {data}")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from camid.casework.quality import quality
 from camid.casework.query import THRESHOLD
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference, shipped_reference
 from camid.casework.search import rankings
+from camid.casework.spread import MOST
 from camid.casework.verbal_scale import DECIDED
 from camid.casework.verify_scores import turns_between, verdict
 from camid.cli.errors import one_sentence
@@ -145,7 +146,9 @@ def identified(
         for half in halves
     ]
     for counts, some, group in groups:
-        found = rankings([plane for _, plane in group], Some(database, some), budget=budget)
+        found = rankings(
+            [plane for _, plane in group], Some(database, some), budget=budget, most=MOST
+        )
         for (device, _), ranking in zip(group, found, strict=True):
             rows = [(c.device, match_llr(c, told), c.pce) for c in ranking.candidates]
             counts.add(device, rows)

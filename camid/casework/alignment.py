@@ -284,28 +284,28 @@ def _best_place(
     (top, num_rows), (left, num_columns) = places
     # all cyclic lags of the larger plane count alike; a transform's zero padding adds none
     num_lags = math.prod(max(a, b) for a, b in zip(query_shape, pattern_shape, strict=True))
-    found = peak(
+    best = peak(
         lags, top=top, num_rows=num_rows, left=left, num_columns=num_columns, num_lags=num_lags
     )
-    return found._replace(pce=_once(lags, found))
+    return best._replace(pce=_once(lags, best))
 
 
-def _once(lags: Plane, found: Peak) -> float:
+def _once(lags: Plane, best: Peak) -> float:
     """Return the energy of a peak less that of its repetitions at :data:`PERIODS`.
 
     A sensor's pattern is found at one lag. Editors' dithers, tiles and block codecs agree as well
     a period away: that much of the peak is theirs.
     """
-    height = lags[found.row, found.column]
-    if found.pce < CHECKED or height <= 0:
-        return found.pce
-    root = math.sqrt(found.pce)
+    height = lags[best.row, best.column]
+    if best.pce < CHECKED or height <= 0:
+        return best.pce
+    root = math.sqrt(best.pce)
     repeated = 0.0
     for period in PERIODS:
         steps = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]) * period
         if 3 * period > min(lags.shape):
             break
-        rows = (found.row + steps[:, 0]) % lags.shape[0]
-        columns = (found.column + steps[:, 1]) % lags.shape[1]
+        rows = (best.row + steps[:, 0]) % lags.shape[0]
+        columns = (best.column + steps[:, 1]) % lags.shape[1]
         repeated = max(repeated, float(lags[rows, columns].mean()) / float(height) * root)
-    return found.pce if repeated < REPEATED else max(root - repeated, 0.0) ** 2
+    return best.pce if repeated < REPEATED else max(root - repeated, 0.0) ** 2

@@ -81,7 +81,7 @@ def spread(
     too_good = binary_dilation(valid & (values > most), np.ones((3, 3), bool))
     kept, clear = valid & ~too_good, np.zeros_like(valid)
     while valid.sum() >= FEWEST and kept.sum() > KEPT * valid.sum():
-        excess, part = max(_parts(values, kept), key=lambda found: found[0])
+        excess, part = max(_parts(values, kept), key=lambda part: part[0])
         if excess <= LEAST:
             break
         clear |= part & kept & (values > CLEAR)
@@ -108,8 +108,8 @@ def _parts(values: Scores, kept: Cells) -> Iterator[tuple[float, Cells]]:
         others = np.maximum(number - count, 1)
         mean = np.maximum((total - added) / others, 0)
         roots = np.sqrt(np.maximum(count, 1))
-        found = added / roots - TIMES * mean * roots
-        return np.where((count > 0) & (count <= number / 2), found, -np.inf)
+        beyond = added / roots - TIMES * mean * roots
+        return np.where((count > 0) & (count <= number / 2), beyond, -np.inf)
 
     single = excess(sums, counts)
     place = np.unravel_index(int(single.argmax()), single.shape)

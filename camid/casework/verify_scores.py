@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from camid.casework.alignment import CELL
 from camid.casework.spread import most_correlation, spread
 from camid.comparison.methods import chosen_methods
 from camid.comparison.methods.method import Array, Method, Sums, Tile
@@ -30,8 +31,6 @@ Image = NDArray[np.uint8]
 """``(height, width, 3)``."""
 Shape = tuple[int, int]
 
-CELL = 64
-"""Pixels a side of what shows where the sides agree."""
 STRIP, CROP = 256, 128
 """Pixels a side of strips of evidence and of crops that are compared, as calibrated."""
 LEAST_SIDE = 128
@@ -283,15 +282,15 @@ class Sides:
         (cells,) = _compared(self._first, second, method, size=CELL).values()
         scores = np.nan_to_num(method["classical"].score(cells))
         counts = self._first.num_images, second.num_images
-        found = spread(
+        cells_kept = spread(
             _laid_out(scores, self._shapes[0], size=CELL), most=most_correlation(*counts) * CELL
         )
         across = CROP // CELL
-        rows, columns = (side // across for side in found.kept.shape)
-        parts = found.kept.reshape(rows, across, columns, across)
-        kept = parts.all(axis=(1, 3)) if found.is_local else np.ones((rows, columns), bool)
+        rows, columns = (side // across for side in cells_kept.kept.shape)
+        parts = cells_kept.kept.reshape(rows, across, columns, across)
+        kept = parts.all(axis=(1, 3)) if cells_kept.is_local else np.ones((rows, columns), bool)
         numbers = _laid_out(np.arange(rows * columns, dtype=np.float64), self._shapes[0])
-        return _Counted(np.sort(numbers[kept]).astype(np.int64), found.share)
+        return _Counted(np.sort(numbers[kept]).astype(np.int64), cells_kept.share)
 
 
 class _Counted(NamedTuple):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 from camid.io.folder import Folder
@@ -48,15 +48,15 @@ class ResultRow(Condition):
 
     def with_figures(self, figures: Mapping[str, float]) -> Self:
         """Return the row with further figures."""
-        return type(self)(**{**_shallow(self), "figures": {**self.figures, **figures}})
+        return replace(self, figures={**self.figures, **figures})
 
     def in_part(self, part: str) -> Self:
         """Return the row as part of an output folder that encloses its own."""
-        return type(self)(**{**_shallow(self), "part": "/".join(filter(None, (part, self.part)))})
+        return replace(self, part="/".join(filter(None, (part, self.part))))
 
     def flat(self) -> dict[str, Any]:
         """Return fields and figures by name, side by side."""
-        values = _shallow(self)
+        values = asdict(self)
         figures = values.pop("figures")
         method = {"method": values.pop("method")}
         filled = {key: value for key, value in values.items() if value != ""}
@@ -102,7 +102,3 @@ def write_rows(folder: Folder, rows: Iterable[ResultRow]) -> None:
     """Write rows as the results of an output folder, which is then finished."""
     text = json.dumps([row.flat() for row in rows], indent=2)
     folder.write(RESULTS, f"{text}\n".encode())
-
-
-def _shallow(row: ResultRow) -> dict[str, Any]:
-    return {entry.name: getattr(row, entry.name) for entry in fields(row)}

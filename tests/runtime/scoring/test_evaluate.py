@@ -59,9 +59,9 @@ def drawn(ray_here, made, tmp_path_factory, tracked_home):
 
 def test_every_method_has_a_row_for_each_number_of_crops_and_kind_of_negatives(drawn):
     _, rows = drawn
-    found = {(row.method, row.num_crops, row.negatives) for row in rows}
+    conditions = {(row.method, row.num_crops, row.negatives) for row in rows}
     kinds = ("all", "different-model", "same-model")
-    assert found == {(m, n, k) for m in EVERY for n in (1, 4) for k in kinds}
+    assert conditions == {(m, n, k) for m in EVERY for n in (1, 4) for k in kinds}
     assert all(row.images == "4+2" for row in rows)
     assert all(row.figures["seconds"] > 0 for row in rows if row.method in METHODS)
 
