@@ -189,6 +189,7 @@ def test_every_file_of_a_pair_network_is_one_that_can_be_trained(size):
     assert what.startswith("# What: ")
 
 
+@pytest.mark.soak
 def test_real_photographs_go_through(real_photographs, tmp_path, home):
     """Four devices that a plain test recognises; a symbolic link a device, so nothing is copied."""
     for device in ("canon_600d_01", "galaxy_s3_01", "nikon_d200_01", "nikon_d200_02"):

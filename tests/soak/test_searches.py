@@ -13,6 +13,8 @@ import ray
 
 from camid.config import load_config
 from camid.io.folder import Folder
+from camid.io.output_layout import CHECKPOINT
+from camid.training.checkpoint import checkpoint_parts
 from camid.training.trials import Trial, read_trials
 from tests.commands import FAINT, LUKAS, pipeline_here
 from tests.soak.processes import (
@@ -164,8 +166,28 @@ def test_trials_choose_among_stores_of_the_same_strips(phones, tmp_path):
         resolved = load_config(str(tmp_path / "out" / trial.name / "config.yaml"))
         is_other = trial.values["paths.store"] == stores[1]
         assert resolved.residual.filter == ("gaussian" if is_other else "lukas")
+    winner = str(tmp_path / "out/winner.yaml")
+    again = str(tmp_path / "again")
+    repeated = pipeline_here("train_siamese", winner, "--out", again, home=tmp_path)
+    assert repeated.returncode == 0, repeated.stderr
+    check_trained_again(tmp_path / "out", tmp_path / "again")
     unlike = space.replace(str(tmp_path / "gaussian"), str(tmp_path / "smaller"))
     options = [str(empty), *plain, "--out", str(tmp_path / "unlike")]
     refused = pipeline_here("tune_siamese", *options, "--set", unlike, home=tmp_path)
     assert refused.returncode == 2
     assert "not of the same photographs and strips" in refused.stderr
+
+
+def check_trained_again(out: Path, again: Path) -> None:
+    """Check that a training has the losses, validations and figures of the search's winner."""
+    number = json.loads((out / "search.json").read_text())["winner"]
+    (trial,) = [trial for trial in trials(out) if trial.number == number]
+    history = checkpoint_parts((again / CHECKPOINT).read_bytes())[1].history
+    for figure in ("loss", "validation_auc"):
+        first, second = (
+            [row[figure] for row in rows if figure in row] for rows in (trial.validations, history)
+        )
+        assert first
+        assert first == pytest.approx(second, rel=1e-3)
+    first, second = ([row["eer"] for row in results(folder)] for folder in (out, again))
+    assert first == pytest.approx(second, abs=0.1)
