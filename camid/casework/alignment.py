@@ -58,6 +58,8 @@ class Match:
 
     share: float = 1.0
     """Share of its energy that is spread over the picture (:mod:`camid.casework.spread`)."""
+    is_copy: bool = False
+    """Whether it is a copy of an enrolled photograph (:mod:`camid.casework.copies`)."""
 
     @property
     def hypothesis(self) -> Hypothesis:

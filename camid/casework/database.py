@@ -113,7 +113,9 @@ class Fingerprints:
             EnrolledImage(**{**image, "warnings": tuple(image["warnings"])})
             for image in self._facts(entry.file)["images"]
         )
-        return Sums(images=images, halves=(Half(*planes[:2]), Half(*planes[2:])))
+        halves = Half(*planes[:2]), Half(*planes[2:])
+        left_out = tuple(self._facts(entry.file).get("left_out", ()))
+        return Sums(images=images, halves=halves, left_out=left_out)
 
     def write(self, device: str, sums: Sums, *, lens: str = "") -> Entry:
         """Write the entry of ``sums``, whole or not at all, and return the entry.
@@ -134,6 +136,7 @@ class Fingerprints:
             **asdict(entry),
             "split_half": None if math.isnan(entry.split_half) else entry.split_half,
             "images": [asdict(image) for image in sums.images],
+            "left_out": list(sums.left_out),
             "step": STEP,
             "noise_step": NOISE_STEP,
             "pattern_digest": _digest(columns, ("pattern",)),
@@ -222,8 +225,12 @@ class Fingerprints:
 
     def _entry(self, name: str) -> Entry:
         facts = self._facts(name)
-        fields = {field: facts[field] for field in Entry.__dataclass_fields__}
-        fields |= {field: tuple(facts[field]) for field in ("sha256s", "warnings")}
+        fields = {field: facts[field] for field in Entry.__dataclass_fields__ if field in facts}
+        fields |= {
+            field: tuple(facts[field])
+            for field in ("sha256s", "contents", "warnings")
+            if field in facts
+        }
         if facts["split_half"] is None:
             fields["split_half"] = math.nan
         entry = Entry(**fields)

@@ -13,7 +13,7 @@ FEW = 10
 """Images below which an entry is said to have few."""
 DISAGREES = "its halves do not agree: these images show no pattern that they share"
 MIXED = "mixed input"
-"""Beginning of the warning about an entry whose images are of two models."""
+"""Beginning of warnings about photographs of several cameras that were given as one's."""
 AGREEMENT = 5.0
 """Standard deviations of a chance correlation that the halves of a pattern must agree by."""
 
@@ -33,6 +33,8 @@ class Entry:
     split_half: float
     """Correlation of the patterns of its two halves; NaN where one has no image."""
     warnings: tuple[str, ...]
+    contents: tuple[str, ...] = ()
+    """Hashes of what its images show, in order; empty strings for those that show nothing."""
 
     @property
     def num_images(self) -> int:
@@ -58,6 +60,11 @@ class Entry:
         return f"{self.width}x{self.height}" + (f"-{self.lens}" if self.lens else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun, in the plural for all but one."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def entry_of(device: str, sums: Sums, *, lens: str) -> Entry:
     """Return the entry of a device's sums, with its warnings."""
     height, width = sums.total.products.shape
@@ -69,10 +76,7 @@ def entry_of(device: str, sums: Sums, *, lens: str) -> Entry:
     split_half = sums.split_half()
     warnings = []
     if len(sums.images) < FEW:
-        warnings.append(
-            f"of {len(sums.images)} image{'s' * (len(sums.images) > 1)}; {FEW} or more make it "
-            "reliable"
-        )
+        warnings.append(f"of {counted(len(sums.images), 'image')}; {FEW} or more make it reliable")
     if split_half * math.sqrt(width * height) < AGREEMENT:
         warnings.append(DISAGREES)
     if len(cameras) > 1:
@@ -80,10 +84,22 @@ def entry_of(device: str, sums: Sums, *, lens: str) -> Entry:
             f"{count} of {' '.join(camera)}" for camera, count in sorted(cameras.items())
         )
         warnings.append(f"{MIXED}: by their EXIF images are {counts}")
+    if sums.left_out:
+        warnings.append(
+            f"{MIXED}: {counted(len(sums.left_out), 'photograph')} given with these "
+            f"{'show' if len(sums.left_out) > 1 else 'shows'} another sensor's pattern and "
+            f"{'are' if len(sums.left_out) > 1 else 'is'} left out: {', '.join(sums.left_out)}"
+        )
+    turned = [image.name for image in sums.images if image.turn or image.is_mirrored]
+    if turned:
+        warnings.append(
+            f"turned by 180° or mirrored, and turned back to lie as the others: {', '.join(turned)}"
+        )
     warnings += [f"{image.name}: {words}" for image in sums.images for words in image.warnings]
     return replace(
         entry,
         sha256s=tuple(image.sha256 for image in sums.images),
+        contents=tuple(image.content for image in sums.images),
         split_half=split_half,
         warnings=tuple(warnings),
     )

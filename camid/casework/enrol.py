@@ -4,17 +4,17 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import PurePath
 from typing import Any
 
+from camid.casework.content import Contents
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
-from camid.casework.fingerprint_sums import EnrolledImage, Sample, Sums
-from camid.casework.outliers import Middles, suspected
-from camid.casework.photographs import Opened, Refused, named, opened, photographs
+from camid.casework.fingerprint_sums import Sums
+from camid.casework.growing_entry import GrowingEntry, read_image
+from camid.casework.photographs import Opened, named, opened
 
-KEPT_EVERY = 16
-"""Images after which an entry is written: a process that dies loses no more."""
 NONE = "none"
 """Decision of answers that support no device; no device may have this name."""
 
@@ -34,6 +34,8 @@ class Enrolled:
     """Paths and reasons of photographs that were refused."""
     shared: Mapping[str, int]
     """Number of photographs that are also enrolled as another device's, by device."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what the photographs turned out to be: of several cameras or lenses, turned."""
 
     def facts(self) -> dict[str, Any]:
         """Return the outcome, for JSON."""
@@ -43,6 +45,7 @@ class Enrolled:
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "rejected": [{"path": path, "reason": reason} for path, reason in self.rejected],
             "shared": dict(self.shared),
+            "notes": list(self.notes),
             "entries": [
                 {
                     "entry": entry.name,
@@ -63,6 +66,7 @@ class Enrolled:
             )
             lines.append(f"{entry.name}: {entry.num_images} images{agreement}")
             lines += [f"  {words}" for words in entry.warnings]
+        lines += self.notes
         lines += [
             f"{count} of its photographs enrolled {device} too: one of the two did not take them"
             for device, count in self.shared.items()
@@ -81,10 +85,13 @@ def enrol(
 ) -> Enrolled:
     """Add photographs to a device's entries, one per lens and pixel size, and return the outcome.
 
-    Files that are enrolled already, by their digests, are skipped. A photograph whose EXIF names
-    another model than the others' is enrolled with a warning; so is a photograph that does not
-    carry the pattern of the others, in entries of eight images or more. One image and one entry's
-    sums are in memory at a time. A call that is stopped keeps all but the last few images.
+    Files that are enrolled already, by their digests, are skipped; so are copies of a photograph,
+    by what they show and by their residuals. A photograph whose EXIF names another model than the
+    others' is enrolled with a warning. Photographs are grouped by the pattern that they show: those
+    that lie turned by 180° or mirrored are turned back, those of another lens make an entry of
+    their own, and those of another camera are left out (:mod:`camid.casework.camera_groups`). A few
+    images wait on disk, and one entry's sums are in memory. A call that is stopped keeps all but
+    the last few images.
 
     Parameters
     ----------
@@ -101,34 +108,54 @@ def enrol(
     """
     _check_name(device)
     groups, rejected = _grouped(named(paths))
-    skipped: list[tuple[str, str]] = []
     total, number = sum(map(len, groups.values())), 0
+    contents, notes = _contents(fingerprints, device), list[str]()
+    skipped: list[tuple[str, str]] = []
     accepted: list[str] = []
     entries: list[Entry] = []
+    hashes: dict[str, tuple[str, ...]] = {}
     with fingerprints.alone(device):
-        for (lens, *size), files in sorted(groups.items()):
-            with _Growing(fingerprints, device, lens, *size) as growing:
+        todo = sorted(groups.items())
+        while todo:
+            (lens, width, height), files = todo.pop(0)
+            size = width, height
+            with GrowingEntry(fingerprints, device, lens, *size) as growing:
                 for file in files:
                     number += 1
-                    tell(f"{device}: {number} of {total}: {file.path}")
-                    if growing.has(file.sha256):
-                        skipped.append((file.path, "enrolled already"))
-                        continue
+                    tell(f"{device}: {min(number, total)} of {total}: {file.path}")
                     try:
-                        growing.add(*_read(file))
+                        growing.take(file, contents)
                     except ValueError as error:
                         rejected.append((file.path, str(error)))
-                    else:
-                        accepted.append(file.path)
+            accepted += growing.accepted
+            hashes |= growing.hashes
+            skipped += growing.skipped
+            rejected += growing.rejected
+            notes += growing.notes
+            for other, apart in sorted(growing.lenses.items()):
+                todo.append(((other, width, height), apart))
+                contents.forget(PurePath(file.path).name for file in apart)
             if growing.entry:
                 entries.append(growing.entry)
+    order = {file.path: place for place, file in enumerate(chain(*groups.values()))}
     return Enrolled(
         device=device,
-        entries=tuple(entries),
-        accepted=tuple(accepted),
+        entries=tuple(sorted(entries, key=lambda entry: entry.name)),
+        accepted=tuple(sorted(accepted, key=lambda path: order[path])),
         skipped=tuple(skipped),
-        rejected=tuple(rejected),
-        shared=_shared(fingerprints, device, entries),
+        rejected=tuple(sorted(rejected, key=lambda row: order.get(row[0], -1))),
+        shared=_shared(fingerprints, device, entries, hashes),
+        notes=tuple(notes),
+    )
+
+
+def _contents(fingerprints: Fingerprints, device: str) -> Contents:
+    """Return what a device's enrolled photographs show, to find copies."""
+    return Contents(
+        (content, "one that is enrolled")
+        for entry in fingerprints.entries()
+        if entry.device == device
+        for content in entry.contents
     )
 
 
@@ -139,13 +166,29 @@ def _check_name(device: str) -> None:
         )
 
 
-def _shared(fingerprints: Fingerprints, device: str, entries: Sequence[Entry]) -> dict[str, int]:
-    """Return the number of the entries' photographs that are other devices' too, by device."""
-    sha256s = {sha256 for entry in entries for sha256 in entry.sha256s}
+def _shared(
+    fingerprints: Fingerprints,
+    device: str,
+    entries: Sequence[Entry],
+    hashes: Mapping[str, Sequence[str]],
+) -> dict[str, int]:
+    """Return the number of the entries' photographs that are other devices' too, by device.
+
+    Copies count too: ``hashes`` are of what photographs show, turned and mirrored.
+    """
+    images = {
+        sha256: hashes.get(sha256, [content])
+        for entry in entries
+        for sha256, content in zip_longest(entry.sha256s, entry.contents, fillvalue="")
+    }
     counts: Counter[str] = Counter()
     for other in fingerprints.entries():
         if other.device != device:
-            counts[other.device] += len(sha256s & set(other.sha256s))
+            known = Contents((content, other.device) for content in other.contents)
+            counts[other.device] += sum(
+                sha256 in other.sha256s or known.find(shown) is not None
+                for sha256, shown in images.items()
+            )
     return dict(sorted((+counts).items()))
 
 
@@ -187,7 +230,8 @@ def withdraw(
                 if all(image.sha256 != file.sha256 for image in sums.images):
                     rejected.append((file.path, f"has not enrolled {device}"))
                     continue
-                sums = sums.minus(*_read(file))
+                image, sample, _ = read_image(file)
+                sums = sums.minus(image, sample)
                 withdrawn.append(file.path)
             if entry and len(sums.images) < entry.num_images:
                 if sums.images:
@@ -195,50 +239,6 @@ def withdraw(
                 else:
                     fingerprints.folder.delete(entry.file)
     return withdrawn, rejected
-
-
-class _Growing:
-    """An entry that images are added to; a context manager.
-
-    It is written after every :data:`KEPT_EVERY` images, and at the end, also after an error.
-    """
-
-    def __init__(
-        self, fingerprints: Fingerprints, device: str, lens: str, width: int, height: int
-    ) -> None:
-        self.entry = fingerprints.entry(device, lens=lens, width=width, height=height)
-        """The entry as written, or None."""
-        self._sums = fingerprints.sums(self.entry) if self.entry else Sums.empty(height, width)
-        self._fingerprints, self._device, self._lens = fingerprints, device, lens
-        self._middles = Middles((height, width))
-        self._num_written = 0
-
-    def __enter__(self) -> "_Growing":
-        return self
-
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        with self._middles:
-            if error is None and self._middles.names:
-                self._write(since=0)
-            elif self._middles.names[self._num_written :]:
-                self._write(since=self._num_written)
-
-    def has(self, sha256: str) -> bool:
-        """Return whether an image is in the entry already."""
-        return any(image.sha256 == sha256 for image in self._sums.images)
-
-    def add(self, image: EnrolledImage, sample: Sample) -> None:
-        """Add an image."""
-        self._sums = self._sums.plus(image, sample)
-        self._middles.keep(image.sha256, sample)
-        if len(self._middles.names) - self._num_written == KEPT_EVERY:
-            self._write(since=self._num_written)
-
-    def _write(self, *, since: int) -> None:
-        """Write the entry; its images from number ``since`` on are compared with all others."""
-        self._sums = suspected(self._sums, self._middles, since=since)
-        self.entry = self._fingerprints.write(self._device, self._sums, lens=self._lens)
-        self._num_written = len(self._middles.names)
 
 
 def _grouped(
@@ -254,23 +254,3 @@ def _grouped(
         except ValueError as error:
             rejected.append((path, str(error)))
     return groups, rejected
-
-
-def _read(file: Opened) -> tuple[EnrolledImage, Sample]:
-    """Return an image and its sample, or raise ``ValueError`` with the reason for refusing it."""
-    (photograph,) = photographs([file.path])
-    if isinstance(photograph, Refused):
-        raise ValueError(photograph.reason)
-    if (
-        photograph.rgb.shape[:2] != (file.head.height, file.head.width)
-        or photograph.sha256 != file.sha256
-    ):
-        raise ValueError("changed while it was read, or its header is wrong")
-    image = EnrolledImage(
-        sha256=file.sha256,
-        name=PurePath(file.path).name,
-        make=file.head.make,
-        model=file.head.model,
-        warnings=photograph.quality.warnings,
-    )
-    return image, Sample.of(photograph.rgb)

@@ -5,8 +5,9 @@ difference.
 """
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,14 @@ class EnrolledImage:
     make: str = ""
     model: str = ""
     warnings: tuple[str, ...] = ()
+    content: str = ""
+    """Hash of what it shows (:mod:`camid.casework.content`), or empty."""
+    focal_length: float = 0.0
+    """Millimetres as its EXIF states, or 0."""
+    turn: int = 0
+    """Degrees, 0 or 180, by which it is turned to lie as the others do."""
+    is_mirrored: bool = False
+    """Whether it is mirrored left to right before it is turned."""
 
     @property
     def half(self) -> int:
@@ -43,6 +52,12 @@ class EnrolledImage:
     def camera(self) -> str:
         """Make and model."""
         return " ".join(part for part in (self.make, self.model) if part)
+
+
+def placed(plane: NDArray[Any], *, turn: int, is_mirrored: bool) -> NDArray[Any]:
+    """Return a plane mirrored left to right, if so, and turned by 0 or 180°."""
+    plane = plane[:, ::-1] if is_mirrored else plane
+    return np.ascontiguousarray(plane[::-1, ::-1] if turn else plane)
 
 
 class Sample(NamedTuple):
@@ -65,6 +80,15 @@ class Sample(NamedTuple):
         levels = np.rint(grey(rgb)).astype(np.uint8)
         weight = np.rint(intensity_weight(levels) / np.float32(WEIGHT_STEP)).astype(np.uint8)
         return cls(quantised(residual(levels), step=NOISE_STEP), weight)
+
+    def placed(self, *, turn: int, is_mirrored: bool) -> "Sample":
+        """Return the sample of the image mirrored left to right, if so, and turned by 0 or 180°."""
+        noise, weight = (placed(plane, turn=turn, is_mirrored=is_mirrored) for plane in self)
+        return Sample(noise, weight)
+
+    def cut(self, window: tuple[slice, slice]) -> "Sample":
+        """Return the sample of a window of the image."""
+        return Sample(self.noise[window], self.weight[window])
 
     def half(self) -> "Half":
         """Return the sums of this image alone."""
@@ -94,12 +118,18 @@ class Half(NamedTuple):
         )
 
 
+def _placed_half(image: EnrolledImage, sample: Sample) -> Half:
+    return sample.placed(turn=image.turn, is_mirrored=image.is_mirrored).half()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sums:
     """Images, ordered by digest, and the sums of their two halves."""
 
     images: tuple[EnrolledImage, ...]
     halves: tuple[Half, Half]
+    left_out: tuple[str, ...] = ()
+    """Names of photographs that were given with these and show another sensor's pattern."""
 
     @classmethod
     def empty(cls, height: int, width: int) -> "Sums":
@@ -108,18 +138,23 @@ class Sums:
         return cls(images=(), halves=(Half(zeros, zeros), Half(zeros, zeros)))
 
     def plus(self, image: EnrolledImage, sample: Sample) -> "Sums":
-        """Return the sums with an image that is not yet in them."""
+        """Return the sums with an image that is not yet in them, its sample as the image lies."""
         images = tuple(sorted((*self.images, image), key=lambda member: member.sha256))
-        half = self.halves[image.half].plus(sample.half())
+        half = self.halves[image.half].plus(_placed_half(image, sample))
         first, second = self.halves
-        return Sums(images=images, halves=(first, half) if image.half else (half, second))
+        return replace(self, images=images, halves=(first, half) if image.half else (half, second))
 
     def minus(self, image: EnrolledImage, sample: Sample) -> "Sums":
-        """Return the sums without an image that is in them."""
-        images = tuple(member for member in self.images if member.sha256 != image.sha256)
-        half = self.halves[image.half].less(sample.half())
+        """Return the sums without an image that is in them, its sample as the image lies."""
+        (known,) = (member for member in self.images if member.sha256 == image.sha256)
+        images = tuple(member for member in self.images if member is not known)
+        half = self.halves[image.half].less(_placed_half(known, sample))
         first, second = self.halves
-        return Sums(images=images, halves=(first, half) if image.half else (half, second))
+        return replace(self, images=images, halves=(first, half) if image.half else (half, second))
+
+    def without(self, names: Iterable[str]) -> "Sums":
+        """Return the sums with names added to those of photographs that were left out."""
+        return replace(self, left_out=tuple(sorted({*self.left_out, *names})))
 
     @property
     def total(self) -> Half:

@@ -3,20 +3,33 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
+from cachetools import LRUCache
+
 from camid.casework.alignment import CELL, Plane, heat, query_plane
+from camid.casework.content import Contents, turned_hashes
+from camid.casework.copies import HalfPatterns, less_copied
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
 from camid.casework.digest_cache import refresh
-from camid.casework.identify_answer import Answer, bounds, identified, not_identified, score_of
+from camid.casework.identify_answer import (
+    Answer,
+    bounds,
+    identified,
+    match_llr,
+    not_identified,
+    score_of,
+)
 from camid.casework.photographs import Photograph, Refused, photographs
-from camid.casework.query import Ranking
+from camid.casework.query import Candidate, Ranking
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference, shipped_reference
 from camid.casework.search import BUDGET, TOGETHER, rankings
 from camid.casework.spread import MOST
 from camid.casework.transforms import GREATEST_SCALE, LEAST_SCALE
+from camid.casework.verbal_scale import DECIDED
 
 __all__ = ["BUDGET", "answers", "state"]
 
@@ -31,6 +44,10 @@ class Snapshot:
         self._known = {
             sha256: entry.name for entry in self.by_name.values() for sha256 in entry.sha256s
         }
+        self._contents = Contents(
+            (content, entry.name) for entry in self.by_name.values() for content in entry.contents
+        )
+        self._halves: LRUCache[str, HalfPatterns | None] = LRUCache(1)
         self.unreadable = dict(damaged)
         """Reasons, by file."""
 
@@ -40,14 +57,28 @@ class Snapshot:
 
     def asked(self, one: Photograph | Refused) -> Photograph | Refused:
         """Return a photograph, or its refusal if it would be compared with itself."""
-        name = self._known.get(one.sha256) if isinstance(one, Photograph) else None
-        if name is None:
+        if isinstance(one, Refused):
             return one
-        return Refused(
-            path=one.path,
-            reason=f"this very file is one of those that enrolled {name}, and would be compared "
-            "with itself; ask of another",
-        )
+        if name := self._known.get(one.sha256):
+            which = f"this very file is one of those that enrolled {name}"
+        elif name := self._contents.find(turned_hashes(one.rgb)):
+            which = f"it shows what one of the photographs shows that enrolled {name}, as copies do"
+        else:
+            return one
+        reason = f"{which}, and would be compared with itself; ask of another"
+        return Refused(path=one.path, reason=reason)
+
+    def halves(self, entry: Entry) -> HalfPatterns | None:
+        """Return the patterns of an entry's halves, None if one is empty or cannot be read."""
+        if entry.name not in self._halves:
+            try:
+                sums = self._fingerprints.sums(entry)
+            except ConnectionError:
+                raise
+            except (ValueError, OSError):
+                return None
+            self._halves[entry.name] = HalfPatterns.of(sums)
+        return self._halves[entry.name]
 
     def pattern(self, entry: Entry, /) -> Plane:
         """Return the pattern of an entry.
@@ -140,6 +171,7 @@ def answers(
                 yield not_identified(photograph), {}
                 continue
             plane, ranking = ranked[id(photograph)]
+            ranking = _less_copied(plane, ranking, gallery, reference)
             answer = identified(
                 photograph,
                 ranking,
@@ -161,6 +193,21 @@ def _check_scales(scales: Sequence[float]) -> None:
 
 def _tell(tell: Callable[[str], None], progress: str, words: str) -> None:
     tell(f"{progress}: {words}")
+
+
+def _less_copied(
+    plane: Plane, ranking: Ranking, gallery: Snapshot, reference: Reference
+) -> Ranking:
+    """Return a ranking whose supported candidates are no copies of enrolled photographs."""
+
+    def checked(candidate: Candidate) -> Candidate:
+        if match_llr(candidate, reference) < DECIDED:
+            return candidate
+        halves = gallery.halves(gallery.by_name[candidate.entry])
+        return less_copied(plane, candidate, halves) if halves else candidate
+
+    candidates = sorted(map(checked, ranking.candidates), key=lambda one: -one.energy)
+    return replace(ranking, candidates=tuple(candidates))
 
 
 def _pictures(

@@ -133,6 +133,7 @@ def identified(
         "warnings": [
             *_several(supported),
             *_local(ranking.candidates),
+            *_copied(ranking.candidates),
             *photograph.quality.warnings,
             *warnings,
             *_left(ranking),
@@ -186,7 +187,17 @@ def _local(candidates: Sequence[Candidate]) -> list[str]:
         f"{1 - candidate.share:.0%} of the energy of what it shares with {candidate.entry} lies in "
         "single places, as watermarks, dates and frames do, and is not counted"
         for candidate in candidates
-        if candidate.share < MOSTLY and candidate.pce >= THRESHOLD
+        if candidate.share < MOSTLY and candidate.pce >= THRESHOLD and not candidate.is_copy
+    ]
+
+
+def _copied(candidates: Sequence[Candidate]) -> list[str]:
+    """Return a sentence for each candidate one of whose photographs was copied."""
+    return [
+        f"it agrees far better with one half of the photographs that enrolled {candidate.entry} "
+        "than with the other, as a copy of one of them does; what the other half shows is counted"
+        for candidate in candidates
+        if candidate.is_copy
     ]
 
 

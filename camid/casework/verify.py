@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any
 
 from camid.casework.alignment import CELL, Plane, heat, search
+from camid.casework.content import Contents, turned_hashes
 from camid.casework.fingerprint_sums import Half, Sample
 from camid.casework.identify_answer import Answer, score_of
 from camid.casework.photographs import Refused, named, opened, photographs
@@ -156,10 +157,11 @@ def _read(
     """Add each side's photographs; return their facts, and the refused ones."""
     used: list[list[dict[str, Any]]] = [[] for _ in chosen]
     refused: list[Refused] = []
+    contents = Contents()
     for number, files in enumerate(chosen):
         for count, file in enumerate(files, 1):
             tell(f"{SHORT[number]}: {count} of {len(files)}")
-            facts = _added(file, sums, number)
+            facts = _added(file, sums, number, contents)
             if isinstance(facts, Refused):
                 refused.append(facts)
             else:
@@ -167,8 +169,13 @@ def _read(
     return used, refused
 
 
-def _added(file: _File, sums: Sides | _Patterns, side: int) -> dict[str, Any] | Refused:
-    """Add a photograph to a side; return its facts, or the refusal."""
+def _added(
+    file: _File, sums: Sides | _Patterns, side: int, contents: Contents
+) -> dict[str, Any] | Refused:
+    """Add a photograph to a side; return its facts, or the refusal.
+
+    Copies of one photograph, on either side, count once.
+    """
     (photograph,) = photographs([file.path])  # of several, two would be in memory at once
     if isinstance(photograph, Refused):
         return photograph
@@ -177,6 +184,10 @@ def _added(file: _File, sums: Sides | _Patterns, side: int) -> dict[str, Any] | 
     if photograph.rgb.shape[:2] != file.shape:
         reason = f"its header promises {_size(file.shape)} px, and its pixels are {photograph.size}"
         return Refused(path=file.path, reason=reason)
+    hashes = turned_hashes(photograph.rgb)
+    if original := contents.find(hashes):
+        return Refused(path=file.path, reason=f"shows what {original} shows, as copies do")
+    contents.add(hashes[0] if hashes else "", file.path)
     sums.add(photograph.rgb, side=side)
     return photograph.facts()
 

@@ -5,10 +5,11 @@ EXIF orientation is recorded and never applied: turning an image would move the 
 
 import io
 import logging
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import IO
 
@@ -25,6 +26,21 @@ RAW_SUFFIXES = frozenset(
 )
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 VIDEO_SUFFIXES = frozenset({".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mts", ".webm"})
+
+EDITORS = (
+    *("photoshop", "lightroom", "gimp", "snapseed", "picasa", "affinity", "capture one"),
+    *("darktable", "rawtherapee", "paint.net", "paintshop", "pixelmator", "acdsee", "photoscape"),
+    *("luminar", "dxo", "instagram", "vsco", "facetune", "meitu", "picsart", "canva", "polarr"),
+    *("photos 1", "photolab", "irfanview", "xnview", "imagemagick", "corel", "topaz", "remini"),
+)
+"""Parts of names of programs that change pixels, in EXIF's field Software, in lower case."""
+RENDERED = {
+    3: "high dynamic range, of several exposures",
+    6: "a panorama",
+    7: "portrait mode with high dynamic range",
+    8: "portrait mode",
+}
+"""Values of EXIF's field CustomRendered by which phones state a mode."""
 
 _UNTURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -48,6 +64,10 @@ class Header:
     make: str = ""
     model: str = ""
     lens: str = ""
+    focal_length: float = 0.0
+    """Millimetres as stated, or 0."""
+    processing: tuple[str, ...] = ()
+    """Traces of processing that its EXIF states: an editor's name, a zoom, a mode."""
 
 
 def unreadable_reason(name: str, size: int) -> str:
@@ -74,12 +94,11 @@ def header(file: IO[bytes], *, max_megapixels: float = 250.0) -> Header:
     """
     with _opened(file, max_megapixels=max_megapixels) as image:
         width, height = image.size
-        orientation, make, model, lens = _exif(image)
+        stated = _exif(image)
+        orientation = stated.orientation
         if image.format == "TIFF" and orientation >= 5:
             width, height = height, width
-        return Header(
-            width=width, height=height, orientation=orientation, make=make, model=model, lens=lens
-        )
+        return replace(stated, width=width, height=height)
 
 
 def pixels(data: bytes, *, max_megapixels: float = 250.0) -> NDArray[np.uint8]:
@@ -95,7 +114,7 @@ def pixels(data: bytes, *, max_megapixels: float = 250.0) -> NDArray[np.uint8]:
     """
     with quiet(), _opened(io.BytesIO(data), max_megapixels=max_megapixels) as image:
         try:
-            orientation = _exif(image)[0] if image.format == "TIFF" else 0
+            orientation = _exif(image).orientation if image.format == "TIFF" else 0
             Image.core.set_use_block_allocator(1)  # type: ignore[attr-defined]  # one piece, for Arrow
             image.load()
             stored: Image.Image = image
@@ -140,20 +159,48 @@ def _opened(file: IO[bytes], *, max_megapixels: float) -> Iterator[Image.Image]:
         yield image
 
 
-def _exif(image: Image.Image) -> tuple[int, str, str, str]:
-    """Return orientation, make, model and lens; broken or missing values are 0 or empty."""
-    texts = ["", "", ""]
-    orientation = 0
+def _exif(image: Image.Image) -> Header:
+    """Return what EXIF states, with no size; broken or missing values are 0 or empty."""
+    stated = Header(width=0, height=0)
     try:
         exif = image.getexif()
         value = exif.get(ExifTags.Base.Orientation, 0)
-        orientation = value if isinstance(value, int) and 1 <= value <= 8 else 0
-        texts[0] = _text(exif.get(ExifTags.Base.Make))
-        texts[1] = _text(exif.get(ExifTags.Base.Model))
-        texts[2] = _text(exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.LensModel))
+        stated = replace(
+            stated,
+            orientation=value if isinstance(value, int) and 1 <= value <= 8 else 0,
+            make=_text(exif.get(ExifTags.Base.Make)),
+            model=_text(exif.get(ExifTags.Base.Model)),
+        )
+        shot = exif.get_ifd(ExifTags.IFD.Exif)
+        stated = replace(
+            stated,
+            lens=_text(shot.get(ExifTags.Base.LensModel)),
+            focal_length=_number(shot.get(ExifTags.Base.FocalLength)),
+            processing=tuple(_processing(_text(exif.get(ExifTags.Base.Software)), shot)),
+        )
     except Exception:  # broken EXIF is no reason to lose the photograph
         pass
-    return orientation, texts[0], texts[1], texts[2]
+    return stated
+
+
+def _processing(software: str, shot: Mapping[int, object]) -> Iterator[str]:
+    """Yield what EXIF states of processing: EXIF 2.32, and Apple's values of CustomRendered."""
+    if any(editor in software.lower() for editor in EDITORS):
+        yield f"written by {software}"
+    if (zoom := _number(shot.get(ExifTags.Base.DigitalZoomRatio))) > 1:
+        yield f"digital zoom {zoom:.3g}"
+    rendered = shot.get(ExifTags.Base.CustomRendered)
+    if isinstance(rendered, int) and rendered in RENDERED:
+        yield RENDERED[rendered]
+
+
+def _number(value: object) -> float:
+    """Return an EXIF number, or 0 if it is none."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from camid.casework.database import Fingerprints
-from camid.casework.enrol import KEPT_EVERY
+from camid.casework.growing_entry import KEPT_EVERY
 from camid.config import Simulate
 from camid.dataset.simulate import phones
 

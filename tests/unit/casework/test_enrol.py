@@ -7,6 +7,7 @@ from camid.casework.enrol import enrol, withdraw
 from camid.casework.outliers import FEWEST
 from camid.config import Simulate
 from camid.dataset.simulate import phones
+from camid.prnu.correlation import ncc
 
 SETTINGS = Simulate(
     num_devices=3,
@@ -44,8 +45,23 @@ def sums(database):
     return database.sums(database.entries()[0])
 
 
-def strange(entry):
-    return [words for words in entry.warnings if "does not carry the pattern" in words]
+def strange(found):
+    return [path for path, reason in found.rejected if "does not show the sensor pattern" in reason]
+
+
+def saved(path, place, *, operations=(), exif=(), quality=97):
+    """Save a photograph again, transposed by Pillow's operations, with tags of EXIF."""
+    with Image.open(path) as image:
+        lying = image.transpose(operations[0]) if operations else image
+        facts = Image.Exif()
+        facts.get_ifd(0x8769).update(dict(exif))
+        lying.save(place, exif=facts, quality=quality)
+    return str(place)
+
+
+def agreement(database, name, other):
+    patterns = {entry.device: database.pattern(entry) for entry in database.entries()}
+    return ncc(patterns[name], patterns[other])
 
 
 def test_a_folder_is_enrolled_with_all_below_it(database, folder):
@@ -77,7 +93,7 @@ def test_two_goes_are_as_good_as_one(database, folder, tmp_path):
 def test_a_call_that_is_stopped_keeps_what_it_read_and_the_same_one_completes_it(
     database, folder, tmp_path, monkeypatch, stopped_at
 ):
-    monkeypatch.setattr("camid.casework.enrol.KEPT_EVERY", 4)
+    monkeypatch.setattr("camid.casework.growing_entry.KEPT_EVERY", 4)
     told = []
 
     def stop(words):
@@ -91,7 +107,7 @@ def test_a_call_that_is_stopped_keeps_what_it_read_and_the_same_one_completes_it
     completed = enrol(database, "a", files(folder, "100"))
     assert len(completed.skipped) == stopped_at
     whole = Fingerprints(str(tmp_path / "whole"))
-    monkeypatch.setattr("camid.casework.enrol.KEPT_EVERY", NUM + 1)
+    monkeypatch.setattr("camid.casework.growing_entry.KEPT_EVERY", NUM + 1)
     assert enrol(whole, "a", files(folder, "100")).entries == completed.entries
     name = completed.entries[0].file
     assert database.folder.read(name) == whole.folder.read(name)
@@ -160,7 +176,7 @@ def test_what_cannot_be_a_device_s_name_is_refused(database, folder, name):
 
 
 def test_photographs_that_are_withdrawn_leave_what_the_others_make(database, folder, tmp_path):
-    mine, others = files(folder, "100"), files(folder, "101")[:3]
+    mine, others = files(folder, "100")[:7], files(folder, "100")[7:]
     enrol(database, "a", [*mine, *others])
     taken, left = withdraw(database, "a", [*others, files(folder, "102")[0]])
     assert taken == others
@@ -200,24 +216,158 @@ def test_another_model_in_exif_is_enrolled_and_warned_of(database, folder):
 
 
 @pytest.mark.parametrize("device", ["100", "101", "102"])
-def test_no_image_of_a_device_is_suspected(database, folder, device):
-    (entry,) = enrol(database, "a", files(folder, device)).entries
-    assert strange(entry) == []
+def test_no_image_of_a_device_is_left_out(database, folder, device):
+    found = enrol(database, "a", files(folder, device))
+    assert (found.rejected, found.skipped, found.notes) == ((), (), ())
 
 
-@pytest.mark.parametrize("goes", [1, 2])
-def test_an_image_of_another_phone_of_the_model_is_suspected(database, folder, tmp_path, goes):
-    other = tmp_path / "other.jpg"
-    other.write_bytes((folder / "102/walls/03.jpg").read_bytes())
-    own = files(folder, "100")
+@pytest.mark.parametrize(("goes", "model"), [(1, "another"), (1, "the same"), (2, "the same")])
+def test_an_image_of_another_phone_is_left_out_and_named(database, folder, tmp_path, goes, model):
+    stranger = tmp_path / "other.jpg"
+    device = "102" if model == "the same" else "101"
+    saved(folder / device / "walls/01.jpg", stranger)
+    own = [saved(path, tmp_path / f"{n}.jpg") for n, path in enumerate(files(folder, "100"))]
     if goes == 2:
         enrol(database, "a", own)
-    (entry,) = enrol(database, "a", [*own, str(other)]).entries
-    assert [words.split(":")[0] for words in strange(entry)] == ["other.jpg"]
-    assert entry.num_images == NUM + 1
+    found = enrol(database, "a", [*own, str(stranger)])
+    assert strange(found) == [str(stranger)]
+    assert any("mixed input" in words for words in found.notes)
+    (entry,) = found.entries
+    assert entry.num_images == NUM
+    assert any("other.jpg" in words for words in entry.warnings if "mixed input" in words)
+    alone = Fingerprints(str(tmp_path / "alone"))
+    enrol(alone, "a", own)
+    np.testing.assert_array_equal(sums(database).total.products, sums(alone).total.products)
 
 
 def test_few_images_are_not_judged_by_one_another(database, folder):
     some = [*files(folder, "100")[: FEWEST - 2], files(folder, "102")[0]]
-    (entry,) = enrol(database, "a", some).entries
-    assert strange(entry) == []
+    assert strange(enrol(database, "a", some)) == []
+
+
+@pytest.mark.parametrize(("first", "second"), [("101", "100"), ("100", "102")])
+def test_of_two_phones_in_one_folder_one_is_enrolled_and_the_other_named(
+    database, folder, tmp_path, first, second
+):
+    plain = {
+        device: [
+            saved(path, tmp_path / f"{device}-{number}.jpg")
+            for number, path in enumerate(files(folder, device)[:6])
+        ]
+        for device in (first, second)
+    }
+    found = enrol(
+        database, "a", [path for pair in zip(*plain.values(), strict=True) for path in pair]
+    )
+    (entry,) = found.entries
+    assert set(found.accepted) in [set(paths) for paths in plain.values()]
+    assert set(strange(found)) in [set(paths) for paths in plain.values()]
+    assert entry.num_images == 6
+    assert "though no more than those" in " ".join(found.notes)
+
+
+def test_of_two_phones_the_one_of_more_photographs_is_enrolled(database, folder, tmp_path):
+    paths = [*files(folder, "101")[:4], *files(folder, "100")[:9]]
+    plain = [saved(path, tmp_path / f"{number}.jpg") for number, path in enumerate(paths)]
+    found = enrol(database, "a", plain)
+    assert strange(found) == plain[:4]
+    assert list(found.accepted) == plain[4:]
+
+
+TURNS = {
+    "turned": [Image.Transpose.ROTATE_180],
+    "mirrored": [Image.Transpose.FLIP_LEFT_RIGHT],
+    "upside down": [Image.Transpose.FLIP_TOP_BOTTOM],
+}
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_photographs_that_lie_otherwise_are_turned_back(database, folder, tmp_path, name):
+    own = files(folder, "100")
+    mixed = [
+        saved(path, tmp_path / f"{n}.jpg", operations=TURNS[name] if n % 3 == 1 else [])
+        for n, path in enumerate(own)
+    ]
+    enrol(database, "as taken", own)
+    (entry,) = enrol(database, "mixed", mixed).entries
+    assert entry.num_images == NUM
+    (words,) = [words for words in entry.warnings if "turned" in words]
+    assert all(f"{n}.jpg" in words for n in range(1, NUM, 3))
+    assert agreement(database, "as taken", "mixed") > 0.9
+    withdraw(database, "mixed", mixed[1::3])
+    upright = Fingerprints(str(tmp_path / "upright"))
+    enrol(upright, "mixed", [path for path in mixed if path not in mixed[1::3]])
+    remaining = [entry for entry in database.entries() if entry.device == "mixed"]
+    np.testing.assert_array_equal(
+        database.sums(remaining[0]).total.products, sums(upright).total.products
+    )
+
+
+def lens(folder, tmp_path, device, length, numbers):
+    return [
+        saved(
+            folder / device / f"walls/{n:02d}.jpg",
+            tmp_path / f"{device}-{n}-{length}.jpg",
+            exif={0x920A: length},
+        )
+        for n in numbers
+    ]
+
+
+@pytest.mark.parametrize("goes", [1, 2])
+def test_lenses_that_only_a_focal_length_tells_apart_are_entries_of_their_own(
+    database, folder, tmp_path, goes
+):
+    wide = lens(folder, tmp_path, "101", 1.8, range(8))
+    main = lens(folder, tmp_path, "100", 5.4, range(9))
+    if goes == 1:
+        found = enrol(database, "a", [*wide, *main])
+        assert len(found.accepted) == 17
+    else:
+        enrol(database, "a", main)
+        found = enrol(database, "a", wide)
+        assert found.accepted == tuple(wide)
+    assert found.rejected == found.skipped == ()
+    assert "another lens" in " ".join(found.notes)
+    counts = {entry.lens: entry.num_images for entry in database.entries()}
+    assert counts == {"": 9, "1.8 mm": 8}
+    more = lens(folder, tmp_path, "101", 1.8, [8])
+    assert enrol(database, "a", more).accepted == tuple(more)
+    counts = {entry.lens: entry.num_images for entry in database.entries()}
+    assert counts == {"": 9, "1.8 mm": 9}
+
+
+def test_a_lens_that_zooms_is_one_entry(database, folder, tmp_path):
+    paths = [
+        path
+        for n in range(NUM)
+        for path in lens(folder, tmp_path, "100", (18.0, 35.0, 55.0)[n % 3], [n])
+    ]
+    (entry,) = enrol(database, "a", paths).entries
+    assert (entry.lens, entry.num_images) == ("", NUM)
+
+
+def test_copies_of_one_wall_count_once(database, folder, tmp_path):
+    own = files(folder, "100")
+    copies = [
+        saved(own[0], tmp_path / f"{quality}.jpg", quality=quality) for quality in (97, 93, 88)
+    ]
+    found = enrol(database, "a", [*copies, *own[1:]])
+    assert sorted(path for path, _ in found.skipped) == sorted(copies)[:2]
+    assert all("a copy of" in reason for _, reason in found.skipped)
+    assert found.entries[0].num_images == NUM
+
+
+def test_copies_of_one_scene_count_once_in_one_go_or_two(database, tmp_path):
+    phone = phones(SETTINGS, seed=6)[0]
+    scene = tmp_path / "scene.jpg"
+    scene.write_bytes(phone.photograph("foreground", 0))
+    again = [saved(scene, tmp_path / f"scene-{q}.jpg", quality=q) for q in (90, 70, 50)]
+    again.append(saved(scene, tmp_path / "t.jpg", operations=TURNS["turned"], quality=80))
+    found = enrol(database, "a", [str(scene), *again[:2]])
+    assert found.accepted == (str(scene),)
+    assert [path for path, _ in found.skipped] == again[:2]
+    later = enrol(database, "a", again[2:])
+    assert later.accepted == ()
+    assert [path for path, _ in later.skipped] == again[2:]
+    assert enrol(database, "b", again[3:]).shared == {"a": 1}

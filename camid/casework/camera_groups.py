@@ -1,0 +1,211 @@
+"""Groups of images by the sensor pattern that they show: who was mixed in, and who lies turned.
+
+Images and groups of them are joined while their patterns agree, the surest first, as average
+linkage does; a joined group's pattern is that of all its images. Each may lie as it is, turned by
+180°, mirrored, or both. What is left apart is of another camera where one camera's pattern would
+show: Bloy 2008, doi:10.1109/TPAMI.2007.1183, joins by the same correlation.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.casework.fingerprint_sums import Half, Plane, Sample, placed
+from camid.casework.outliers import EXPECTED, FEWEST, KINSHIP, STRANGE, correlation
+from camid.prnu.cleaning import cleaned
+from camid.prnu.correlation import ncc
+
+JOINED = 6.0
+"""Standard deviations of a chance correlation from which images and groups are joined."""
+COPIED = 0.5
+"""Correlation of two images' residuals that only copies have: sensors give up to 0.05 on real walls
+and 0.35 where patterns are simulated three times as strong."""
+PLACES = ((0, False), (180, False), (0, True), (180, True))
+"""Turns, degrees, and whether mirrored: what leaves an image its shape."""
+
+
+class Shown(NamedTuple):
+    """An image to group: the middle of its sample."""
+
+    name: str
+    sample: Sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """How an image lies in its group."""
+
+    name: str
+    turn: int = 0
+    is_mirrored: bool = False
+
+    def moved(self, turn: int, is_mirrored: bool) -> "Placed":
+        """Return how the image lies once its group was mirrored, if so, and turned."""
+        return Placed(
+            name=self.name,
+            turn=(self.turn + turn) % 360,
+            is_mirrored=self.is_mirrored != is_mirrored,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Images that show one pattern, and the sums of their middles in two halves."""
+
+    images: tuple[Placed, ...]
+    halves: tuple[Half, Half]
+    num_known: int = 0
+    """Images of the database, which are in the halves and not in ``images``."""
+
+    @property
+    def size(self) -> int:
+        """Number of images."""
+        return self.num_known + len(self.images)
+
+    @cached_property
+    def total(self) -> Half:
+        """Sums of both halves."""
+        return self.halves[0].plus(self.halves[1])
+
+    @cached_property
+    def pattern(self) -> Plane:
+        """The pattern, cleaned, whitened, centred and of norm 1."""
+        return _unit(cleaned(self.total.pattern(), whiten=True))
+
+    @cached_property
+    def reliability(self) -> float:
+        """Share of the pattern's variance that is the sensor's; 0 where halves disagree."""
+        if any(not half.squares.any() for half in self.halves):
+            return 0.0
+        agreement = ncc(*(cleaned(half.pattern(), whiten=True) for half in self.halves))
+        return max(0.0, 2 * agreement / (1 + agreement))
+
+    def joined(self, other: "Group", turn: int, is_mirrored: bool) -> "Group":
+        """Return this group with another's images, mirrored, if so, and turned."""
+        moved = tuple(image.moved(turn, is_mirrored) for image in other.images)
+        theirs = [
+            Half(*(placed(plane, turn=turn, is_mirrored=is_mirrored) for plane in half))
+            for half in other.halves
+        ]
+        is_odd = self.size % 2 == 1
+        first, second = theirs[::-1] if is_odd else theirs
+        return Group(
+            images=(*self.images, *moved),
+            halves=(self.halves[0].plus(first), self.halves[1].plus(second)),
+            num_known=self.num_known + other.num_known,
+        )
+
+
+def single(image: Shown) -> Group:
+    """Return the group of one image."""
+    half = image.sample.half()
+    return Group((Placed(name=image.name),), (half, _nothing(half)))
+
+
+def known(halves: tuple[Half, Half], size: int) -> Group:
+    """Return the group of a database's images, by their sums."""
+    return Group((), halves, num_known=size)
+
+
+def copies(images: Sequence[Shown]) -> Iterator[tuple[str, str]]:
+    """Yield the names of images that are copies of an earlier one, and the earlier one's."""
+    planes = [single(image).pattern for image in images]
+    for number, plane in enumerate(planes):
+        for other, earlier in enumerate(planes[:number]):
+            if max(abs(float(np.vdot(_moved(plane, place), earlier))) for place in PLACES) > COPIED:
+                yield images[number].name, images[other].name
+                break
+
+
+def grouped(images: Sequence[Shown], groups: Sequence[Group] = ()) -> list[Group]:
+    """Return groups with images added, each where it agrees, else as a group of its own.
+
+    Groups keep their order and how they lie, so that the first stays the first.
+    """
+    joined = [*groups, *map(single, images)]
+    samples = {image.name: image.sample for image in images}
+    scores = {(i, j): _best(joined[i], joined[j]) for j in range(len(joined)) for i in range(j)}
+    is_gone: set[int] = set()
+    while scores:
+        (i, j), (score, place) = max(scores.items(), key=lambda item: item[1][0])
+        if score < JOINED:
+            break
+        if not _is_enough(joined[i], joined[j], score, place, samples):
+            del scores[i, j]
+            continue
+        joined[i] = joined[i].joined(joined[j], *place)
+        is_gone.add(j)
+        scores = {pair: found for pair, found in scores.items() if i not in pair and j not in pair}
+        for k in range(len(joined)):
+            if k not in is_gone and k != i:
+                pair = min(i, k), max(i, k)
+                scores[pair] = _best(joined[pair[0]], joined[pair[1]])
+    return [group for number, group in enumerate(joined) if number not in is_gone]
+
+
+def differs(group: Group, main: Group, images: Sequence[Shown]) -> bool:
+    """Return whether a group that was not joined is of another sensor than the main one.
+
+    It is where one sensor's pattern would show; where neither could, it is not said.
+    """
+    samples = {image.name: image.sample for image in images}
+    score, place = _best(main, group)
+    expected = _expected(main, group, place, samples)
+    return expected > EXPECTED and score < max(STRANGE, KINSHIP * expected)
+
+
+def _is_enough(
+    first: Group,
+    second: Group,
+    score: float,
+    place: tuple[int, bool],
+    samples: dict[str, Sample],
+) -> bool:
+    """Return whether groups agree by more than patterns of one model do."""
+    if score >= KINSHIP * math.sqrt(first.pattern.size):
+        return True  # by more than any expectation asks
+    return score >= KINSHIP * _expected(first, second, place, samples)
+
+
+def _expected(
+    first: Group, second: Group, place: tuple[int, bool], samples: dict[str, Sample]
+) -> float:
+    """Return the score of two groups if they are of one sensor; 0 if that cannot be told.
+
+    Few images are not judged by one another.
+    """
+    larger, smaller = sorted((first, second), key=lambda group: -group.size)
+    if smaller.size == 1 and smaller.images and smaller.images[0].name in samples:
+        if larger.size + 1 < FEWEST:
+            return 0.0
+        turn, is_mirrored = place
+        sample = samples[smaller.images[0].name].placed(turn=turn, is_mirrored=is_mirrored)
+        return larger.reliability * correlation(sample, larger.total)[1]
+    return math.sqrt(first.pattern.size * first.reliability * second.reliability)
+
+
+def _best(first: Group, second: Group) -> tuple[float, tuple[int, bool]]:
+    """Return the best score of a group's pattern placed upon another's, and the place."""
+    scores = [float(np.vdot(first.pattern, _moved(second.pattern, place))) for place in PLACES]
+    best = int(np.argmax(scores))
+    return scores[best] * math.sqrt(first.pattern.size), PLACES[best]
+
+
+def _moved(plane: Plane, place: tuple[int, bool]) -> NDArray[np.float32]:
+    turn, is_mirrored = place
+    return placed(plane, turn=turn, is_mirrored=is_mirrored)
+
+
+def _unit(plane: Plane) -> Plane:
+    centred = plane - plane.mean(dtype=np.float64)
+    norm = float(np.linalg.norm(centred))
+    return np.ascontiguousarray(centred / norm if norm else centred, np.float32)
+
+
+def _nothing(half: Half) -> Half:
+    return Half(np.zeros_like(half.products), np.zeros_like(half.squares))
