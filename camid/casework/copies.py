@@ -11,7 +11,6 @@ from typing import NamedTuple, TypeVar
 
 from camid.casework.alignment import Match, Plane, View, correlation, shared
 from camid.casework.fingerprint_sums import Sums
-from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import ncc
 
 M = TypeVar("M", bound=Match)
@@ -35,8 +34,7 @@ class HalfPatterns(NamedTuple):
         counts = len(sums.images) - odd, odd
         if not all(counts):
             return None
-        first, second = (cleaned(half.pattern(), whiten=True) for half in sums.halves)
-        return cls((first, second), counts)
+        return cls(sums.half_patterns(), counts)
 
     def expected_ratios(self) -> tuple[float, float]:
         """Return by how many times each half's score exceeds the other's if one sensor took all.

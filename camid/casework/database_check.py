@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.casework.database import STEP, Fingerprints
-from camid.casework.database_entry import DISAGREES, MIXED, Entry
+from camid.casework.database_entry import DISAGREES, MIXED, REPEATS, Entry
 from camid.casework.fingerprint_sums import Plane
 from camid.casework.transforms import Shape
 from camid.prnu.residual import quantised
@@ -64,7 +64,7 @@ def problems(
 def _doubts(entry: Entry) -> Iterator[str]:
     """Yield a sentence for each reason to doubt that an entry's images are of one device."""
     for words in entry.warnings:
-        if words == DISAGREES or words.startswith(MIXED):
+        if words == DISAGREES or words.startswith((MIXED, REPEATS)):
             yield f"{entry.name}: {words}"
 
 

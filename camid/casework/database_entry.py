@@ -14,6 +14,8 @@ FEW = 10
 DISAGREES = "its halves do not agree: these images show no pattern that they share"
 MIXED = "mixed input"
 """Beginning of warnings about photographs of several cameras that were given as one's."""
+REPEATS = "its pattern repeats"
+"""Beginning of the warning about software's tiles."""
 AGREEMENT = 5.0
 """Standard deviations of a chance correlation that the halves of a pattern must agree by."""
 
@@ -89,6 +91,11 @@ def entry_of(device: str, sums: Sums, *, lens: str) -> Entry:
             f"{MIXED}: {counted(len(sums.left_out), 'photograph')} given with these "
             f"{'show' if len(sums.left_out) > 1 else 'shows'} another sensor's pattern and "
             f"{'are' if len(sums.left_out) > 1 else 'is'} left out: {', '.join(sums.left_out)}"
+        )
+    if sums.periods:
+        warnings.append(
+            f"{REPEATS} every {' and '.join(map(str, sums.periods))} px, as tiles of software do "
+            "and sensors do not; that part is kept out of the fingerprint"
         )
     turned = [image.name for image in sums.images if image.turn or image.is_mirrored]
     if turned:

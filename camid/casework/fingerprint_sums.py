@@ -7,11 +7,13 @@ difference.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.casework.repetition import repeated_periods, without_repetition
 from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import ncc
 from camid.prnu.fingerprint import intensity_weight, likelihood_pattern
@@ -161,13 +163,28 @@ class Sums:
         """The sums over all images."""
         return self.halves[0].plus(self.halves[1])
 
+    @cached_property
+    def periods(self) -> tuple[int, ...]:
+        """Pixels after which the pattern repeats, as software's does (:mod:`.repetition`)."""
+        return repeated_periods(cleaned(self.total.pattern(), whiten=True))
+
     def pattern(self) -> Plane:
-        """Return the pattern of all images, cleaned and whitened ``(height, width)``."""
-        return cleaned(self.total.pattern(), whiten=True)
+        """Return the pattern of all images ``(height, width)``, cleaned and whitened.
+
+        What repeats in it is of software, which other devices share, and is taken out.
+        """
+        return self._cleaned(self.total)
+
+    def half_patterns(self) -> tuple[Plane, Plane]:
+        """Return the patterns of both halves, made as :meth:`pattern`."""
+        first, second = map(self._cleaned, self.halves)
+        return first, second
 
     def split_half(self) -> float:
         """Return the correlation of the halves' patterns, NaN if a half has no image."""
         if len({image.half for image in self.images}) < 2:
             return math.nan
-        first, second = (cleaned(half.pattern(), whiten=True) for half in self.halves)
-        return ncc(first, second)
+        return ncc(*self.half_patterns())
+
+    def _cleaned(self, half: Half) -> Plane:
+        return without_repetition(cleaned(half.pattern(), whiten=True), self.periods)

@@ -223,7 +223,7 @@ def read_image(file: Opened) -> tuple[EnrolledImage, Sample, tuple[str, ...]]:
         name=PurePath(file.path).name,
         make=file.head.make,
         model=file.head.model,
-        warnings=photograph.quality.warnings,
+        warnings=photograph.warnings,
         content=hashes[0] if hashes else "",
         focal_length=file.head.focal_length,
     )

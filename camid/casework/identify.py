@@ -13,7 +13,7 @@ from camid.casework.alignment import CELL, Plane, heat, query_plane
 from camid.casework.content import Contents, turned_hashes
 from camid.casework.copies import HalfPatterns, less_copied
 from camid.casework.database import Fingerprints
-from camid.casework.database_entry import Entry
+from camid.casework.database_entry import MIXED, Entry
 from camid.casework.digest_cache import refresh
 from camid.casework.identify_answer import (
     Answer,
@@ -97,6 +97,22 @@ class Snapshot:
             self.unreadable[entry.file] = str(error).removeprefix(address)
             raise
 
+    def doubts(self, photograph: Photograph, ranking: Ranking, reference: Reference) -> list[str]:
+        """Return sentences on supported entries that are of mixed input or of another model."""
+        sentences = []
+        for candidate in ranking.candidates:
+            if match_llr(candidate, reference) < DECIDED:
+                continue
+            entry = self.by_name[candidate.entry]
+            model = " ".join(part for part in (entry.make, entry.model) if part)
+            if photograph.claimed and model and photograph.claimed != model:
+                sentences.append(
+                    f"its EXIF names a {photograph.claimed}, and {entry.device} is a {model}: EXIF "
+                    "can be changed, and is not used for the answer"
+                )
+            sentences += [f"{entry.name}: {w}" for w in entry.warnings if w.startswith(MIXED)]
+        return sentences
+
     @property
     def num_readable(self) -> int:
         """Number of entries that photographs are compared with."""
@@ -178,7 +194,11 @@ def answers(
                 reference,
                 num_entries=gallery.num_readable,
                 num_candidates=num_candidates,
-                warnings=[*gallery.warnings(), *([cache_warning] if cache_warning else [])],
+                warnings=[
+                    *gallery.doubts(photograph, ranking, reference),
+                    *gallery.warnings(),
+                    *([cache_warning] if cache_warning else []),
+                ],
             )
             yield answer, _pictures(plane, ranking, gallery, reference) if has_pictures else {}
 

@@ -134,7 +134,7 @@ def identified(
             *_several(supported),
             *_local(ranking.candidates),
             *_copied(ranking.candidates),
-            *photograph.quality.warnings,
+            *photograph.warnings,
             *warnings,
             *_left(ranking),
         ],

@@ -37,6 +37,8 @@ class Photograph:
     """``(height, width, 3)`` as stored; EXIF orientation is not applied."""
     claimed: str
     """Make and model by its EXIF."""
+    processing: tuple[str, ...] = ()
+    """Traces of processing by its EXIF (:class:`camid.io.images.Header`)."""
     quality: Quality
 
     @property
@@ -52,8 +54,20 @@ class Photograph:
             "size": self.size,
             "exif_claims": self.claimed,
             "grade": self.quality.grade,
-            "warnings": list(self.quality.warnings),
+            "warnings": list(self.warnings),
         }
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its pixels and its EXIF warn of."""
+        return (*self.quality.warnings, *map(_processing_words, self.processing))
+
+
+def _processing_words(trace: str) -> str:
+    return (
+        f"its EXIF says: {trace}; pixels that were changed or moved may hide the sensor's noise, "
+        "or carry other noise that devices share"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,5 +157,6 @@ def _read(path: str) -> Photograph:
         sha256=hashlib.sha256(data).hexdigest(),
         rgb=rgb,
         claimed=" ".join(part for part in (head.make, head.model) if part),
+        processing=head.processing,
         quality=graded,
     )

@@ -86,7 +86,8 @@ def test_what_a_model_s_devices_share_is_told_from_a_device_of_two_names(databas
     for name, phone in zip("abc", phones(kin, seed=4), strict=True):
         images = [Sample.of(pixels(phone.photograph("background", n))) for n in range(NUM)]
         database.write(name, sums_of(images, first=100 * ord(name)))
-    (found,) = problems(database)
+    (tiles, found) = problems(database)
+    assert tiles.startswith("b/320x320: its pattern repeats every 32 px")
     assert found.startswith("a/320x320 and c/320x320: ")
     assert found.endswith("they share an artefact")
 
