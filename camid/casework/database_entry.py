@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from camid.casework.counts import counted
 from camid.casework.fingerprint_sums import Sums
 from camid.dataset.records import LONGEST_NAME, device_name
 
@@ -69,10 +70,7 @@ def entry_of(device: str, sums: Sums, *, lens: str) -> Entry:
     split_half = sums.split_half()
     warnings = []
     if len(sums.images) < FEW:
-        warnings.append(
-            f"of {len(sums.images)} image{'s' * (len(sums.images) > 1)}; {FEW} or more make it "
-            "reliable"
-        )
+        warnings.append(f"of {counted(len(sums.images), 'image')}; {FEW} or more make it reliable")
     if split_half * math.sqrt(width * height) < AGREEMENT:
         warnings.append(DISAGREES)
     if len(cameras) > 1:

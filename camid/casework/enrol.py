@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from camid.casework.counts import counted, tally
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
+from camid.casework.decisions import RESERVED, is_reserved
 from camid.casework.fingerprint_sums import EnrolledImage, Sample, Sums
 from camid.casework.outliers import Middles, suspected
 from camid.casework.photographs import Opened, Refused, named, opened, photographs
 
 KEPT_EVERY = 16
 """Images after which an entry is written: a process that dies loses no more."""
-NONE = "none"
-"""Decision of answers that support no device; no device may have this name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,15 @@ class Enrolled:
             agreement = (
                 "" if math.isnan(entry.split_half) else f", halves agree {entry.split_half:.4f}"
             )
-            lines.append(f"{entry.name}: {entry.num_images} images{agreement}")
+            lines.append(f"{entry.name}: {counted(entry.num_images, 'image')}{agreement}")
             lines += [f"  {words}" for words in entry.warnings]
         lines += [
-            f"{count} of its photographs enrolled {device} too: one of the two did not take them"
+            f"{count} of its photographs enrolled {device} too: one of the two did not take "
+            f"{'it' if count == 1 else 'them'}"
             for device, count in self.shared.items()
         ]
-        counts = [len(paths) for paths in (self.accepted, self.skipped, self.rejected)]
-        lines.append("{}: {} accepted, {} skipped, {} rejected".format(self.device, *counts))
+        counts = {name: len(getattr(self, name)) for name in ("accepted", "skipped", "rejected")}
+        lines.append(f"{self.device}: {tally(counts, 'no photographs')}")
         return lines
 
 
@@ -133,9 +134,12 @@ def enrol(
 
 
 def _check_name(device: str) -> None:
-    if not device.strip() or not device.isprintable() or device == NONE:
+    if not device.strip() or not device.isprintable():
+        raise ValueError(f"a device needs a name of printable characters, got {device!r}")
+    if is_reserved(device):
         raise ValueError(
-            f"a device needs a name of printable characters, other than {NONE!r}, got {device!r}"
+            f"a device needs a name that is no decision of an answer, got {device!r}; "
+            f"{', '.join(sorted(RESERVED))} are such"
         )
 
 

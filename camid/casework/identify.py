@@ -7,6 +7,7 @@ from functools import partial
 from itertools import islice
 
 from camid.casework.alignment import CELL, Plane, heat, query_plane
+from camid.casework.counts import counted
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
 from camid.casework.digest_cache import refresh
@@ -40,11 +41,15 @@ class Snapshot:
 
     def asked(self, one: Photograph | Refused) -> Photograph | Refused:
         """Return a photograph, or its refusal if it would be compared with itself."""
-        name = self._known.get(one.sha256) if isinstance(one, Photograph) else None
+        return (self.refusal(one.path, one.sha256) if isinstance(one, Photograph) else None) or one
+
+    def refusal(self, path: str, sha256: str) -> Refused | None:
+        """Return the refusal of a file that would be compared with itself, or None."""
+        name = self._known.get(sha256)
         if name is None:
-            return one
+            return None
         return Refused(
-            path=one.path,
+            path=path,
             reason=f"this very file is one of those that enrolled {name}, and would be compared "
             "with itself; ask of another",
         )
@@ -84,7 +89,8 @@ def state(fingerprints: Fingerprints) -> str:
     entries = [[entry.name, *sorted(entry.sha256s)] for entry in fingerprints.entries()]
     digest = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
     return (
-        f"{fingerprints.uri}, {len(entries)} entries, whose photographs have the SHA-256 {digest}"
+        f"{fingerprints.uri}, {counted(len(entries), 'entry', 'entries')}, whose photographs have "
+        f"the SHA-256 {digest}"
     )
 
 
@@ -120,7 +126,7 @@ def answers(
     todo, number = map(gallery.asked, photographs(files)), 0
     while group := list(islice(todo, TOGETHER)):
         number += len(group)
-        progress = f"{number} of {len(files)} photographs"
+        progress = f"{number} of {counted(len(files), 'photograph')}"
         tell(f"{progress}: denoising")
         readable = [photograph for photograph in group if isinstance(photograph, Photograph)]
         planes = [query_plane(photograph.rgb) for photograph in readable]
@@ -146,6 +152,7 @@ def answers(
                 reference,
                 num_entries=gallery.num_readable,
                 num_candidates=num_candidates,
+                num_damaged=len(gallery.unreadable),
                 warnings=[*gallery.warnings(), *([cache_warning] if cache_warning else [])],
             )
             yield answer, _pictures(plane, ranking, gallery, reference) if has_pictures else {}

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from camid.casework.counts import counted
 from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
 
@@ -86,8 +87,8 @@ def print_identified(answer: Mapping[str, Any]) -> None:
     edits = ("edit",) if any(row["edit"] for row in candidates) else ()
     rows = [{name: row[name] for name in (*columns, "scale", *edits)} for row in candidates]
     if rows:
-        grade, entries = answer["grade"], answer["searched"]["entries"]
-        title = f"best of {entries} entries; llr in nats; the photograph is of grade {grade}"
+        entries = counted(answer["searched"]["entries"], "entry", "entries")
+        title = f"best of {entries}; llr in nats; the photograph is of grade {answer['grade']}"
         print_named(rows, title)
     print_warnings(answer["warnings"])
 
