@@ -19,7 +19,7 @@ from camid.casework.search import BUDGET, TOGETHER, rankings
 from camid.casework.spread import MOST
 from camid.casework.transforms import GREATEST_SCALE, LEAST_SCALE
 
-__all__ = ["BUDGET", "answers", "state"]
+__all__ = ["BUDGET", "Snapshot", "answers", "check_scales", "drawn", "state"]
 
 
 class Snapshot:
@@ -120,7 +120,7 @@ def answers(
     ValueError
         If a scale is out of range.
     """
-    _check_scales(scales or ())
+    check_scales(scales or ())
     reference, gallery = shipped_reference(IDENTIFICATION_FILE), Snapshot(fingerprints)
     cache_warning = refresh(gallery, fingerprints.folder)
     todo, number = map(gallery.asked, photographs(files)), 0
@@ -155,10 +155,11 @@ def answers(
                 num_damaged=len(gallery.unreadable),
                 warnings=[*gallery.warnings(), *([cache_warning] if cache_warning else [])],
             )
-            yield answer, _pictures(plane, ranking, gallery, reference) if has_pictures else {}
+            yield answer, drawn(plane, ranking, gallery, reference) if has_pictures else {}
 
 
-def _check_scales(scales: Sequence[float]) -> None:
+def check_scales(scales: Sequence[float]) -> None:
+    """Raise ``ValueError`` if a scale is out of range."""
     for scale in scales:
         if not LEAST_SCALE <= scale <= GREATEST_SCALE:
             raise ValueError(
@@ -170,10 +171,15 @@ def _tell(tell: Callable[[str], None], progress: str, words: str) -> None:
     tell(f"{progress}: {words}")
 
 
-def _pictures(
-    plane: Plane, ranking: Ranking, gallery: Snapshot, reference: Reference
+def drawn(
+    plane: Plane,
+    ranking: Ranking,
+    gallery: Snapshot,
+    reference: Reference,
+    *,
+    name: str = "The photograph",
 ) -> dict[str, bytes]:
-    """Return pictures of a photograph and its best candidate, if there is one, by title."""
+    """Return pictures of what was asked and its best candidate, if there is one, by title."""
     from camid.casework.figures import MAP_WORDS, heat_figure, reference_figure
     from camid.evaluation.report.figures import png
 
@@ -183,7 +189,7 @@ def _pictures(
     cells = heat(plane, gallery.pattern(gallery.by_name[best.entry]), best)
     scores = {candidate.device: score_of(candidate.energy) for candidate in ranking.candidates[:1]}
     low, high = bounds(reference)
-    title = f"The photograph and the best candidate's fingerprint: {MAP_WORDS}"
+    title = f"{name} and the best candidate's fingerprint: {MAP_WORDS}"
     return {
         title: png(heat_figure(cells, cell=f"{CELL}×{CELL} px")),
         "The best candidate's score among those of the reference devices; likelihood ratios are "

@@ -188,6 +188,12 @@ def check(db: str, is_json: bool) -> None:
     type=float,
     help="Look for crops at this scale alone.",
 )
+@click.option(
+    "--together",
+    "is_together",
+    is_flag=True,
+    help="Ask of all photographs at once: they are of one camera, and have one answer.",
+)
 @click.option("--ray", "is_ray", is_flag=True, help="Many at once, on this machine or a cluster.")
 def identify(
     paths: tuple[str, ...],
@@ -199,14 +205,20 @@ def identify(
     candidates: int,
     budget: float | None,
     scales: tuple[float, ...],
+    is_together: bool,
     is_ray: bool,
 ) -> None:
-    """Tell which enrolled device took each of some photographs, or that none did."""
+    """Tell which enrolled device took each of some photographs, or that none did.
+
+    With --together they are asked as one question: what is too weak in each may show in all.
+    """
     with one_sentence(STOPPED):
         from camid.casework.identify import BUDGET, state
         from camid.casework.photographs import named
 
         printed = Printed(is_list=is_json, is_lines=is_jsonl, is_kept=report is not None)
+        if is_together and is_ray:
+            raise ValueError("--together is one question, which one process answers, without --ray")
         num_samples = BUDGET if budget is None else _num_samples(budget)
         fingerprints, files = _opened(db), named(paths)
         options: dict[str, Any] = {
@@ -215,7 +227,8 @@ def identify(
             "num_candidates": candidates,
             "has_pictures": report is not None,
         }
-        results = (_answered_by_ray if is_ray else _answered)(fingerprints, files, options)
+        ways = {(True, False): _answered_together, (False, True): _answered_by_ray}
+        results = ways.get((is_together, is_ray), _answered)(fingerprints, files, options)
         try:
             for answer, pictures in results:
                 printed.add(answer, pictures)
@@ -230,7 +243,7 @@ def identify(
                 }
                 write_report(
                     report,
-                    "Which enrolled device took this?",
+                    f"Which enrolled device took {'these' if is_together else 'this'}?",
                     printed.answers,
                     printed.pictures,
                     parameters,
@@ -252,6 +265,14 @@ def _answered(
     from camid.casework.identify import answers
 
     return waited(lambda tell: answers(fingerprints, files, tell=tell, **options))
+
+
+def _answered_together(
+    fingerprints: Any, files: Sequence[str], options: Mapping[str, Any]
+) -> "Iterator[Answer]":
+    from camid.casework.identify_set import answer_together
+
+    yield working(lambda tell: answer_together(fingerprints, files, tell=tell, **options))
 
 
 def _answered_by_ray(
