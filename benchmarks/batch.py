@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from camid.casework.database import Fingerprints
+from camid.casework.decisions import RESERVED
 from camid.casework.enrol import enrol
 from camid.casework.identify import answers
 from camid.casework.identify_answer import Answer
@@ -104,7 +105,7 @@ def main(number: int, num_images: int) -> None:
         by_ray, seconds = timed(answers_by_ray(database, paths, budget=0))
     assert by_ray == alone.decisions
     pairs = list(zip(asked.values(), alone.decisions, strict=True))
-    wrong = sum(decision not in {"none", device} for device, decision in pairs)
+    wrong = sum(decision not in RESERVED | {device} for device, decision in pairs)
     mine = sum(decision == device for device, decision in pairs)
     title = f"{len(asked):,} photographs of 512×384 px, {len(known):,} entries"
     table = Table("", "", title=title, title_justify="left", box=SIMPLE_HEAD, show_header=False)

@@ -27,8 +27,9 @@ from benchmarks.shipped.calibration import FUSED, config_of
 from camid.casework.alignment import View, query_plane, search
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
+from camid.casework.decisions import NONE_SUPPORTED
 from camid.casework.digest_cache import refresh
-from camid.casework.enrol import NONE, enrol
+from camid.casework.enrol import enrol
 from camid.casework.identify_answer import match_llr, score_of
 from camid.casework.photographs import Photograph, photographs
 from camid.casework.query import Ranking
@@ -146,10 +147,10 @@ def grades_of(found: list[Asked], told: Reference) -> dict[str, dict[str, int]]:
         answers = [(one.device, named(one.ranking, told)) for one in some]
         grades[grade] = {
             "count": len(some),
-            "unanswered": sum(answer == NONE for _, answer in answers),
-            "wrong": sum(answer not in {NONE, device} for device, answer in answers),
+            "unanswered": sum(answer == NONE_SUPPORTED for _, answer in answers),
+            "wrong": sum(answer not in {NONE_SUPPORTED, device} for device, answer in answers),
             "stranger_count": len(some),
-            "stranger_named": sum(named(one.others, told) != NONE for one in some),
+            "stranger_named": sum(named(one.others, told) != NONE_SUPPORTED for one in some),
         }
     return grades
 
@@ -157,7 +158,7 @@ def grades_of(found: list[Asked], told: Reference) -> dict[str, dict[str, int]]:
 def named(ranking: Ranking, told: Reference) -> str:
     """Return the device that the command names, or none."""
     answers = (one.device for one in ranking.candidates if match_llr(one, told) >= DECIDED)
-    return next(answers, NONE)
+    return next(answers, NONE_SUPPORTED)
 
 
 @click.command(help=__doc__)

@@ -10,6 +10,7 @@ from tempfile import SpooledTemporaryFile
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.casework.counts import counted
 from camid.casework.database import STEP, Fingerprints
 from camid.casework.database_entry import DISAGREES, MIXED, REPEATS, Entry
 from camid.casework.fingerprint_sums import Plane
@@ -47,7 +48,7 @@ def problems(
     readable: list[Entry] = []
     with Middles() as middles:
         for number, entry in enumerate(entries, 1):
-            tell(f"{number} of {len(entries)} fingerprints: {entry.name}")
+            tell(f"{number} of {counted(len(entries), 'fingerprint')}: {entry.name}")
             try:
                 fingerprints.sums(entry)
                 pattern = fingerprints.pattern(entry)
@@ -92,7 +93,8 @@ def _shared_patterns(
     for (height, width), group in _comparable(entries).items():
         agreements: list[tuple[int, int, float]] = []
         for tile, other in _tiles(group):
-            tell(f"comparing {len(tile)} patterns of {width}x{height} px with {len(other)}")
+            patterns = counted(len(tile), "pattern")
+            tell(f"comparing {patterns} of {width}x{height} px with {len(other)}")
             agreements += _agreeing(middles, group, tile, other)
         for i, j, agreement in sorted(agreements):
             yield _sentence(group[i], group[j], agreement)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from camid.casework.counts import counted
 from camid.casework.fingerprint_sums import Sums
 from camid.dataset.records import LONGEST_NAME, device_name
 
@@ -60,11 +61,6 @@ class Entry:
     @property
     def _size(self) -> str:
         return f"{self.width}x{self.height}" + (f"-{self.lens}" if self.lens else "")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with a noun, in the plural for all but one."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def entry_of(device: str, sums: Sums, *, lens: str) -> Entry:

@@ -9,14 +9,13 @@ from pathlib import PurePath
 from typing import Any
 
 from camid.casework.content import Contents
+from camid.casework.counts import counted
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
+from camid.casework.decisions import RESERVED, is_reserved
 from camid.casework.fingerprint_sums import Sums
 from camid.casework.growing_entry import GrowingEntry, read_image
 from camid.casework.photographs import Opened, named, opened
-
-NONE = "none"
-"""Decision of answers that support no device; no device may have this name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +63,12 @@ class Enrolled:
             agreement = (
                 "" if math.isnan(entry.split_half) else f", halves agree {entry.split_half:.4f}"
             )
-            lines.append(f"{entry.name}: {entry.num_images} images{agreement}")
+            lines.append(f"{entry.name}: {counted(entry.num_images, 'image')}{agreement}")
             lines += [f"  {words}" for words in entry.warnings]
         lines += self.notes
         lines += [
-            f"{count} of its photographs enrolled {device} too: one of the two did not take them"
+            f"{count} of its photographs enrolled {device} too: one of the two did not take "
+            f"{'it' if count == 1 else 'them'}"
             for device, count in self.shared.items()
         ]
         counts = [len(paths) for paths in (self.accepted, self.skipped, self.rejected)]
@@ -160,9 +160,12 @@ def _contents(fingerprints: Fingerprints, device: str) -> Contents:
 
 
 def _check_name(device: str) -> None:
-    if not device.strip() or not device.isprintable() or device == NONE:
+    if not device.strip() or not device.isprintable():
+        raise ValueError(f"a device needs a name of printable characters, got {device!r}")
+    if is_reserved(device):
         raise ValueError(
-            f"a device needs a name of printable characters, other than {NONE!r}, got {device!r}"
+            f"a device needs a name that is no decision of an answer, got {device!r}; "
+            f"{', '.join(sorted(RESERVED))} are such"
         )
 
 

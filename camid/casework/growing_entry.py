@@ -6,8 +6,9 @@ from pathlib import PurePath
 
 from camid.casework.camera_groups import Group, Placed, Shown, copies, differs, grouped, known
 from camid.casework.content import Contents, turned_hashes
+from camid.casework.counts import counted
 from camid.casework.database import Fingerprints
-from camid.casework.database_entry import MIXED, counted
+from camid.casework.database_entry import MIXED
 from camid.casework.fingerprint_sums import EnrolledImage, Half, Sample, Sums
 from camid.casework.kept_samples import KeptSamples, middle, whole
 from camid.casework.outliers import strangers

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -12,6 +12,7 @@ from cachetools import LRUCache
 from camid.casework.alignment import CELL, Plane, heat, query_plane
 from camid.casework.content import Contents, turned_hashes
 from camid.casework.copies import HalfPatterns, less_copied
+from camid.casework.counts import counted
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import MIXED, Entry
 from camid.casework.digest_cache import refresh
@@ -31,7 +32,7 @@ from camid.casework.spread import MOST
 from camid.casework.transforms import GREATEST_SCALE, LEAST_SCALE
 from camid.casework.verbal_scale import DECIDED
 
-__all__ = ["BUDGET", "answers", "state"]
+__all__ = ["BUDGET", "Snapshot", "answers", "check_scales", "drawn", "state", "without_copies"]
 
 
 class Snapshot:
@@ -59,14 +60,24 @@ class Snapshot:
         """Return a photograph, or its refusal if it would be compared with itself."""
         if isinstance(one, Refused):
             return one
-        if name := self._known.get(one.sha256):
+        return self.refusal(one.path, one.sha256, turned_hashes(one.rgb)) or one
+
+    def refusal(self, path: str, sha256: str, hashes: Iterable[str] = ()) -> Refused | None:
+        """Return the refusal of a file that would be compared with itself, or None.
+
+        Parameters
+        ----------
+        hashes
+            Of what it shows, turned and mirrored.
+        """
+        if name := self._known.get(sha256):
             which = f"this very file is one of those that enrolled {name}"
-        elif name := self._contents.find(turned_hashes(one.rgb)):
+        elif name := self._contents.find(hashes):
             which = f"it shows what one of the photographs shows that enrolled {name}, as copies do"
         else:
-            return one
+            return None
         reason = f"{which}, and would be compared with itself; ask of another"
-        return Refused(path=one.path, reason=reason)
+        return Refused(path=path, reason=reason)
 
     def halves(self, entry: Entry) -> HalfPatterns | None:
         """Return the patterns of an entry's halves, None if one is empty or cannot be read."""
@@ -131,7 +142,8 @@ def state(fingerprints: Fingerprints) -> str:
     entries = [[entry.name, *sorted(entry.sha256s)] for entry in fingerprints.entries()]
     digest = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
     return (
-        f"{fingerprints.uri}, {len(entries)} entries, whose photographs have the SHA-256 {digest}"
+        f"{fingerprints.uri}, {counted(len(entries), 'entry', 'entries')}, whose photographs have "
+        f"the SHA-256 {digest}"
     )
 
 
@@ -161,13 +173,13 @@ def answers(
     ValueError
         If a scale is out of range.
     """
-    _check_scales(scales or ())
+    check_scales(scales or ())
     reference, gallery = shipped_reference(IDENTIFICATION_FILE), Snapshot(fingerprints)
     cache_warning = refresh(gallery, fingerprints.folder)
     todo, number = map(gallery.asked, photographs(files)), 0
     while group := list(islice(todo, TOGETHER)):
         number += len(group)
-        progress = f"{number} of {len(files)} photographs"
+        progress = f"{number} of {counted(len(files), 'photograph')}"
         tell(f"{progress}: denoising")
         readable = [photograph for photograph in group if isinstance(photograph, Photograph)]
         planes = [query_plane(photograph.rgb) for photograph in readable]
@@ -187,23 +199,25 @@ def answers(
                 yield not_identified(photograph), {}
                 continue
             plane, ranking = ranked[id(photograph)]
-            ranking = _less_copied(plane, ranking, gallery, reference)
+            ranking = without_copies(plane, ranking, gallery, reference)
             answer = identified(
                 photograph,
                 ranking,
                 reference,
                 num_entries=gallery.num_readable,
                 num_candidates=num_candidates,
+                num_damaged=len(gallery.unreadable),
                 warnings=[
                     *gallery.doubts(photograph, ranking, reference),
                     *gallery.warnings(),
                     *([cache_warning] if cache_warning else []),
                 ],
             )
-            yield answer, _pictures(plane, ranking, gallery, reference) if has_pictures else {}
+            yield answer, drawn(plane, ranking, gallery, reference) if has_pictures else {}
 
 
-def _check_scales(scales: Sequence[float]) -> None:
+def check_scales(scales: Sequence[float]) -> None:
+    """Raise ``ValueError`` if a scale is out of range."""
     for scale in scales:
         if not LEAST_SCALE <= scale <= GREATEST_SCALE:
             raise ValueError(
@@ -215,7 +229,7 @@ def _tell(tell: Callable[[str], None], progress: str, words: str) -> None:
     tell(f"{progress}: {words}")
 
 
-def _less_copied(
+def without_copies(
     plane: Plane, ranking: Ranking, gallery: Snapshot, reference: Reference
 ) -> Ranking:
     """Return a ranking whose supported candidates are no copies of enrolled photographs."""
@@ -230,10 +244,15 @@ def _less_copied(
     return replace(ranking, candidates=tuple(candidates))
 
 
-def _pictures(
-    plane: Plane, ranking: Ranking, gallery: Snapshot, reference: Reference
+def drawn(
+    plane: Plane,
+    ranking: Ranking,
+    gallery: Snapshot,
+    reference: Reference,
+    *,
+    name: str = "The photograph",
 ) -> dict[str, bytes]:
-    """Return pictures of a photograph and its best candidate, if there is one, by title."""
+    """Return pictures of what was asked and its best candidate, if there is one, by title."""
     from camid.casework.figures import MAP_WORDS, heat_figure, reference_figure
     from camid.evaluation.report.figures import png
 
@@ -243,7 +262,7 @@ def _pictures(
     cells = heat(plane, gallery.pattern(gallery.by_name[best.entry]), best)
     scores = {candidate.device: score_of(candidate.energy) for candidate in ranking.candidates[:1]}
     low, high = bounds(reference)
-    title = f"The photograph and the best candidate's fingerprint: {MAP_WORDS}"
+    title = f"{name} and the best candidate's fingerprint: {MAP_WORDS}"
     return {
         title: png(heat_figure(cells, cell=f"{CELL}×{CELL} px")),
         "The best candidate's score among those of the reference devices; likelihood ratios are "

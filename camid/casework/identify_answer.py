@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camid.casework.alignment import Match
-from camid.casework.enrol import NONE
+from camid.casework.counts import counted
+from camid.casework.decisions import NONE_SUPPORTED, UNDECIDED
 from camid.casework.photographs import Photograph, Refused
 from camid.casework.quality import REFUSED
 from camid.casework.query import THRESHOLD, Candidate, Ranking
@@ -92,12 +93,17 @@ def identified(
     *,
     num_entries: int,
     num_candidates: int | None = None,
+    num_damaged: int = 0,
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the answer to: which enrolled device took this photograph?
 
     Parameters
     ----------
+    num_entries
+        Entries that the photograph was compared with.
+    num_damaged
+        Entries that it could not be compared with.
     num_candidates
         Candidates to list at most; all of them count for the decision.
     warnings
@@ -107,43 +113,74 @@ def identified(
     llrs: dict[str, float] = {}
     for facts in candidates:
         llrs[facts["device"]] = max(facts["llr"], llrs.get(facts["device"], -math.inf))
-    best = max(llrs.values(), default=-math.inf)
-    supported = [device for device, llr in llrs.items() if llr >= DECIDED]
-    alike = [device for device in supported if llrs[device] > best - DECIDED]
-    if supported:
-        different = (
-            "another device did" if len(alike) == 1 else "a device that is none of these did"
-        )
-        claim = f"{_listed(alike, 'or')} took it"
-        words = answer(best, same=claim, different=different, bounds=bounds(reference))
-    else:
-        words = _none(llrs, num_entries)
+    is_searched = not ranking.num_left and not num_damaged
+    facts = decided(llrs, reference, num_entries=num_entries, is_searched=is_searched)
     grade_rates = (reference.grades or {}).get(photograph.quality.grade)
     return {
         "photograph": photograph.facts(),
-        "decision": supported[0] if supported else NONE,
-        "answer": words,
-        "llr": rounded(best) if candidates else None,
-        "log10_lr": rounded(best / math.log(10)) if candidates else None,
-        "support": support(max(best, 0.0)) if candidates else None,
-        "bounds": [rounded(bound) for bound in bounds(reference)],
-        "reference": IDENTIFICATION_FILE,
+        **facts,
         "grade": photograph.quality.grade,
         "grade_rates": dict(grade_rates) if grade_rates else None,
         "warnings": [
-            *_several(supported),
-            *_local(ranking.candidates),
-            *_copied(ranking.candidates),
+            *several(facts["supported"]),
+            *local(ranking.candidates),
+            *copied(ranking.candidates),
             *photograph.warnings,
             *warnings,
-            *_left(ranking),
+            *left(ranking),
         ],
         "candidates": candidates[:num_candidates],
-        "searched": {"entries": num_entries, **_searched(ranking)},
+        "searched": {"entries": num_entries, **searched(ranking)},
     }
 
 
-def _searched(ranking: Ranking) -> dict[str, Any]:
+def decided(
+    llrs: Mapping[str, float],
+    reference: Reference,
+    *,
+    num_entries: int,
+    is_searched: bool,
+    it: str = "it",
+) -> dict[str, Any]:
+    """Return the decision and the answer of devices' log-likelihood ratios, for JSON.
+
+    Parameters
+    ----------
+    llrs
+        By device, nats, the likeliest first.
+    is_searched
+        Whether all that was planned was searched, in all entries.
+    it
+        What was asked, as an object: ``it`` or ``them``.
+    """
+    best = max(llrs.values(), default=-math.inf)
+    supported = [device for device, llr in llrs.items() if llr >= DECIDED]
+    alike = [device for device in supported if llrs[device] > best - DECIDED]
+    decision = NONE_SUPPORTED
+    if supported:
+        decision = supported[0]
+        different = (
+            "another device did" if len(alike) == 1 else "a device that is none of these did"
+        )
+        claim = f"{_listed(alike, 'or')} took {it}"
+        words = answer(best, same=claim, different=different, bounds=bounds(reference))
+    else:
+        words = _none(llrs, num_entries, it)
+        if not llrs or best >= NO_SUPPORT or not is_searched:
+            decision = UNDECIDED
+    return {
+        "decision": decision,
+        "supported": supported,
+        "answer": words,
+        "llr": rounded(best) if llrs else None,
+        "log10_lr": rounded(best / math.log(10)) if llrs else None,
+        "support": support(max(best, 0.0)) if llrs else None,
+        "bounds": [rounded(bound) for bound in bounds(reference)],
+        "reference": IDENTIFICATION_FILE,
+    }
+
+
+def searched(ranking: Ranking) -> dict[str, Any]:
     """Return the extent of the search, for JSON."""
     return {
         "whole": ranking.num_aligned,
@@ -154,24 +191,25 @@ def _searched(ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def _none(llrs: Mapping[str, float], num_entries: int) -> str:
+def _none(llrs: Mapping[str, float], num_entries: int, it: str) -> str:
     """Return the answer that supports no device, by the devices' log-likelihood ratios."""
     if not llrs:
-        return "No answer: it could be compared with none of the enrolled devices."
-    least = ratio_words(DECIDED)
+        they = {"it": "it"}.get(it, "they")
+        return f"No answer: {they} could be compared with none of the enrolled devices."
     device = max(llrs, key=lambda name: llrs[name])
+    entries = counted(num_entries, "enrolled entry", "enrolled entries")
     words = (
-        f"Not found, and not excluded: of {num_entries} enrolled entries none reaches a likelihood "
-        f"ratio of {least}; {device} fits best."
+        f"Not found, and not excluded: of {entries} none reaches a likelihood "
+        f"ratio of {ratio_words(DECIDED)}; {device} fits best."
     )
-    if llrs[device] <= NO_SUPPORT:
-        return f"{words} An edited photograph, or a weak one, may look so whoever took it."
-    return (
-        f"{words} {answer(llrs[device], same=f'{device} took it', different='another device did')}"
-    )
+    if llrs[device] < NO_SUPPORT:
+        asked = {"it": "An edited photograph, or a weak one,"}.get(it, "Edited or weak photographs")
+        return f"{words} {asked} may look so whoever took {it}."
+    claim = f"{device} took {it}"
+    return f"{words} {answer(llrs[device], same=claim, different='another device did')}"
 
 
-def _several(devices: Sequence[str]) -> list[str]:
+def several(devices: Sequence[str]) -> list[str]:
     """Return the warning if more than one device is supported."""
     if len(devices) < 2:
         return []
@@ -181,7 +219,7 @@ def _several(devices: Sequence[str]) -> list[str]:
     ]
 
 
-def _local(candidates: Sequence[Candidate]) -> list[str]:
+def local(candidates: Sequence[Candidate]) -> list[str]:
     """Return a sentence for each candidate whose agreement lies in parts of the picture."""
     return [
         f"{1 - candidate.share:.0%} of the energy of what it shares with {candidate.entry} lies in "
@@ -191,7 +229,7 @@ def _local(candidates: Sequence[Candidate]) -> list[str]:
     ]
 
 
-def _copied(candidates: Sequence[Candidate]) -> list[str]:
+def copied(candidates: Sequence[Candidate]) -> list[str]:
     """Return a sentence for each candidate one of whose photographs was copied."""
     return [
         f"it agrees far better with one half of the photographs that enrolled {candidate.entry} "
@@ -210,7 +248,8 @@ def not_identified(refused: Refused) -> dict[str, Any]:
     """Return the answer for a photograph that was refused."""
     return {
         "photograph": refused.facts(),
-        "decision": NONE,
+        "decision": refused.decision,
+        "supported": [],
         "answer": f"No answer: {refused.reason}.",
         "llr": None,
         "log10_lr": None,
@@ -230,15 +269,17 @@ def _is_ended(ranking: Ranking) -> bool:
     return any(candidate.spread_pce >= THRESHOLD for candidate in ranking.candidates)
 
 
-def _left(ranking: Ranking) -> list[str]:
+def left(ranking: Ranking) -> list[str]:
+    """Return the warning if the budget left out a part of the search."""
     if not ranking.num_left or _is_ended(ranking):
         return []
+    is_single = ranking.num_left == 1
+    parts = (
+        "1 crop, turn or scale" if is_single else f"{ranking.num_left:,} crops, turns and scales"
+    )
     if not ranking.num_searched:
-        return [
-            f"whole photographs alone were looked for, not {ranking.num_left} crops, turns and "
-            "scales; a greater --budget does"
-        ]
+        return [f"whole photographs alone were looked for, not {parts}; a greater --budget does"]
     return [
-        f"{ranking.num_left} crops, turns and scales were not searched, as the budget was spent; "
+        f"{parts} {'was' if is_single else 'were'} not searched, as the budget was spent; "
         "a greater --budget does"
     ]

@@ -30,7 +30,7 @@ class KeptSamples:
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self._names: list[str] = []
+        self.names: list[str] = []
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed by the context)
 
     def __enter__(self) -> "KeptSamples":
@@ -44,20 +44,20 @@ class KeptSamples:
         self._file.seek(0, os.SEEK_END)
         for plane in sample:
             self._file.write(np.ascontiguousarray(plane[self.window]).tobytes())
-        self._names.append(name)
+        self.names.append(name)
 
     def samples(self) -> Iterator[tuple[str, Sample]]:
         """Yield names and samples in order."""
         height, width = (side.stop - side.start for side in self.window)
         size = height * width
         self._file.seek(0)
-        for name in self._names:
+        for name in self.names:
             noise = np.frombuffer(self._file.read(size), np.int8).reshape(height, width)
             weight = np.frombuffer(self._file.read(size), np.uint8).reshape(height, width)
             yield name, Sample(noise, weight)
 
     def clear(self) -> None:
         """Forget all samples."""
-        self._names.clear()
+        self.names.clear()
         self._file.seek(0)
         self._file.truncate()

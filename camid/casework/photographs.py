@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.casework.decisions import REFUSED, UNREADABLE
 from camid.casework.quality import Quality, quality
 from camid.io.images import (
     HEIF_SUFFIXES,
@@ -76,10 +77,22 @@ class Refused:
 
     path: str
     reason: str
+    decision: str = REFUSED
+    """``unreadable`` if the file cannot be read or decoded, else ``refused``."""
 
     def facts(self) -> dict[str, Any]:
         """Return the facts, for JSON."""
-        return {"path": self.path, "grade": "refused", "reason": self.reason}
+        return {
+            "path": self.path,
+            "grade": "refused",
+            "decision": self.decision,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def unreadable(cls, path: str, error: OSError | ValueError) -> "Refused":
+        """Return the refusal of a file that cannot be read or decoded."""
+        return cls(path=path, reason=_reason(error), decision=UNREADABLE)
 
 
 class Opened(NamedTuple):
@@ -129,7 +142,13 @@ def opened(path: str) -> Opened:
             stream.seek(0)
             return Opened(path, digest, header(stream))
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror or error}") from None
+        raise ValueError(_reason(error)) from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror or error}"
+    return str(error)
 
 
 def photographs(paths: Sequence[str]) -> Iterator[Photograph | Refused]:
@@ -137,13 +156,11 @@ def photographs(paths: Sequence[str]) -> Iterator[Photograph | Refused]:
     for path in paths:
         try:
             yield _read(path)
-        except OSError as error:
-            yield Refused(path=path, reason=f"cannot be read: {error.strerror or error}")
-        except ValueError as error:
-            yield Refused(path=path, reason=str(error))
+        except (OSError, ValueError) as error:
+            yield Refused.unreadable(path, error)
 
 
-def _read(path: str) -> Photograph:
+def _read(path: str) -> Photograph | Refused:
     data = Path(path).read_bytes()
     if reason := unreadable_reason(path, len(data)):
         raise ValueError(reason)
@@ -151,7 +168,7 @@ def _read(path: str) -> Photograph:
         head, rgb = header(BytesIO(data)), pixels(data)
     graded = quality(rgb)
     if graded.reason:
-        raise ValueError(graded.reason)
+        return Refused(path=path, reason=graded.reason)
     return Photograph(
         path=path,
         sha256=hashlib.sha256(data).hexdigest(),

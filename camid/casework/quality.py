@@ -7,12 +7,14 @@ measured on the 862 photographs of 35 devices that the project measures on, whol
 in central pieces down to 128×128 px, each with a pattern of the device's other photographs.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
+from camid.casework.counts import counted
 from camid.prnu.fingerprint import intensity_weight
 from camid.prnu.luminance import grey
 from camid.prnu.residual import residual
@@ -144,7 +146,8 @@ def _reason(
     if bare > BARE:
         return f"{bare:.0%} of it has no noise: drawn, computed, or heavily processed"
     if evidence < C:
-        return f"it carries next to no sensor noise: worth {evidence:.0f} pixels, of {C} at least"
+        worth = counted(math.floor(evidence), "pixel")
+        return f"it carries next to no sensor noise: worth {worth}, of {C} at least"
     return ""
 
 

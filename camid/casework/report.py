@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from camid.casework.counts import counted
 from camid.casework.reference_population import (
     IDENTIFICATION_FILE,
     VERIFICATION_FILE,
@@ -97,6 +98,38 @@ def _reference(name: str) -> str:
     )
 
 
+def extent_words(searched: Mapping[str, Any]) -> str:
+    """Return the extent of a search as a sentence."""
+    words = (
+        f"{counted(searched['entries'], 'entry', 'entries')}; "
+        f"{counted(searched['whole'], 'hypothesis', 'hypotheses')} of whole images"
+    )
+    if searched["parts"]:
+        words += f", {searched['parts']:,} of parts at {counted(searched['places'], 'place')}"
+    if number := searched["left_out"]:
+        why = "a match ended the search" if searched["is_ended"] else "the budget was spent"
+        words += f"; {number:,} {'was' if number == 1 else 'were'} not tried, as {why}"
+    return f"{words}."
+
+
+def grade_words(rates: Mapping[str, int]) -> str:
+    """Return how often answers of a grade's reference photographs were missing and wrong."""
+    words = []
+    if rates["count"]:
+        words.append(
+            f"of {counted(rates['count'], 'reference photograph')} of this grade "
+            f"{rates['unanswered'] or 'none'} had no answer and {rates['wrong'] or 'none'} a wrong "
+            "one"
+        )
+    if rates.get("stranger_count"):
+        number = rates["stranger_named"]
+        words.append(
+            f"of {rates['stranger_count']:,} by a device that was not enrolled {number or 'none'} "
+            f"{'were' if number > 1 else 'was'} given to one that was"
+        )
+    return "; ".join(words)
+
+
 def case_page(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]) -> str:
     """Return the HTML page of a case.
 
@@ -109,5 +142,13 @@ def case_page(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]])
     """
     sources = [{title: embedded(data) for title, data in images.items()} for images in pictures]
     template = page_environment(__package__).get_template("case.html.jinja")
-    page = template.render(facts, pictures=sources, scale=SCALE, terms=TERMS)
+    page = template.render(
+        facts,
+        pictures=sources,
+        scale=SCALE,
+        terms=TERMS,
+        counted=counted,
+        extent_words=extent_words,
+        grade_words=grade_words,
+    )
     return page.encode("utf-8", "backslashreplace").decode()

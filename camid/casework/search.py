@@ -11,6 +11,7 @@ from itertools import chain, islice
 
 from camid.casework.alignment import Match, Plane, View, correlation, search, shared
 from camid.casework.binarized import E, Gallery, Sketches, by_shape
+from camid.casework.counts import counted
 from camid.casework.digest_cache import rows
 from camid.casework.query import Question, Ranking
 from camid.casework.transforms import TURNS, Hypothesis, Shape, finer
@@ -99,7 +100,7 @@ def rankings(
         questions = [
             Question(query, entries, budget=budget, scales=scales, most=most) for query in group
         ]
-        tell(f"whole, among {sum(map(len, entries.values())):,} fingerprints")
+        tell(f"whole, among {counted(sum(map(len, entries.values())), 'fingerprint')}")
         _try_aligned(questions, gallery, entries, folder, num_threads)
         unmatched = [question for question in questions if not question.has_passed]
         largest = max(
@@ -188,9 +189,12 @@ def _search(
         for entry in chain.from_iterable(entries.values()):
             jobs = [job for job in active if entry.name in job[2]]
             if jobs:
-                tell(f"parts of {len(jobs)} in {entry.name}, scale {number + 1} of {num_rounds}")
+                parts = f"parts of {counted(len(jobs), 'photograph')} in {entry.name}"
+                tell(f"{parts}, scale {number + 1} of {num_rounds}")
                 pattern = _read(gallery, entry, num_threads)
                 if pattern is None:
+                    for question, _, planned in jobs:
+                        question.num_parts -= len(planned[entry.name])  # no budget left these out
                     continue
                 for question, view, planned in jobs:
                     tried = planned[entry.name]

@@ -12,6 +12,7 @@ from typing import Any
 
 from camid.casework.alignment import CELL, Plane, heat, search
 from camid.casework.content import Contents, turned_hashes
+from camid.casework.decisions import REFUSED, UNDECIDED, UNREADABLE
 from camid.casework.fingerprint_sums import Half, Sample
 from camid.casework.identify_answer import Answer, score_of
 from camid.casework.photographs import Refused, named, opened, photographs
@@ -94,8 +95,12 @@ def verification(
             if isinstance(sums, Sides):
                 return _compared(sums, used, left_out, tell, has_pictures=has_pictures)
             return _searched(sums, shapes, used, left_out, tell, has_pictures=has_pictures)
-    name = next(name for name, side in zip(SIDES, files, strict=True) if not side)
-    return not_verified(f"no photograph of {name} can be used", left_out), {}
+    number = next(number for number, side in enumerate(files) if not side)
+    paths = {*named(sides[number])}
+    decisions = {refusal.decision for refusal in left_out if refusal.path in paths}
+    reason = f"no photograph of {SIDES[number]} can be used"
+    decision = UNREADABLE if decisions == {UNREADABLE} else REFUSED
+    return not_verified(reason, left_out, decision=decision), {}
 
 
 def compared_shapes(first: Sequence[Shape], second: Sequence[Shape]) -> tuple[Shape, Shape]:
@@ -147,7 +152,7 @@ def _opened(path: str) -> _File | Refused:
     try:
         _, sha256, head = opened(path)
     except ValueError as error:
-        return Refused(path=path, reason=str(error))
+        return Refused.unreadable(path, error)
     return _File(path=path, sha256=sha256, shape=(head.height, head.width))
 
 
@@ -180,7 +185,7 @@ def _added(
     if isinstance(photograph, Refused):
         return photograph
     if photograph.sha256 != file.sha256:
-        return Refused(path=file.path, reason="was changed while it was read")
+        return Refused.unreadable(file.path, ValueError("was changed while it was read"))
     if photograph.rgb.shape[:2] != file.shape:
         reason = f"its header promises {_size(file.shape)} px, and its pixels are {photograph.size}"
         return Refused(path=file.path, reason=reason)
@@ -244,7 +249,8 @@ def _searched(
     pool = hypotheses(shapes[smaller], shapes[larger])
     match = search(small, large, tried=_tried(pool, SHORT[smaller], tell))
     if match is None:
-        return not_verified("neither side can be a part of the other", left_out), {}
+        reason = "neither side can be a part of the other"
+        return not_verified(reason, left_out, decision=UNDECIDED), {}
     answer = verified_by_search(match, reference, used, left_out, smaller=smaller)
     if not has_pictures:
         return answer, {}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camid.casework.alignment import Match
+from camid.casework.decisions import DIFFERENT, SAME, UNDECIDED
 from camid.casework.identify_answer import MOSTLY, bounds, match_facts, rounded
 from camid.casework.photographs import Refused
 from camid.casework.quality import GRADES, REFUSED
@@ -93,8 +94,8 @@ def _local(share: float) -> list[str]:
 
 def _answered(llr: float, limits: tuple[float, float]) -> dict[str, Any]:
     """Return the decision and answer of a log-likelihood ratio, nats, for JSON."""
-    decision = "undecided" if abs(llr) < DECIDED else "same" if llr > 0 else "different"
-    words = {"same": "one camera took both sides", "different": "two cameras took them"}
+    decision = UNDECIDED if abs(llr) < DECIDED else SAME if llr > 0 else DIFFERENT
+    words = {SAME: "one camera took both sides", DIFFERENT: "two cameras took them"}
     return {
         "decision": decision,
         "answer": answer(llr, **words, bounds=limits),
@@ -127,10 +128,10 @@ def _sides(
     }
 
 
-def not_verified(reason: str, left_out: Sequence[Refused]) -> dict[str, Any]:
+def not_verified(reason: str, left_out: Sequence[Refused], *, decision: str) -> dict[str, Any]:
     """Return the answer for sides that carry none, with the reason."""
     return {
-        "decision": "refused",
+        "decision": decision,
         "answer": f"No answer: {reason}.",
         "llr": None,
         "log10_lr": None,

@@ -4,6 +4,8 @@ from importlib import import_module
 
 import click
 
+from camid.cli.errors import EXIT_CODES
+
 PLACES = {
     "camid.cli.analyst": ("enrol", "list", "remove", "export", "check", "identify", "verify"),
     "camid.cli.engineer": ("compile", "plan", "simulate", "store", "ui"),
@@ -27,7 +29,7 @@ class Commands(click.Group):
         return None
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, epilog=EXIT_CODES)
 @click.version_option(package_name="camid")
 def main() -> None:
     """Tell which physical camera took photographs, from the noise of its sensor."""

@@ -6,15 +6,17 @@ Their imports are made when they run, so that ``--help`` answers at once.
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from camid.casework.counts import counted
+from camid.casework.decisions import NO_ANSWER
+from camid.cli.answers import Printed
 from camid.cli.console import (
     echo,
-    print_identified,
     print_named,
     print_warnings,
     reported,
@@ -22,7 +24,10 @@ from camid.cli.console import (
     working,
     write_report,
 )
-from camid.cli.errors import one_sentence
+from camid.cli.errors import EXIT_CODES, one_sentence
+
+if TYPE_CHECKING:
+    from camid.casework.identify_answer import Answer
 
 DATABASE = "fingerprints"
 WRONG = 1
@@ -34,7 +39,7 @@ database = click.option(
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON and nothing else.")
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @click.argument("device")
 @click.argument("paths", nargs=-1, required=True, metavar="PHOTOS...")
 @database
@@ -56,10 +61,11 @@ def enrol(device: str, paths: tuple[str, ...], db: str, is_json: bool) -> None:
             for line in outcome.lines():
                 click.echo(line)
         if not outcome.accepted and not outcome.skipped:
-            raise ValueError(f"{device}: none of {len(outcome.rejected)} photographs was enrolled")
+            rejected = counted(len(outcome.rejected), "photograph")
+            raise ValueError(f"{device}: nothing was enrolled, of {rejected}")
 
 
-@click.command("list")
+@click.command("list", epilog=EXIT_CODES)
 @database
 @as_json
 def list_command(db: str, is_json: bool) -> None:
@@ -80,7 +86,7 @@ def list_command(db: str, is_json: bool) -> None:
             click.echo(f"{name}: {reason}", err=True)
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @click.argument("device")
 @click.argument("paths", nargs=-1, metavar="[PHOTOS]...")
 @database
@@ -94,7 +100,8 @@ def remove(device: str, paths: tuple[str, ...], db: str) -> None:
             removed, rejected = withdraw(fingerprints, device, paths, tell=_tell(is_json=False))
             for path, reason in rejected:
                 echo(f"{path}: {reason}")
-            click.echo(f"{device}: {len(removed)} photographs removed, {len(rejected)} not")
+            left = f", {len(rejected):,} not" if rejected else ""
+            click.echo(f"{device}: {counted(len(removed), 'photograph')} removed{left}")
             if not removed:
                 sys.exit(WRONG)
             return
@@ -104,7 +111,7 @@ def remove(device: str, paths: tuple[str, ...], db: str) -> None:
         click.echo(f"{device}: {count} {'entry' if count == 1 else 'entries'} removed")
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @click.argument("device")
 @click.option("--out", default=".", show_default=True, help="Folder for the files.")
 @database
@@ -130,7 +137,7 @@ def export(device: str, out: str, db: str) -> None:
             click.echo(f"{stem}.npy, .json and .png")
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @database
 @as_json
 def check(db: str, is_json: bool) -> None:
@@ -145,15 +152,21 @@ def check(db: str, is_json: bool) -> None:
         else:
             for sentence in sentences:
                 click.echo(sentence)
-            click.echo(f"{db}: {len(sentences)} problems")
+            click.echo(f"{db}: {counted(len(sentences), 'problem')}")
         if sentences:
             sys.exit(WRONG)
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES)
 @click.argument("paths", nargs=-1, required=True, metavar="PHOTOS...")
 @database
 @as_json
+@click.option(
+    "--jsonl",
+    "is_jsonl",
+    is_flag=True,
+    help="Print JSON, an answer a line, each as it comes, and nothing else.",
+)
 @reported
 @click.option(
     "--candidates",
@@ -175,58 +188,99 @@ def check(db: str, is_json: bool) -> None:
     type=float,
     help="Look for crops at this scale alone.",
 )
+@click.option(
+    "--together",
+    "is_together",
+    is_flag=True,
+    help="Ask of all photographs at once: they are of one camera, and have one answer.",
+)
 @click.option("--ray", "is_ray", is_flag=True, help="Many at once, on this machine or a cluster.")
 def identify(
     paths: tuple[str, ...],
     *,
     db: str,
     is_json: bool,
+    is_jsonl: bool,
     report: Path | None,
     candidates: int,
     budget: float | None,
     scales: tuple[float, ...],
+    is_together: bool,
     is_ray: bool,
 ) -> None:
-    """Tell which enrolled device took each of some photographs, or that none did."""
+    """Tell which enrolled device took each of some photographs, or that none did.
+
+    With --together they are asked as one question: what is too weak in each may show in all.
+    """
     with one_sentence(STOPPED):
-        from camid.casework.identify import BUDGET, answers, state
+        from camid.casework.identify import BUDGET, state
         from camid.casework.photographs import named
 
-        if budget is not None and not 0 <= budget < math.inf:
-            raise ValueError(f"--budget {budget:g}: expected a number of samples, 0 or more")
-        num_samples = BUDGET if budget is None else int(budget)
+        printed = Printed(is_list=is_json, is_lines=is_jsonl, is_kept=report is not None)
+        if is_together and is_ray:
+            raise ValueError("--together is one question, which one process answers, without --ray")
+        num_samples = BUDGET if budget is None else _num_samples(budget)
         fingerprints, files = _opened(db), named(paths)
-        rows, pictures = [], []
         options: dict[str, Any] = {
             "budget": num_samples,
             "scales": scales or None,
             "num_candidates": candidates,
             "has_pictures": report is not None,
         }
-        if is_ray:
-            from camid.runtime.scoring.identify_many import answers_by_ray
-
-            results = answers_by_ray(fingerprints, files, **options)
-        else:
-            results = waited(lambda tell: answers(fingerprints, files, tell=tell, **options))
+        ways = {(True, False): _answered_together, (False, True): _answered_by_ray}
+        results = ways.get((is_together, is_ray), _answered)(fingerprints, files, options)
         try:
-            for answer, answer_pictures in results:
-                rows.append(answer)
-                pictures.append(answer_pictures)
-                if not is_json:
-                    print_identified(answer)
+            for answer, pictures in results:
+                printed.add(answer, pictures)
         finally:  # print the answers so far, whatever stops the others
-            if is_json and rows:
-                click.echo(json.dumps(rows if len(files) > 1 else rows[0], indent=2))
-            if report and rows:
+            printed.print_list()
+            if report and printed.answers:
                 parameters = {
                     "Enrolled devices": state(fingerprints),
                     "Budget": f"{num_samples:,} samples of Fourier transforms",
                     "Scales": ", ".join(map(str, scales))
                     or "what the sizes imply, and common ones",
                 }
-                question = "Which enrolled device took this?"
-                write_report(report, question, rows, pictures, parameters, is_json=is_json)
+                write_report(
+                    report,
+                    f"Which enrolled device took {'these' if is_together else 'this'}?",
+                    printed.answers,
+                    printed.pictures,
+                    parameters,
+                    is_json=printed.is_json,
+                )
+        if not printed.has_answer:
+            sys.exit(WRONG)
+
+
+def _num_samples(budget: float) -> int:
+    if not 0 <= budget < math.inf:
+        raise ValueError(f"--budget {budget:g}: expected a number of samples, 0 or more")
+    return int(budget)
+
+
+def _answered(
+    fingerprints: Any, files: Sequence[str], options: Mapping[str, Any]
+) -> "Iterator[Answer]":
+    from camid.casework.identify import answers
+
+    return waited(lambda tell: answers(fingerprints, files, tell=tell, **options))
+
+
+def _answered_together(
+    fingerprints: Any, files: Sequence[str], options: Mapping[str, Any]
+) -> "Iterator[Answer]":
+    from camid.casework.identify_set import answer_together
+
+    yield working(lambda tell: answer_together(fingerprints, files, tell=tell, **options))
+
+
+def _answered_by_ray(
+    fingerprints: Any, files: Sequence[str], options: Mapping[str, Any]
+) -> "Iterator[Answer]":
+    from camid.runtime.scoring.identify_many import answers_by_ray
+
+    return answers_by_ray(fingerprints, files, **options)
 
 
 class Sided(click.Command):
@@ -252,7 +306,7 @@ class Sided(click.Command):
         return super().parse_args(ctx, parsed)
 
 
-@click.command(cls=Sided)
+@click.command(cls=Sided, epilog=EXIT_CODES)
 @click.option(
     "--side",
     "words",
@@ -273,7 +327,7 @@ def verify(words: tuple[str, ...], is_json: bool, report: Path | None) -> None:
             sides.setdefault(int(number), []).append(path)
         if len(sides) != 2:
             raise ValueError(
-                f"expected two sides, each with photographs, got {len(sides)}: "
+                f"expected two sides, each with photographs, got {len(sides) or 'none'}: "
                 "camid verify --side a1.jpg a2.jpg --side b1.jpg"
             )
         side_paths = [sides[number] for number in sorted(sides)]
@@ -302,6 +356,8 @@ def verify(words: tuple[str, ...], is_json: bool, report: Path | None) -> None:
                 {},
                 is_json=is_json,
             )
+        if answer["decision"] in NO_ANSWER:
+            sys.exit(WRONG)
 
 
 def _opened(db: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from camid.casework.counts import counted
 from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
 
@@ -78,18 +79,37 @@ def _status() -> tuple[Any, Callable[[str], None]]:
 
 
 def print_identified(answer: Mapping[str, Any]) -> None:
-    """Print the answer of a photograph, and its first candidates."""
-    echo(f"{answer['photograph']['path']}: {answer['answer']}")
+    """Print the answer of a photograph or a set, and its first candidates."""
+    echo(f"{_asked(answer)}: {answer['answer']}")
     candidates = answer["candidates"][:SHOWN]
     is_distinct = len({row["device"] for row in candidates}) == len(candidates)
-    columns = ("device" if is_distinct else "entry", "pce", "ncc", "llr", "false_alarm", "turn")
+    several = ("size",) if len(answer.get("sizes", ())) > 1 else ()
+    columns = (
+        "device" if is_distinct else "entry",
+        *several,
+        "pce",
+        "ncc",
+        "llr",
+        "false_alarm",
+        "turn",
+    )
     edits = ("edit",) if any(row["edit"] for row in candidates) else ()
     rows = [{name: row[name] for name in (*columns, "scale", *edits)} for row in candidates]
     if rows:
-        grade, entries = answer["grade"], answer["searched"]["entries"]
-        title = f"best of {entries} entries; llr in nats; the photograph is of grade {grade}"
+        entries = counted(answer["searched"]["entries"], "entry", "entries")
+        least = "the worst photograph" if "photographs" in answer else "the photograph"
+        title = f"best of {entries}; llr in nats; {least} is of grade {answer['grade']}"
         print_named(rows, title)
     print_warnings(answer["warnings"])
+
+
+def _asked(answer: Mapping[str, Any]) -> str:
+    """Return the path of the photograph, or the number of a set's."""
+    if "photographs" not in answer:
+        return str(answer["photograph"]["path"])
+    number = counted(len(answer["photographs"]), "photograph")
+    left_out = f", {len(answer['left_out']):,} left out" if answer["left_out"] else ""
+    return f"{number} together{left_out}"
 
 
 def print_named(rows: Sequence[Mapping[str, Any]], title: str) -> None:

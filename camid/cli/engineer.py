@@ -10,6 +10,7 @@ from dataclasses import replace
 import click
 import pyarrow.compute as pc
 
+from camid.casework.counts import counted, tally
 from camid.cli.errors import one_sentence
 from camid.cli.pipeline import print_facts, print_lines
 from camid.config import load_config
@@ -23,6 +24,7 @@ from camid.store.store import Store, open_store
 from camid.store.verify import Problem, problems, source_problems
 
 DAMAGED = 1
+WHY = "rejected (manifest.parquet says why)"
 
 
 @click.command("simulate")
@@ -40,7 +42,8 @@ def simulate_command(folder: str, seed: int, settings: tuple[str, ...]) -> None:
         with session():
             count = simulate(place, config.simulate, seed=config.seed)
         devices = config.simulate.num_devices
-        click.echo(f"{place.uri}: {devices} devices, {count} photographs written now")
+        written = counted(count, "photograph")
+        click.echo(f"{place.uri}: {counted(devices, 'device')}, {written} written now")
 
 
 @click.command()
@@ -98,7 +101,8 @@ def plan(data: str | None, images: int | None, size: str, settings: tuple[str, .
             shapes = chunk_shapes(chunks_of(records))
             kept = [record for record in records if record.status == OK]
             if not kept:
-                raise ValueError(f"{config.paths.data}: none of {len(records)} files can be used")
+                files = counted(len(records), "file")
+                raise ValueError(f"{config.paths.data}: no photograph that can be used, of {files}")
             costs = sampled_costs(kept, config, home=home())
             facts = _photograph_facts(config.paths.data, records, kept)
         print_facts(facts | terms(bill(shapes, config, costs), costs))
@@ -117,7 +121,7 @@ def _photograph_facts(
     sizes = Counter(f"{record.width}x{record.height}" for record in kept).most_common()
     common = ", ".join(f"{count} of {size}" for size, count in sizes[:5])
     return {
-        "photographs": f"{len(kept)} of {len(records)} files in {data}",
+        "photographs": f"{len(kept):,} of {counted(len(records), 'file')} in {data}",
         "devices": f"{len({record.device for record in kept})}",
         "pixel sizes": common + (f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""),
     }
@@ -170,7 +174,7 @@ def info(uri: str) -> None:
                 "store": strip_store.folder.uri,
                 "photographs": strip_store.description["settings"]["data"],
                 "devices": len(images.counted("device")),
-                "images": f"{len(images)} {OK}, {rejected} rejected (manifest.parquet says why)",
+                "images": tally({OK: len(images), WHY: rejected}, "none"),
                 "kinds": ", ".join(f"{n} {k}" for (k,), n in images.counted("kind").items()),
                 "pixel sizes": ", ".join(f"{n} of {size}" for size, n in sizes.most_common(5)),
                 "chunks": strip_store.description["num_chunks"],
@@ -200,8 +204,9 @@ def verify(uri: str, sources: bool, mend: bool) -> None:
         for problem in wrong:
             click.echo(problem, err=True)
         changed = _changed_sources(strip_store) if sources else []
-        counts = f"{strip_store.folder.uri}: {total} chunks, {len(wrong)} problems"
-        click.echo(counts + (f"; {len(changed)} photographs gone or changed" if sources else ""))
+        chunks, found = counted(total, "chunk"), counted(len(wrong), "problem")
+        gone = f"; {counted(len(changed), 'photograph')} gone or changed" if sources else ""
+        click.echo(f"{strip_store.folder.uri}: {chunks}, {found}{gone}")
         if (wrong or changed) and mend:
             from camid.runtime.ingest.repair import repair
 

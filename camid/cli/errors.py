@@ -13,6 +13,12 @@ USER_ERROR = 2
 INTERRUPTED = 130
 AGAIN = 0.1
 """Seconds after which a Ctrl-C that was ignored comes again."""
+EXIT_CODES = (
+    "Exit codes: 0 answered, whatever the answer; 1 check or store verify found problems, remove "
+    "removed nothing, or identify and verify could use no photograph; 2 wrong use, or nothing "
+    "could be done; 130 stopped."
+)
+"""What commands end with, for ``--help``."""
 GOES_ON = "stopped; the same command goes on where it was"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import click
 from rich.console import Console
 
+from camid.casework.counts import counted, tally
 from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
 from camid.config import Config, load_config
@@ -166,14 +167,16 @@ def print_search(output: Folder, *, again: str, figure: str) -> None:
         cells.append((trial.number, trial.state, trial.step, score, *values))
     print_table(headings, cells, title="Trials")
     minutes, saved = search["seconds"] / 60, search["seconds_saved"] / 60
+    ends = tally({"stopped early": search["stopped"], "failed": search["failed"]}, "")
+    counts = counted(search["trials"], "trial"), ends
     shares = ", ".join(f"{field} {share:.0%}" for field, share in importances.items())
     print_lines(
         [
             *(f"trial {trial.number} failed: {trial.reason}" for trial in trials if trial.reason),
-            f"{search['trials']} trials, {search['stopped']} stopped early, "
-            f"{search['failed']} failed: {search['steps']:,} of {search['steps_of_all']:,} steps, "
+            f"{', '.join(filter(None, counts))}: "
+            f"{search['steps']:,} of {search['steps_of_all']:,} steps, "
             f"{minutes:.0f} minutes of training instead of about {minutes + saved:.0f}",
-            f"What mattered (a forest's fit to {len(trials)} trials): {shares}",
+            f"What mattered (a forest's fit to {counted(len(trials), 'trial')}): {shares}",
             f"All they drew: {output.address(TRIALS_TABLE)}    {output.address(TRIALS_PICTURE)}",
             f"The winner again: python pipelines/{again}.py {output.address(WINNER)}",
         ]

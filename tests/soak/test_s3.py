@@ -184,7 +184,7 @@ def test_verify_finds_damage_on_s3_and_repair_makes_it_good(s3, local, stored):
     found = camid_here("store", "verify", STORE, "--sources", home=local)
     assert found.returncode == 1
     assert f"{name}: its bytes have changed since it was written" in found.stderr
-    assert "28 chunks, 1 problems; 0 photographs gone or changed" in found.stdout
+    assert "28 chunks, 1 problem; no photographs gone or changed" in found.stdout
     mended = camid_here("store", "verify", STORE, "--repair", home=local)
     assert mended.returncode == 0, mended.stderr
     assert "1 chunks made again; the digest is as before" in mended.stdout

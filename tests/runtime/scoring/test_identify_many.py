@@ -29,11 +29,12 @@ def test_rays_answers_are_those_of_one_process_in_their_order(ray_here, tmp_path
         paths += [str(path) for path in some[3:]]
     bad = tmp_path / "bad.jpg"
     bad.write_text("no photograph")
-    asked = [paths[3], str(bad), *paths[:3], str(tmp_path / "gone[1].jpg")]
+    enrolled = str(tmp_path / "0-0.jpg")
+    asked = [paths[3], str(bad), *paths[:3], enrolled, str(tmp_path / "gone[1].jpg")]
     expected = [answer for answer, _ in answers(database, asked)]
     found = [answer for answer, _ in identify_many.answers_by_ray(database, asked)]
     assert found == expected
     assert [row["decision"] for row in found] == [
-        "camera-1", "none", "camera-0", "camera-0", "camera-1", "none",
+        "camera-1", "unreadable", "camera-0", "camera-0", "camera-1", "refused", "unreadable",
     ]  # fmt: skip
     assert found[-1]["answer"] == "No answer: cannot be read: No such file or directory."

@@ -315,5 +315,5 @@ def test_an_answer_that_is_refused_is_of_no_reference(whole, tmp_path):
     path = tmp_path / "none.jpg"
     path.write_text("no photograph")
     found = answered(whole[:1], [str(path)])
-    assert (found["decision"], found["reference"], found["place"]) == ("refused", None, None)
+    assert (found["decision"], found["reference"], found["place"]) == ("unreadable", None, None)
     assert found["answer"] == "No answer: no photograph of the second side can be used."

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,14 +50,20 @@ def run(*words):
     return CliRunner().invoke(main, [*map(str, words)])
 
 
-def answer(*words):
+def answer(*words, code=0):
     done = run(*words, "--json")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == code, done.output
     return json.loads(done.stdout)
 
 
+def identified(*words, code=0):
+    """Return the answer of one photograph."""
+    (found,) = answer("identify", *words, code=code)
+    return found
+
+
 def test_an_enrolled_cameras_photograph_is_identified(folder):
-    found = answer("identify", folder / "camera-0/8.jpg", "--db", folder / "db")
+    found = identified(folder / "camera-0/8.jpg", "--db", folder / "db")
     assert found["decision"] == "camera-0"
     assert found["candidates"][0]["device"] == "camera-0"
     assert found["candidates"][0]["pce"] > 60
@@ -66,8 +73,8 @@ def test_an_enrolled_cameras_photograph_is_identified(folder):
 
 def test_a_camera_that_is_not_enrolled_is_none_of_these(folder):
     """The third is of the first one's model."""
-    found = answer("identify", folder / "camera-2/8.jpg", "--db", folder / "db")
-    assert found["decision"] == "none"
+    found = identified(folder / "camera-2/8.jpg", "--db", folder / "db")
+    assert (found["decision"], found["supported"]) == ("none supported", [])
     assert found["answer"].startswith("Not found, and not excluded: of 2 enrolled entries")
 
 
@@ -81,7 +88,7 @@ def test_what_was_done_to_a_photograph_is_told_from_its_pixels(folder, tmp_path,
     else:
         image = image.resize((round(0.8 * image.width), round(0.8 * image.height)))
     image.save(tmp_path / "changed.png")
-    found = answer("identify", tmp_path / "changed.png", "--db", folder / "db")
+    found = identified(tmp_path / "changed.png", "--db", folder / "db")
     assert found["decision"] == "camera-0"
     first = found["candidates"][0]
     if change == "turned":
@@ -98,7 +105,9 @@ def test_several_photographs_have_an_answer_each_in_their_order(folder, tmp_path
     paths = [tmp_path / "none.jpg", folder / "camera-1/9.jpg", tmp_path / "black.png"]
     found = answer("identify", *paths, "--db", folder / "db")
     assert [row["photograph"]["path"] for row in found] == [*map(str, paths)]
-    assert [row["decision"] for row in found] == ["none", "camera-1", "none"]
+    assert [row["decision"] for row in found] == ["unreadable", "camera-1", "refused"]
+    assert [row["photograph"].get("decision") for row in found] == ["unreadable", None, "refused"]
+    assert [row["supported"] for row in found] == [[], ["camera-1"], []]
     assert [row["grade"] == "refused" for row in found] == [True, False, True]
 
 
@@ -112,7 +121,7 @@ def twice(folder, tmp_path):
 
 
 def test_a_camera_under_two_names_is_told_by_both(folder, twice):
-    found = answer("identify", folder / "camera-0/8.jpg", "--db", twice, "--candidates", "1")
+    found = identified(folder / "camera-0/8.jpg", "--db", twice, "--candidates", "1")
     assert found["decision"] in {"camera-0", "alias"}
     assert len(found["candidates"]) == 1
     assert re.search("(camera-0 or alias|alias or camera-0) took it than if a", found["answer"])
@@ -135,19 +144,20 @@ def test_a_damaged_entry_is_left_out_and_named_in_every_answer(folder, tmp_path,
     file.write_bytes(data)
     asked = [folder / f"camera-{number}/8.jpg" for number in (0, 1)]
     found = answer("identify", *asked, "--db", tmp_path / "db")
-    assert [row["decision"] for row in found] == ["none", "camera-1"]
+    assert [row["decision"] for row in found] == ["undecided", "camera-1"]
     for row in found:
         assert any(f"device=camera-0/{file.name}" in words for words in row["warnings"])
         assert row["searched"]["entries"] == 1
+        assert not any("budget" in words for words in row["warnings"])
 
 
-def test_one_answer_of_a_list_is_a_list_and_of_one_photograph_none(folder, tmp_path):
+def test_answers_for_programs_are_a_list_also_of_one_photograph(folder, tmp_path):
     single = tmp_path / "single"
     single.mkdir()
     shutil.copy(folder / "camera-0/8.jpg", single)
-    assert answer("identify", single, "--db", folder / "db")["decision"] == "camera-0"
-    found = answer("identify", single, folder / "camera-1/8.jpg", "--db", folder / "db")
-    assert [row["decision"] for row in found] == ["camera-0", "camera-1"]
+    for count, asked in enumerate(([single], [single, folder / "camera-1/8.jpg"]), 1):
+        found = answer("identify", *asked, "--db", folder / "db")
+        assert [row["decision"] for row in found] == ["camera-0", "camera-1"][:count]
 
 
 def test_a_name_that_is_no_utf_8_is_written_with_escapes(folder, tmp_path):
@@ -159,15 +169,16 @@ def test_a_name_that_is_no_utf_8_is_written_with_escapes(folder, tmp_path):
 
 
 def test_a_photograph_that_enrolled_a_device_is_not_compared_with_itself(folder):
-    found = answer("identify", folder / "camera-0/0.jpg", "--db", folder / "db")
-    assert (found["decision"], found["llr"], found["grade"]) == ("none", None, "refused")
+    found = identified(folder / "camera-0/0.jpg", "--db", folder / "db", code=1)
+    assert (found["decision"], found["llr"], found["grade"]) == ("refused", None, "refused")
     assert "one of those that enrolled camera-0/384x512" in found["answer"]
 
 
 def test_where_nothing_can_be_compared_there_is_no_answer(folder, tmp_path):
     Image.open(folder / "camera-0/8.jpg").crop((0, 0, 380, 140)).save(tmp_path / "large.png")
     asked = (tmp_path / "large.png", "--db", folder / "db", "--scale", "0.5")
-    found = answer("identify", *asked)
+    found = identified(*asked)
+    assert found["decision"] == "undecided"
     assert found["answer"].startswith("No answer: it could be compared with none")
 
 
@@ -183,10 +194,11 @@ def test_photographs_of_a_device_can_be_removed(folder, tmp_path):
 
 def test_where_parts_are_not_looked_for_it_is_said(folder):
     asked = (folder / "camera-2/8.jpg", "--db", folder / "db")
-    (words,) = answer("identify", *asked, "--budget", "0")["warnings"]
-    assert words.startswith("whole photographs alone were looked for")
-    (words,) = answer("identify", *asked, "--budget", "1e6")["warnings"]
-    assert "as the budget was spent" in words
+    for budget, told in (("0", "whole photographs alone"), ("1e6", "as the budget was spent")):
+        found = identified(*asked, "--budget", budget)
+        (words,) = found["warnings"]
+        assert told in words
+        assert found["decision"] == "undecided"
 
 
 def test_one_camera_took_both_sides(folder):
@@ -226,9 +238,78 @@ def test_a_photograph_on_both_sides_is_taken_once_and_told(folder):
 
 def test_a_side_without_a_photograph_that_can_be_used_is_refused(folder, tmp_path):
     (tmp_path / "none.jpg").write_text("no photograph")
-    found = answer("verify", "--side", folder / "camera-0", "--side", tmp_path / "none.jpg")
-    assert found["decision"] == "refused"
-    assert found["left_out"][0]["path"] == str(tmp_path / "none.jpg")
+    found = answer("verify", "--side", folder / "camera-0", "--side", tmp_path / "none.jpg", code=1)
+    assert found["decision"] == "unreadable"
+    (left_out,) = found["left_out"]
+    assert (left_out["path"], left_out["decision"]) == (str(tmp_path / "none.jpg"), "unreadable")
+
+
+@pytest.mark.parametrize("decision", ["refused", "unreadable"])
+def test_questions_that_no_photograph_could_be_used_for_end_with_1(folder, tmp_path, decision):
+    bad = tmp_path / "bad.png"
+    if decision == "refused":
+        Image.fromarray(np.full((256, 256, 3), 255, np.uint8)).save(bad)
+    else:
+        bad.write_bytes(b"no photograph")
+    database = ("--db", folder / "db")
+    assert identified(bad, *database, code=1)["decision"] == decision
+    assert len(answer("identify", bad, folder / "camera-1/9.jpg", *database)) == 2
+    sides = ("--side", folder / "camera-0/8.jpg", "--side", bad)
+    assert answer("verify", *sides, code=1)["decision"] == decision
+
+
+def lines(stdout):
+    return [json.loads(line) for line in stdout.splitlines()]
+
+
+def test_answers_by_line_are_those_of_the_list(folder, tmp_path):
+    (tmp_path / "none.jpg").write_text("no photograph")
+    asked = [folder / "camera-0/8.jpg", tmp_path / "none.jpg", folder / "camera-1/9.jpg"]
+    words = ("identify", *asked, "--db", folder / "db")
+    done = run(*words, "--jsonl", "--report", tmp_path / "case.html")
+    assert (done.exit_code, lines(done.stdout)) == (0, answer(*words))
+    assert json.loads((tmp_path / "case.json").read_text())["answers"] == lines(done.stdout)
+
+
+@pytest.fixture
+def endless(folder, tmp_path):
+    """Return a command that answers of more photographs than a pipe is read for."""
+    for number in range(24):
+        shutil.copy(folder / "camera-0/8.jpg", tmp_path / f"{number:02d}.jpg")
+    words = ["identify", str(tmp_path), "--db", str(folder / "db"), "--jsonl", "--budget", "0"]
+    code = "from camid.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("end", ["interrupted", "closed"])
+def test_answers_by_line_come_one_by_one_and_stay_when_the_rest_is_stopped(endless, end):
+    line = endless.stdout.readline()
+    first = json.loads(line or endless.stderr.read())
+    assert first["decision"] == "camera-0"
+    if end == "interrupted":
+        endless.send_signal(signal.SIGINT)
+        rest, said = endless.communicate()
+        assert all(row["decision"] == "camera-0" for row in lines(rest))
+        assert len(lines(rest)) < 23
+    else:
+        endless.stdout.close()
+        said = endless.stderr.read()
+        endless.wait()
+    assert (endless.returncode, said) == (130, "camid: stopped\n")
+
+
+def test_the_help_of_questions_names_the_exit_codes():
+    for command in (["identify"], ["verify"], ["enrol"], []):
+        words = " ".join(run(*command, "--help").stdout.split())
+        assert "Exit codes: 0 answered, whatever the answer; 1 check" in words
 
 
 @pytest.mark.parametrize("question", ["identify", "verify"])
@@ -298,6 +379,8 @@ def test_one_device_under_two_names_is_a_problem(folder, tmp_path):
         ("identify", __file__, "--budget", "-1"),
         ("identify", __file__, "--scale", "0"),
         ("identify", __file__, "--scale", "nan"),
+        ("identify", __file__, "--json", "--jsonl"),
+        ("enrol", "none supported", __file__),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(words, folder, tmp_path, monkeypatch):

@@ -1,0 +1,193 @@
+"""A set of photographs of one size, added up as a fingerprint is made.
+
+Photographs are read one at a time; of each the middle is kept on disk until it is known whether
+the photograph carries the others' pattern.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from camid.casework.alignment import Plane, query_plane
+from camid.casework.fingerprint_sums import NOISE_STEP, Half, Sample
+from camid.casework.kept_samples import KeptSamples, middle
+from camid.casework.outliers import EXPECTED, KINSHIP, STRANGE, correlation
+from camid.casework.photographs import Photograph, Refused, photographs
+from camid.prnu.cleaning import cleaned, whitened
+from camid.prnu.residual import restored
+
+STRANGER = (
+    "does not carry the pattern of the set's others of its size: of another camera, cropped "
+    "elsewhere, zoomed or edited?"
+)
+CHANGED = "was changed while it was read"
+
+
+class File(NamedTuple):
+    """A photograph's file, by its header."""
+
+    path: str
+    sha256: str
+
+
+class Fit(NamedTuple):
+    """How well a photograph carries the pattern of a set's others."""
+
+    name: str
+    score: float
+    """Standard normal if it does not."""
+    expected: float
+    """Score if it does, as far as the others show what they share."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether a photograph of another camera would be told."""
+        return self.expected > EXPECTED
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether the photograph does not carry the pattern, where it is expected to."""
+        return self.is_told and self.score < max(STRANGE, KINSHIP * self.expected)
+
+
+@dataclass(kw_only=True)
+class PhotographSet:
+    """Photographs of one size that are asked together."""
+
+    plane: Plane | None = None
+    """What is compared with fingerprints, ``(height, width)``; None if no photograph is used."""
+    facts: list[dict[str, Any]] = field(default_factory=list)
+    """Of the photographs that are used, in order."""
+    left_out: list[Refused] = field(default_factory=list)
+    num_untold: int = 0
+    """Used photographs of which it cannot be told whether they are of the others' camera."""
+
+    @property
+    def size(self) -> str:
+        """Width and height, as ``<width>x<height>``."""
+        return str(self.facts[0]["size"])
+
+
+def added(
+    files: Sequence[File],
+    shape: tuple[int, int],
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+) -> PhotographSet:
+    """Return a set of photographs of one size, added up.
+
+    A photograph alone is compared as any other; the sum of several is cleaned and whitened as a
+    fingerprint is. Photographs that do not carry the others' pattern where they are expected to
+    are left out.
+
+    Parameters
+    ----------
+    files
+        Different files, whose headers tell one shape.
+    shape
+        Height and width.
+    """
+    result, sums = PhotographSet(), None
+    used: dict[str, dict[str, Any]] = {}
+    paths = {file.sha256: file.path for file in files}
+    with KeptSamples(middle(shape)) as middles:
+        for number, file in enumerate(files, 1):
+            tell(f"{shape[1]}x{shape[0]} px: {number} of {len(files)}: {file.path}")
+            photograph = _read(file, shape)
+            if isinstance(photograph, Refused):
+                result.left_out.append(photograph)
+                continue
+            sample = Sample.of(photograph.rgb)
+            sums = sums.plus(sample.half()) if sums else sample.half()
+            middles.keep(file.sha256, sample)
+            used[file.sha256] = photograph.facts()
+        tell(f"{shape[1]}x{shape[0]} px: comparing the photographs with each other")
+        fits, strangers = judged(middles)
+    for name in strangers:
+        refused = Refused(path=paths[name], reason=STRANGER)
+        result.left_out.append(refused)
+        del used[name]
+        sums = sums and sums.less(_sample(File(refused.path, name)).half())
+    result.facts = list(used.values())
+    if len(used) == 1:
+        result.plane = query_plane(_photograph(File(paths[next(iter(used))], next(iter(used)))).rgb)
+    elif sums and used:
+        result.plane = cleaned(sums.pattern(), whiten=True)
+        result.num_untold = sum(not fit.is_told for fit in fits)
+    return result
+
+
+def _read(file: File, shape: tuple[int, int]) -> Photograph | Refused:
+    (photograph,) = photographs([file.path])
+    if isinstance(photograph, Refused):
+        return photograph
+    if photograph.sha256 != file.sha256:
+        return Refused.unreadable(file.path, ValueError(CHANGED))
+    if photograph.rgb.shape[:2] != shape:
+        promised = f"{shape[1]}x{shape[0]}"
+        reason = f"its header promises {promised} px, and its pixels are {photograph.size}"
+        return Refused(path=file.path, reason=reason)
+    return photograph
+
+
+def _photograph(file: File) -> Photograph:
+    """Return a photograph that was read before."""
+    (photograph,) = photographs([file.path])
+    if isinstance(photograph, Refused) or photograph.sha256 != file.sha256:
+        raise ValueError(f"{file.path}: {CHANGED}")
+    return photograph
+
+
+def _sample(file: File) -> Sample:
+    return Sample.of(_photograph(file).rgb)
+
+
+def judged(middles: KeptSamples) -> tuple[list[Fit], list[str]]:
+    """Return the fit of the photographs that belong together, and the names of the others.
+
+    Those that do not fit are taken out together, and the rest is judged anew, until all fit.
+    """
+    members, strangers = list(middles.names), list[str]()
+    while True:
+        fits = list(_fits(middles, members))
+        strange = [fit.name for fit in fits if fit.is_strange]
+        if not strange:
+            return fits, strangers
+        strangers += strange
+        members = [name for name in members if name not in strange]
+
+
+def _fits(middles: KeptSamples, members: Sequence[str]) -> Iterator[Fit]:
+    """Yield how each member fits the others.
+
+    What the others share is told by the mean correlation r of two of m of them: of the variance
+    of their sum, m r / (1 + (m − 1) r) is their camera's (Spearman 1910, Brown 1910).
+    """
+    num_others = len(members) - 1
+    if num_others < 2:
+        yield from (Fit(name, 0.0, 0.0) for name in members)
+        return
+    total: Half | None = None
+    noise = np.zeros((), np.float64)
+    for _, sample in _samples(middles, members):
+        total = total.plus(sample.half()) if total else sample.half()
+        noise = noise + _unit(sample)
+    assert total
+    for name, sample in _samples(middles, members):
+        rest = noise - _unit(sample)
+        mean = (float(np.vdot(rest, rest)) - num_others) / (num_others * (num_others - 1))
+        reliability = num_others * mean / (1 + (num_others - 1) * mean)
+        score, possible = correlation(sample, total.less(sample.half()))
+        yield Fit(name, score, reliability * possible)
+
+
+def _samples(middles: KeptSamples, members: Sequence[str]) -> Iterator[tuple[str, Sample]]:
+    return ((name, sample) for name, sample in middles.samples() if name in members)
+
+
+def _unit(sample: Sample) -> Plane:
+    """Return a photograph's noise, whitened, with a sum of squares of 1."""
+    noise = whitened(cleaned(restored(sample.noise, step=NOISE_STEP)))
+    return np.asarray(noise / max(float(np.linalg.norm(noise)), 1e-12), np.float32)
