@@ -8,7 +8,7 @@ show: Bloy 2008, doi:10.1109/TPAMI.2007.1183, joins by the same correlation.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from camid.casework.fingerprint_sums import Half, Plane, Sample, placed
 from camid.casework.outliers import EXPECTED, FEWEST, KINSHIP, STRANGE, correlation
+from camid.casework.partition import partition
 from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import ncc
 
@@ -61,6 +62,8 @@ class Group:
     halves: tuple[Half, Half]
     num_known: int = 0
     """Images of the database, which are in the halves and not in ``images``."""
+    partitions: frozenset[str] = frozenset()
+    """Names of the partitions of which it is a part (:mod:`camid.casework.partition`)."""
 
     @property
     def size(self) -> int:
@@ -98,6 +101,7 @@ class Group:
             images=(*self.images, *moved),
             halves=(self.halves[0].plus(first), self.halves[1].plus(second)),
             num_known=self.num_known + other.num_known,
+            partitions=self.partitions | other.partitions,
         )
 
 
@@ -127,7 +131,7 @@ def grouped(images: Sequence[Shown], groups: Sequence[Group] = ()) -> list[Group
 
     Groups keep their order and how they lie, so that the first stays the first.
     """
-    joined = [*groups, *map(single, images)]
+    joined = [*groups, *_parted(list(map(single, images)))]
     samples = {image.name: image.sample for image in images}
     scores = {(i, j): _best(joined[i], joined[j]) for j in range(len(joined)) for i in range(j)}
     is_gone: set[int] = set()
@@ -153,10 +157,31 @@ def differs(group: Group, main: Group, images: Sequence[Shown]) -> bool:
 
     It is where one sensor's pattern would show; where neither could, it is not said.
     """
+    if group.partitions & main.partitions:
+        return True
     samples = {image.name: image.sample for image in images}
     score, place = _best(main, group)
     expected = _expected(main, group, place, samples)
     return expected > EXPECTED and score < max(STRANGE, KINSHIP * expected)
+
+
+def _parted(singles: list[Group]) -> list[Group]:
+    """Return images as they are if one sensor explains their correlations, else the parts."""
+    if not singles:
+        return []
+    patterns = np.stack([group.pattern.ravel() for group in singles])
+    scores = patterns @ patterns.T * np.float32(math.sqrt(patterns.shape[1]))
+    parts = partition(scores.astype(np.float64))
+    if len(parts) == 1:
+        return singles
+    name = frozenset({singles[0].images[0].name})
+    groups = []
+    for members in parts:
+        group = singles[members[0]]
+        for number in members[1:]:
+            group = group.joined(singles[number], 0, False)
+        groups.append(replace(group, partitions=name))
+    return groups
 
 
 def _is_enough(
