@@ -6,6 +6,7 @@ the photograph carries the others' pattern.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,15 +174,19 @@ def _fits(middles: Middles, members: Sequence[str]) -> Iterator[Fit]:
         return
     total: Half | None = None
     noise = np.zeros((), np.float64)
-    for _, sample in _samples(middles, members):
-        total = total.plus(sample.half()) if total else sample.half()
-        noise = noise + _unit(sample)
-    assert total
-    for name, sample in _samples(middles, members):
-        rest = noise - _unit(sample)
-        reliability = _reliability(rest, num_others)
-        score, possible = correlation(sample, total.less(sample.half()))
-        yield Fit(name, score, reliability * possible)
+    with TemporaryFile() as kept:
+        for _, sample in _samples(middles, members):
+            total = total.plus(sample.half()) if total else sample.half()
+            unit = _unit(sample)
+            noise = noise + unit
+            kept.write(unit.tobytes())
+        kept.seek(0)
+        assert total
+        for name, sample in _samples(middles, members):
+            unit = np.frombuffer(kept.read(4 * sample.noise.size), np.float32)
+            reliability = _reliability(noise - unit.reshape(noise.shape), num_others)
+            score, possible = correlation(sample, total.less(sample.half()))
+            yield Fit(name, score, reliability * possible)
 
 
 def _reliability(total: NDArray[np.floating], number: int) -> float:
