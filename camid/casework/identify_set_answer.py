@@ -96,10 +96,16 @@ def identified_set(
         "searched": {
             "entries": num_entries,
             **{name: sum(extent[name] for extent in extents) for name in extents[0]},
-            "is_ended": all(extent["is_ended"] for extent in extents),
+            "is_ended": _are_ended(extents),
         },
         "sizes": [{"size": one.size, "photographs": one.number} for one in sizes],
     }
+
+
+def _are_ended(extents: Sequence[dict[str, Any]]) -> bool:
+    """Return whether matches ended all searches that left something out, or all if none did."""
+    unfinished = [extent for extent in extents if extent["left_out"]]
+    return all(extent["is_ended"] for extent in unfinished or extents)
 
 
 def summed(sizes: Sequence[Searched], reference: Reference) -> dict[str, float]:
@@ -153,8 +159,8 @@ def _cautions(sizes: Sequence[Searched], photographs: Sequence[dict[str, Any]]) 
     untold += sum(one.number == 1 for one in sizes) if len(photographs) > 1 else 0
     if untold:
         yield (
-            f"whether one camera took all cannot be told of {counted(untold, 'photograph')}, which "
-            f"{'shows' if untold == 1 else 'show'} too little of what the others share"
+            f"whether one camera took all cannot be told of {counted(untold, 'photograph')}: "
+            "too few of a size, or too little that they share"
         )
     claims = Counter(row["exif_claims"] for row in photographs if row["exif_claims"])
     if len(claims) > 1:

@@ -6,9 +6,11 @@ the photograph carries the others' pattern.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from camid.casework.alignment import Plane, query_plane
 from camid.casework.fingerprint_sums import NOISE_STEP, Half, Sample
@@ -18,6 +20,8 @@ from camid.casework.photographs import Photograph, Refused, photographs
 from camid.prnu.cleaning import cleaned, whitened
 from camid.prnu.residual import restored
 
+CARRIED = 8.0
+"""Score from which a photograph carries the others' pattern, whatever is expected of it."""
 STRANGER = (
     "does not carry the pattern of the set's others of its size: of another camera, cropped "
     "elsewhere, zoomed or edited?"
@@ -43,13 +47,14 @@ class Fit(NamedTuple):
 
     @property
     def is_told(self) -> bool:
-        """Whether a photograph of another camera would be told."""
-        return self.expected > EXPECTED
+        """Whether the photograph carries the others' pattern, or would be known not to."""
+        return self.score > CARRIED or self.expected > EXPECTED
 
     @property
     def is_strange(self) -> bool:
         """Whether the photograph does not carry the pattern, where it is expected to."""
-        return self.is_told and self.score < max(STRANGE, KINSHIP * self.expected)
+        is_low = self.score < max(STRANGE, KINSHIP * self.expected)
+        return self.expected > EXPECTED and is_low
 
 
 @dataclass(kw_only=True)
@@ -166,21 +171,31 @@ def _fits(middles: KeptSamples, members: Sequence[str]) -> Iterator[Fit]:
     of their sum, m r / (1 + (m − 1) r) is their camera's (Spearman 1910, Brown 1910).
     """
     num_others = len(members) - 1
-    if num_others < 2:
-        yield from (Fit(name, 0.0, 0.0) for name in members)
+    if num_others < 1:
         return
     total: Half | None = None
     noise = np.zeros((), np.float64)
-    for _, sample in _samples(middles, members):
-        total = total.plus(sample.half()) if total else sample.half()
-        noise = noise + _unit(sample)
-    assert total
-    for name, sample in _samples(middles, members):
-        rest = noise - _unit(sample)
-        mean = (float(np.vdot(rest, rest)) - num_others) / (num_others * (num_others - 1))
-        reliability = num_others * mean / (1 + (num_others - 1) * mean)
-        score, possible = correlation(sample, total.less(sample.half()))
-        yield Fit(name, score, reliability * possible)
+    with TemporaryFile() as kept:
+        for _, sample in _samples(middles, members):
+            total = total.plus(sample.half()) if total else sample.half()
+            unit = _unit(sample)
+            noise = noise + unit
+            kept.write(unit.tobytes())
+        kept.seek(0)
+        assert total
+        for name, sample in _samples(middles, members):
+            unit = np.frombuffer(kept.read(4 * sample.noise.size), np.float32)
+            reliability = _reliability(noise - unit.reshape(noise.shape), num_others)
+            score, possible = correlation(sample, total.less(sample.half()))
+            yield Fit(name, score, reliability * possible)
+
+
+def _reliability(total: NDArray[np.floating], number: int) -> float:
+    """Return the share of the variance of so many photographs' sum that they have in common."""
+    if number < 2:
+        return 0.0
+    mean = (float(np.vdot(total, total)) - number) / (number * (number - 1))
+    return number * mean / (1 + (number - 1) * mean)
 
 
 def _samples(middles: KeptSamples, members: Sequence[str]) -> Iterator[tuple[str, Sample]]:

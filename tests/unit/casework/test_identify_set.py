@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 
 import numpy as np
@@ -27,7 +28,7 @@ NUM_DEVICES, NUM_ENROLLED, NUM_ASKED = 16, 5, 8
 WEAK = Simulate(
     num_devices=NUM_DEVICES,
     num_models=NUM_DEVICES // 2,
-    sizes=((256, 320),),
+    sizes=((224, 256),),
     portraits=0,
     pattern_strength=0.003,
     pattern_spread=0,
@@ -91,6 +92,12 @@ def left_out(answer):
     return {row["path"]: row["reason"] for row in answer["left_out"]}
 
 
+def untold(answer):
+    """Return of how many photographs it is said that they may be of another camera."""
+    words = " ".join(answer["warnings"])
+    return re.findall(r"whether one camera took all cannot be told of (.*?):", words)
+
+
 def test_strangers_sets_are_supported_no_more_often_than_their_ratio_says(weak):
     """Every set is asked of a database that holds another camera of its model."""
     databases, paths = weak
@@ -107,13 +114,17 @@ def test_strangers_sets_are_supported_no_more_often_than_their_ratio_says(weak):
 
 def test_photographs_that_are_too_weak_alone_support_their_camera_together(weak):
     databases, paths = weak
-    alone = together = 0
-    for camera, some in enumerate(paths[:6]):
-        single = [answer["supported"] for answer, _ in answers(databases[0], some, budget=0)]
-        alone += sum(f"camera-{camera}" in found for found in single) / len(single)
-        together += f"camera-{camera}" in supported(databases[0], some)
-    assert together >= 5
-    assert alone < together / 2
+    won, lost = set(), set()
+    for camera, some in enumerate(paths[: NUM_DEVICES // 2]):
+        name = f"camera-{camera}"
+        single = [
+            name in answer["supported"] for answer, _ in answers(databases[0], some, budget=0)
+        ]
+        is_weak, is_supported = sum(single) < len(single) / 2, name in supported(databases[0], some)
+        won |= {name} if is_weak and is_supported else set()
+        lost |= {name} if not is_weak and not is_supported else set()
+    assert len(won) >= 3
+    assert lost == set()
 
 
 def test_a_set_of_one_photograph_has_the_answer_of_the_photograph(strong):
@@ -170,7 +181,13 @@ def test_where_two_cameras_fit_a_set_it_is_said_that_it_may_be_mixed(strong):
 def test_of_photographs_that_show_too_little_it_is_said_that_they_may_be_of_several_cameras(weak):
     databases, paths = weak
     found = asked(databases[0], paths[0], budget=0)
-    assert any(f"cannot be told of {NUM_ASKED} photographs" in w for w in found["warnings"])
+    assert len(untold(found)) == 1
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_where_photographs_show_what_they_share_it_is_not_said(strong, number):
+    database, paths = strong
+    assert untold(asked(database, paths[0][6 : 6 + number], budget=0)) == []
 
 
 def test_a_copy_and_an_enrolled_file_and_one_that_is_no_photograph_are_left_out(strong, tmp_path):
@@ -219,11 +236,10 @@ def ranking(**llrs):
     """Return a ranking whose candidates have log-likelihood ratios, nats."""
     reference = shipped_reference(IDENTIFICATION_FILE).calibrator
     places = {"ncc": 0.0, "turn": 0, "scale": 1.0, "top": 0, "left": 0, "num_hypotheses": 1}
+    scores = {name: (llr - reference.intercept) / reference.slope for name, llr in llrs.items()}
     candidates = [
         Candidate(device=name, entry=f"{name}/1x1", pce=s * abs(s), num_lags=1, **places)
-        for name, s in (
-            (n, (llr - reference.intercept) / reference.slope) for n, llr in llrs.items()
-        )
+        for name, s in scores.items()
     ]
     return Ranking(
         candidates=tuple(candidates), num_aligned=2, num_searched=0, num_lags=0, num_left=0
