@@ -45,9 +45,7 @@ class Snapshot:
         self._known = {
             sha256: entry.name for entry in self.by_name.values() for sha256 in entry.sha256s
         }
-        self._contents = Contents(
-            (content, entry.name) for entry in self.by_name.values() for content in entry.contents
-        )
+        self._contents = self.contents()
         self._halves: LRUCache[str, HalfPatterns | None] = LRUCache(1)
         self.unreadable = dict(damaged)
         """Reasons, by file."""
@@ -73,11 +71,19 @@ class Snapshot:
         if name := self._known.get(sha256):
             which = f"this very file is one of those that enrolled {name}"
         elif name := self._contents.find(hashes):
-            which = f"it shows what one of the photographs shows that enrolled {name}, as copies do"
+            which = f"it shows what {name} shows, as copies do"
         else:
             return None
         reason = f"{which}, and would be compared with itself; ask of another"
         return Refused(path=path, reason=reason)
+
+    def contents(self) -> Contents:
+        """Return what enrolled photographs show."""
+        return Contents(
+            (content, f"one that enrolled {entry.name}")
+            for entry in self.by_name.values()
+            for content in entry.contents
+        )
 
     def halves(self, entry: Entry) -> HalfPatterns | None:
         """Return the patterns of an entry's halves, None if one is empty or cannot be read."""

@@ -9,7 +9,7 @@ from camid.casework.alignment import Plane
 from camid.casework.counts import counted
 from camid.casework.database import Fingerprints
 from camid.casework.digest_cache import refresh
-from camid.casework.identify import Snapshot, check_scales, drawn
+from camid.casework.identify import Snapshot, check_scales, drawn, without_copies
 from camid.casework.identify_answer import Answer
 from camid.casework.identify_set_answer import Searched, identified_set, not_identified_set
 from camid.casework.photograph_set import File, added
@@ -57,8 +57,9 @@ def answer_together(
     groups, left_out = _grouped(files, gallery, tell)
     sizes: list[Searched] = []
     best: tuple[float, Plane, Ranking] | None = None
+    contents = gallery.contents()
     for shape in sorted(groups, key=lambda shape: (-len(groups[shape]), -math.prod(shape), shape)):
-        photographs = added(groups[shape], shape, tell=tell)
+        photographs = added(groups[shape], shape, contents=contents, tell=tell)
         left_out += photographs.left_out
         if photographs.plane is None:
             continue
@@ -73,6 +74,7 @@ def answer_together(
             most=most_correlation(len(photographs.facts)),
             tell=partial(_tell, tell, progress),
         )
+        ranking = without_copies(photographs.plane, ranking, gallery, reference)
         energy = max((candidate.energy for candidate in ranking.candidates), default=-math.inf)
         if has_pictures and (best is None or energy > best[0]):
             best = energy, photographs.plane, ranking

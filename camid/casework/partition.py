@@ -5,10 +5,12 @@ do so within each and not across. Where two such matrices explain all correlatio
 one, the images are of two sensors, also where no two of them agree for certain.
 """
 
-from itertools import pairwise
+from itertools import combinations, pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
 
 GAIN = 30.0
 """Log-likelihood, nats, by which two sensors explain correlations better than one. Of 32 real
@@ -39,7 +41,11 @@ def partition(scores: Scores) -> list[list[int]]:
     """
     scaled = np.array(scores, np.float64) / SPREAD
     np.fill_diagonal(scaled, 0)
-    return sorted(_parts(scaled, list(range(len(scaled)))))
+    labels = np.zeros(len(scaled), np.int64)
+    for label, members in enumerate(_parts(scaled, list(range(len(scaled))))):
+        labels[members] = label
+    labels = _merged(scaled, _improved(scaled, labels)[1])
+    return sorted(np.flatnonzero(labels == label).tolist() for label in np.unique(labels))
 
 
 def _parts(scores: Scores, members: list[int]) -> list[list[int]]:
@@ -47,37 +53,55 @@ def _parts(scores: Scores, members: list[int]) -> list[list[int]]:
         return [members]
     own = scores[np.ix_(members, members)]
     one = _likelihood(own, np.zeros(len(members), np.int64))
-    best = max((_improved(own, sides) for sides in _starts(own)), key=lambda found: found[0])
-    likelihood, sides = best
-    if likelihood - one < GAIN:
+    found = [_improved(own, sides) for sides in _starts(own)]
+    likelihood, sides = max(found, key=lambda row: row[0], default=(one, None))
+    if sides is None or likelihood - one < GAIN:
         return [members]
     parts = ([m for m, side in zip(members, sides, strict=True) if side == s] for s in (0, 1))
     return [group for part in parts for group in _parts(scores, part)]
 
 
+def _merged(scores: Scores, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return labels with parts joined that one sensor explains about as well."""
+    likelihood = _likelihood(scores, labels)
+    while len(names := np.unique(labels)) > 1:
+        joined = [np.where(labels == b, a, labels) for a, b in combinations(names, 2)]
+        found = [_improved(scores, labels) for labels in joined]
+        best, merged = max(found, key=lambda row: row[0])
+        if likelihood - best >= GAIN:
+            break
+        likelihood, labels = best, merged
+    return labels
+
+
 def _starts(scores: Scores) -> list[NDArray[np.int64]]:
-    """Return partitions to begin with: by the signs and sizes of the leading eigenvectors."""
+    """Return partitions to begin with: by the leading eigenvectors, and by average linkage."""
     vectors = np.linalg.eigh(scores)[1][:, : -min(4, len(scores)) : -1].T
     starts = [vector > 0 for vector in vectors]
     starts += [np.abs(vector) > np.median(np.abs(vector)) for vector in vectors]
     starts += [np.abs(first) > np.abs(second) for first, second in pairwise(vectors)]
-    return [start.astype(np.int64) for start in starts]
+    distances = squareform(scores.max() - scores, checks=False)
+    tree = linkage(distances, "average")
+    for number in (2, 3, 4):
+        labels = fcluster(tree, number, "maxclust")
+        starts += [labels == label for label in range(1, number + 1)]
+    return [start.astype(np.int64) for start in starts if 0 < start.sum() < len(start)]
 
 
 def _improved(scores: Scores, sides: NDArray[np.int64]) -> tuple[float, NDArray[np.int64]]:
-    """Return a partition in which no image explains more on the other side, and its likelihood."""
+    """Return a partition in which no image explains more on another side, and its likelihood."""
     sides, likelihood = sides.copy(), _likelihood(scores, sides)
+    names = np.unique(sides)
     for _ in range(ROUNDS):
-        has_changed = False
-        for image in range(len(sides)):
-            sides[image] ^= 1
-            moved = _likelihood(scores, sides)
-            has_changed |= moved > likelihood
+        before = likelihood
+        for image, name in product(range(len(sides)), names):
+            own, sides[image] = sides[image], name
+            moved = _likelihood(scores, sides) if own != name else likelihood
             if moved > likelihood:
                 likelihood = moved
             else:
-                sides[image] ^= 1
-        if not has_changed:
+                sides[image] = own
+        if likelihood == before:
             break
     return likelihood, sides
 
@@ -85,7 +109,7 @@ def _improved(scores: Scores, sides: NDArray[np.int64]) -> tuple[float, NDArray[
 def _likelihood(scores: Scores, sides: NDArray[np.int64]) -> float:
     """Return the log-likelihood of correlations, nats, of the best strengths on each side."""
     expected = np.zeros_like(scores)
-    for side in (0, 1):
+    for side in np.unique(sides):
         members = np.flatnonzero(sides == side)
         own = scores[np.ix_(members, members)]
         expected[np.ix_(members, members)] = np.multiply.outer(*[_strengths(own)] * 2)

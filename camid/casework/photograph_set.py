@@ -4,6 +4,7 @@ Photographs are read one at a time; of each the middle is kept on disk until it 
 the photograph carries the others' pattern.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
@@ -13,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.casework.alignment import Plane, query_plane
+from camid.casework.content import Contents, turned_hashes
 from camid.casework.fingerprint_sums import NOISE_STEP, Half, Sample
 from camid.casework.kept_samples import KeptSamples, middle
 from camid.casework.outliers import EXPECTED, KINSHIP, STRANGE, correlation
+from camid.casework.partition import partition
 from camid.casework.photographs import Photograph, Refused, photographs
 from camid.prnu.cleaning import cleaned, whitened
 from camid.prnu.residual import restored
@@ -26,6 +29,8 @@ STRANGER = (
     "does not carry the pattern of the set's others of its size: of another camera, cropped "
     "elsewhere, zoomed or edited?"
 )
+MOST = 64
+"""Photographs whose correlations with each other are held at once."""
 CHANGED = "was changed while it was read"
 
 
@@ -79,6 +84,7 @@ def added(
     files: Sequence[File],
     shape: tuple[int, int],
     *,
+    contents: Contents | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> PhotographSet:
     """Return a set of photographs of one size, added up.
@@ -93,7 +99,10 @@ def added(
         Different files, whose headers tell one shape.
     shape
         Height and width.
+    contents
+        What is known already, of which copies do not count; what is added here is added there.
     """
+    contents = Contents() if contents is None else contents
     result, sums = PhotographSet(), None
     used: dict[str, dict[str, Any]] = {}
     paths = {file.sha256: file.path for file in files}
@@ -104,6 +113,12 @@ def added(
             if isinstance(photograph, Refused):
                 result.left_out.append(photograph)
                 continue
+            hashes = turned_hashes(photograph.rgb)
+            if original := contents.find(hashes):
+                reason = f"shows what {original} shows, as copies do"
+                result.left_out.append(Refused(path=file.path, reason=reason))
+                continue
+            contents.add(hashes[0] if hashes else "", file.path)
             sample = Sample.of(photograph.rgb)
             sums = sums.plus(sample.half()) if sums else sample.half()
             middles.keep(file.sha256, sample)
@@ -154,7 +169,8 @@ def judged(middles: KeptSamples) -> tuple[list[Fit], list[str]]:
 
     Those that do not fit are taken out together, and the rest is judged anew, until all fit.
     """
-    members, strangers = list(middles.names), list[str]()
+    members = _largest_part(middles)
+    strangers = [name for name in middles.names if name not in members]
     while True:
         fits = list(_fits(middles, members))
         strange = [fit.name for fit in fits if fit.is_strange]
@@ -162,6 +178,21 @@ def judged(middles: KeptSamples) -> tuple[list[Fit], list[str]]:
             return fits, strangers
         strangers += strange
         members = [name for name in members if name not in strange]
+
+
+def _largest_part(middles: KeptSamples) -> list[str]:
+    """Return the names of the photographs of one camera, of the first :data:`MOST` and the rest.
+
+    Photographs of two cameras are told by all correlations at once, though none stands out.
+    """
+    first = middles.names[:MOST]
+    if len(first) < 2:
+        return list(middles.names)
+    units = np.stack([_unit(sample).ravel() for _, sample in _samples(middles, first)])
+    scores = units @ units.T * np.float32(math.sqrt(units.shape[1]))
+    parts = partition(scores.astype(np.float64))
+    largest = max(parts, key=lambda part: (len(part), -part[0]))
+    return [*(first[number] for number in largest), *middles.names[MOST:]]
 
 
 def _fits(middles: KeptSamples, members: Sequence[str]) -> Iterator[Fit]:
