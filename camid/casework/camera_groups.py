@@ -161,7 +161,7 @@ def differs(group: Group, main: Group, images: Sequence[Shown]) -> bool:
         return True
     samples = {image.name: image.sample for image in images}
     score, place = _best(main, group)
-    expected = _expected(main, group, place, samples)
+    expected = expected_score(main, group, place, samples)
     return expected > EXPECTED and score < max(STRANGE, KINSHIP * expected)
 
 
@@ -194,10 +194,10 @@ def _is_enough(
     """Return whether groups agree by more than patterns of one model do."""
     if score >= KINSHIP * math.sqrt(first.pattern.size):
         return True  # by more than any expectation asks
-    return score >= KINSHIP * _expected(first, second, place, samples)
+    return score >= KINSHIP * expected_score(first, second, place, samples)
 
 
-def _expected(
+def expected_score(
     first: Group, second: Group, place: tuple[int, bool], samples: dict[str, Sample]
 ) -> float:
     """Return the score of two groups if they are of one sensor; 0 if that cannot be told.

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from camid.casework.alignment import CELL, Plane, heat, search
+from camid.casework.alignment import CELL, heat, search
 from camid.casework.content import Contents, turned_hashes
 from camid.casework.decisions import REFUSED, UNDECIDED, UNREADABLE
-from camid.casework.fingerprint_sums import Half, Sample
-from camid.casework.identify_answer import Answer, score_of
+from camid.casework.exclusion import FOUND, SidePatterns, searched_edits
+from camid.casework.identify_answer import Answer, match_llr, score_of
 from camid.casework.photographs import Refused, named, opened, photographs
 from camid.casework.reference_population import (
     IDENTIFICATION_FILE,
@@ -22,9 +22,15 @@ from camid.casework.reference_population import (
     shipped_reference,
 )
 from camid.casework.transforms import Hypothesis, hypotheses
-from camid.casework.verify_answer import SIDES, not_verified, verified, verified_by_search
-from camid.casework.verify_scores import Image, Shape, Sides, Verdict, turns_between
-from camid.prnu.cleaning import cleaned
+from camid.casework.verbal_scale import DECIDED
+from camid.casework.verify_answer import (
+    SIDES,
+    not_excluded,
+    not_verified,
+    verified,
+    verified_by_search,
+)
+from camid.casework.verify_scores import Shape, Sides, Verdict, turns_between
 
 Tell = Callable[[str], None]
 SHORT = tuple(name.removeprefix("the ") for name in SIDES)
@@ -36,22 +42,6 @@ class _File:
     sha256: str
     shape: Shape
     """Height and width, by the header."""
-
-
-class _Patterns:
-    """Sums of two sides' images of different sizes; no image is kept."""
-
-    def __init__(self) -> None:
-        self._halves: dict[int, Half] = {}
-
-    def add(self, image: Image, *, side: int) -> None:
-        """Add an image to a side, 0 or 1."""
-        half = Sample.of(image).half()
-        self._halves[side] = self._halves[side].plus(half) if side in self._halves else half
-
-    def pattern(self, side: int) -> Plane:
-        """Return the pattern of a side, as a fingerprint is made."""
-        return cleaned(self._halves[side].pattern(), whiten=True)
 
 
 def verification(
@@ -84,7 +74,7 @@ def verification(
             [file for file in side if file.shape == shape]
             for side, shape in zip(files, shapes, strict=True)
         ]
-        sums = Sides(*shapes) if turns_between(*shapes) else _Patterns()
+        sums = Sides(*shapes) if turns_between(*shapes) else SidePatterns()
         used, refused = _read(chosen, sums, tell)
         left_out += refused
         paths = {refusal.path for refusal in refused}
@@ -93,7 +83,14 @@ def verification(
         if all(files) and _shapes(files) == shapes:
             left_out += _of_other_sizes(files, shapes)
             if isinstance(sums, Sides):
-                return _compared(sums, used, left_out, tell, has_pictures=has_pictures)
+                tell("comparing the sides")
+                verdict = sums.verdict()
+                if verdict.llr >= DECIDED:
+                    return _compared(verdict, used, left_out, has_pictures=has_pictures)
+                kept = [[f for f in side if f.path not in paths] for side in chosen]
+                patterns = SidePatterns()
+                _read(kept, patterns, tell)
+                return _doubted(verdict, patterns, used, left_out, tell, has_pictures=has_pictures)
             return _searched(sums, shapes, used, left_out, tell, has_pictures=has_pictures)
     number = next(number for number, side in enumerate(files) if not side)
     paths = {*named(sides[number])}
@@ -157,7 +154,7 @@ def _opened(path: str) -> _File | Refused:
 
 
 def _read(
-    chosen: Sequence[Sequence[_File]], sums: Sides | _Patterns, tell: Tell
+    chosen: Sequence[Sequence[_File]], sums: Sides | SidePatterns, tell: Tell
 ) -> tuple[list[list[dict[str, Any]]], list[Refused]]:
     """Add each side's photographs; return their facts, and the refused ones."""
     used: list[list[dict[str, Any]]] = [[] for _ in chosen]
@@ -175,7 +172,7 @@ def _read(
 
 
 def _added(
-    file: _File, sums: Sides | _Patterns, side: int, contents: Contents
+    file: _File, sums: Sides | SidePatterns, side: int, contents: Contents
 ) -> dict[str, Any] | Refused:
     """Add a photograph to a side; return its facts, or the refusal.
 
@@ -219,21 +216,44 @@ def _size(shape: Shape) -> str:
 
 
 def _compared(
-    sides: Sides,
+    verdict: Verdict,
+    used: Sequence[Sequence[dict[str, Any]]],
+    left_out: Sequence[Refused],
+    *,
+    has_pictures: bool,
+) -> Answer:
+    """Return the answer for sides whose pixels are one sensor's."""
+    return verified(verdict, used, left_out), _pictures(verdict) if has_pictures else {}
+
+
+def _doubted(
+    verdict: Verdict,
+    patterns: SidePatterns,
     used: Sequence[Sequence[dict[str, Any]]],
     left_out: Sequence[Refused],
     tell: Tell,
     *,
     has_pictures: bool,
 ) -> Answer:
-    """Return the answer for sides whose pixels are one sensor's."""
-    tell("comparing the sides")
-    verdict = sides.verdict()
-    return verified(verdict, used, left_out), _pictures(verdict) if has_pictures else {}
+    """Return the answer where what is compared does not support one camera.
+
+    Edits are looked for, and two cameras are stated where one would have been found.
+    """
+    first, second = (patterns.middle(side) for side in (0, 1))
+    pool = searched_edits(first.shape, second.shape)
+    match = search(second, first, tried=_tried(pool, SHORT[1], tell))
+    reference = shipped_reference(IDENTIFICATION_FILE)
+    pictures = _pictures(verdict) if has_pictures else {}
+    if match and match_llr(match, reference) >= DECIDED:
+        answer = verified_by_search(match, reference, used, left_out, smaller=1)
+        return answer, pictures
+    if verdict.llr <= -DECIDED and patterns.expected_score() < FOUND:
+        return not_excluded(verdict, used, left_out), pictures
+    return verified(verdict, used, left_out), pictures
 
 
 def _searched(
-    patterns: _Patterns,
+    patterns: SidePatterns,
     shapes: tuple[Shape, Shape],
     used: Sequence[Sequence[dict[str, Any]]],
     left_out: Sequence[Refused],

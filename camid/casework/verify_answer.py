@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from camid.casework.alignment import Match
@@ -13,6 +14,8 @@ from camid.casework.reference_population import IDENTIFICATION_FILE, VERIFICATIO
 from camid.casework.verbal_scale import DECIDED, answer, support
 from camid.casework.verify_scores import Verdict
 
+UNFOUND = -0.69
+"""Log-likelihood ratio, nats, that is stated at least where two cameras are not: less than two."""
 SIDES = ("the first side", "the second side")
 
 
@@ -43,6 +46,20 @@ def verified(
     }
 
 
+def not_excluded(
+    verdict: Verdict,
+    sides: Sequence[Sequence[Mapping[str, Any]]],
+    left_out: Sequence[Refused],
+) -> dict[str, Any]:
+    """Return the answer where one camera is not found, and would not have been for certain."""
+    facts = verified(replace(verdict, llr=max(verdict.llr, UNFOUND)), sides, left_out)
+    words = (
+        "Not found, and not excluded: the sides do not show one camera's pattern, and sides like "
+        "these need not show it if one camera took both."
+    )
+    return facts | {"answer": words}
+
+
 def verified_by_search(
     match: Match,
     reference: Reference,
@@ -59,7 +76,8 @@ def verified_by_search(
         The side that was searched for within the other, 0 or 1.
     """
     facts = match_facts(match, reference)
-    place = {name: facts[name] for name in ("turn", "scale", "top", "left", "false_alarm")}
+    names = ("turn", "edit", "scale", "top", "left", "false_alarm")
+    place = {name: facts[name] for name in names}
     side_facts = _sides(sides, left_out)
     cautions = []
     if len(sides[smaller]) > 1:
