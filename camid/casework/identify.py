@@ -7,13 +7,22 @@ from functools import partial
 from itertools import islice
 
 from camid.casework.alignment import CELL, Plane, heat, query_plane
+from camid.casework.composite import Finder
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
 from camid.casework.digest_cache import refresh
-from camid.casework.identify_answer import Answer, bounds, identified, not_identified, score_of
+from camid.casework.identify_answer import (
+    Answer,
+    bounds,
+    identified,
+    match_llr,
+    not_identified,
+    score_of,
+)
 from camid.casework.photographs import Photograph, Refused, photographs
 from camid.casework.query import Ranking
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference, shipped_reference
+from camid.casework.region_answer import region_pictures
 from camid.casework.search import BUDGET, TOGETHER, rankings
 from camid.casework.spread import MOST
 from camid.casework.transforms import GREATEST_SCALE, LEAST_SCALE
@@ -140,15 +149,28 @@ def answers(
                 yield not_identified(photograph), {}
                 continue
             plane, ranking = ranked[id(photograph)]
+            finder = Finder(
+                plane=plane,
+                rgb=photograph.rgb,
+                gallery=gallery,
+                llr=partial(match_llr, reference=reference),
+                folder=fingerprints.folder,
+                budget=budget,
+                scales=scales,
+                most=MOST,
+            )
+            parts = finder.composite(ranking)
             answer = identified(
                 photograph,
                 ranking,
                 reference,
                 num_entries=gallery.num_readable,
                 num_candidates=num_candidates,
+                composite=parts,
                 warnings=[*gallery.warnings(), *([cache_warning] if cache_warning else [])],
             )
-            yield answer, _pictures(plane, ranking, gallery, reference) if has_pictures else {}
+            pictures = _pictures(plane, ranking, gallery, reference) if has_pictures else {}
+            yield answer, {**(region_pictures(parts) if has_pictures else {}), **pictures}
 
 
 def _check_scales(scales: Sequence[float]) -> None:

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camid.casework.alignment import Match
+from camid.casework.composite import Composite
 from camid.casework.enrol import NONE
 from camid.casework.photographs import Photograph, Refused
 from camid.casework.quality import REFUSED
 from camid.casework.query import THRESHOLD, Candidate, Ranking
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference
+from camid.casework.region_answer import with_regions
 from camid.casework.verbal_scale import DECIDED, answer, ratio_words, support
 from camid.evaluation.calibration import Logistic
 
@@ -92,6 +94,7 @@ def identified(
     *,
     num_entries: int,
     num_candidates: int | None = None,
+    composite: Composite | None = None,
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the answer to: which enrolled device took this photograph?
@@ -100,9 +103,12 @@ def identified(
     ----------
     num_candidates
         Candidates to list at most; all of them count for the decision.
+    composite
+        Regions of the photograph, where they were looked for.
     warnings
         Warnings about the database.
     """
+    is_composite = composite is not None and composite.is_composite
     candidates = [candidate_facts(candidate, reference) for candidate in ranking.candidates]
     llrs: dict[str, float] = {}
     for facts in candidates:
@@ -119,7 +125,7 @@ def identified(
     else:
         words = _none(llrs, num_entries)
     grade_rates = (reference.grades or {}).get(photograph.quality.grade)
-    return {
+    facts = {
         "photograph": photograph.facts(),
         "decision": supported[0] if supported else NONE,
         "answer": words,
@@ -131,7 +137,7 @@ def identified(
         "grade": photograph.quality.grade,
         "grade_rates": dict(grade_rates) if grade_rates else None,
         "warnings": [
-            *_several(supported),
+            *([] if is_composite else _several(supported)),
             *_local(ranking.candidates),
             *photograph.quality.warnings,
             *warnings,
@@ -140,6 +146,8 @@ def identified(
         "candidates": candidates[:num_candidates],
         "searched": {"entries": num_entries, **_searched(ranking)},
     }
+    shape = photograph.rgb.shape[0], photograph.rgb.shape[1]
+    return with_regions(facts, composite, shape, most=bounds(reference)[1])
 
 
 def _searched(ranking: Ranking) -> dict[str, Any]:
@@ -211,6 +219,7 @@ def not_identified(refused: Refused) -> dict[str, Any]:
         "warnings": [refused.reason],
         "candidates": [],
         "searched": None,
+        "regions": [],
     }
 
 
