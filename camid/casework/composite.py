@@ -19,6 +19,7 @@ from camid.casework.enrol import NONE
 from camid.casework.query import Candidate, Ranking
 from camid.casework.regions import (
     Box,
+    Cells,
     Evidence,
     Scores,
     Window,
@@ -38,6 +39,8 @@ MOST_PARTS = 4
 """Parts that are looked for beside the best device's own."""
 SMALL = 0.1
 """Share of the picture up to which a part without a pattern is taken for an overlay."""
+FORBIDDEN = -1e6
+"""Gain of a cell that another part has taken: no outline has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +136,12 @@ class Finder(Generic[E]):
 
     def _composite(self, first: Candidate) -> Composite:
         left = whole = self._evidence(first)
+        taken = np.zeros(whole.shape, bool)
         parts: list[Part] = []
-        while len(parts) < MOST_PARTS and (part := self._part(first, left)) is not None:
+        while len(parts) < MOST_PARTS and (part := self._part(first, left, taken)) is not None:
             parts.append(part)
             left = left.without(part.window)
+            taken[part.window.cells] = True
         gain = whole.gain(left.strength())
         regions = _regions(first.device, self.llr(first), parts, whole, self._shape)
         return Composite(regions=regions if parts else (), gain=gain, cell=whole.cell)
@@ -149,24 +154,28 @@ class Finder(Generic[E]):
     def _shape(self) -> Shape:
         return self.plane.shape[0], self.plane.shape[1]
 
-    def _part(self, first: Candidate, left: Evidence) -> Part | None:
-        """Return the part that most lacks the pattern of the first device, if one does."""
+    def _part(self, first: Candidate, left: Evidence, taken: Cells) -> Part | None:
+        """Return the part that most lacks the pattern of the first device, if one does.
+
+        No cell that is taken is in it.
+        """
         absence = absent(left)
         if absence is None or absence.llr < SUSPECTED:
             return None
         own = left.gain(left.without(absence.window).strength())
-        window = outlined(-own, absence.window)
+        window = outlined(np.where(taken, FORBIDDEN, -own), absence.window)
+        if taken[window.cells].any():
+            return None
         candidates = self._in_place(left.box(window, self._shape))
         other = _ahead(candidates, first.device)
-        if candidates and other is None:
-            return None
         support = self.llr(other) if other else 0.0
-        if absence.counted_llr + support < DECIDED:
+        if (candidates and other is None) or absence.counted_llr + support < DECIDED:
             return None
         if other:
             theirs = self._evidence(other)
-            window = outlined(theirs.gain(theirs.strength(window)) - own, window)
-            return Part(other.device, window, support)
+            gain = theirs.gain(theirs.strength(window)) - own
+            outline = outlined(np.where(taken, FORBIDDEN, gain), window)
+            return Part(other.device, outline, support)
         moved = next(iter(self._anywhere(left.box(window, self._shape))), None)
         if moved:
             return Part(moved.device, window, self.llr(moved), is_moved=True)

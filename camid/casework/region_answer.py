@@ -53,13 +53,13 @@ def place_words(box: Box, shape: Shape) -> str:
         name: (left * width, top * height, wide * width, tall * height)
         for name, ((top, tall), (left, wide)) in PLACES.items()
     }
-    name = max(boxes, key=lambda name: _overlap(box, boxes[name]))
-    if _overlap(box, boxes[name]) >= ALIKE:
+    name = max(boxes, key=lambda name: shared_area(box, boxes[name]))
+    if shared_area(box, boxes[name]) >= ALIKE:
         return name
     return f"the part of {box[2]}×{box[3]} px at ({box[0]}, {box[1]})"
 
 
-def _overlap(box: Sequence[float], other: Sequence[float]) -> float:
+def shared_area(box: Sequence[float], other: Sequence[float]) -> float:
     """Return the shared area of two boxes over that of both together."""
     sides = (
         min(box[axis] + box[axis + 2], other[axis] + other[axis + 2]) - max(box[axis], other[axis])
