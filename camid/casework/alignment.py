@@ -209,6 +209,15 @@ def heat(query: Plane, pattern: Plane, match: Match, *, cell: int = CELL) -> NDA
     Cells cover the query as displayed, ``cell`` pixels a side at the scale of comparison; pixels
     beyond the pattern count 0.
     """
+    query_plane, pattern_plane = laid(query, pattern, match)
+    return cell_scores(query_plane, pattern_plane, cell)
+
+
+def laid(query: Plane, pattern: Plane, match: Match) -> tuple[Plane, Plane]:
+    """Return a query, as displayed, and what lies below it of a pattern, at their match's place.
+
+    Both cover the query at the scale of comparison; pixels beyond the pattern are 0 in both.
+    """
     query_view, pattern_view = View(query), View(pattern)
     hypothesis = match.hypothesis
     shape, _ = hypothesis.shapes(query_view.shape, pattern_view.shape)
@@ -220,23 +229,23 @@ def heat(query: Plane, pattern: Plane, match: Match, *, cell: int = CELL) -> NDA
     planes[:, row : row + a.shape[0], column : column + a.shape[1]] = a, b
     upright = np.rot90(planes, -(hypothesis.turn // 90), axes=(1, 2))
     upright = np.ascontiguousarray(upright[..., ::-1] if hypothesis.is_mirrored else upright)
-    return _cell_scores(upright[0], upright[1], cell)
+    return upright[0], upright[1]
 
 
 def _share(a: Plane, b: Plane, most: float) -> float:
     """Return the share of a match's energy that is spread over its cells, as a sensor's is."""
-    sizes = np.sqrt(np.maximum(_cell_samples(a, b, CELL), 1))
-    return spread(_cell_scores(a, b, CELL), most=most * sizes).share
+    sizes = np.sqrt(np.maximum(cell_samples(a, b, CELL), 1))
+    return spread(cell_scores(a, b, CELL), most=most * sizes).share
 
 
-def _cell_samples(a: Plane, b: Plane, cell: int) -> NDArray[np.float64]:
+def cell_samples(a: Plane, b: Plane, cell: int) -> NDArray[np.float64]:
     """Return the number of samples of each cell that both planes have."""
     return np.asarray(cell_products(np.abs(np.sign(a)), np.abs(np.sign(b)), cell)[..., 0])
 
 
-def _cell_scores(a: Plane, b: Plane, cell: int) -> NDArray[np.float32]:
+def cell_scores(a: Plane, b: Plane, cell: int) -> NDArray[np.float32]:
     """Return the score of each cell of two planes, standard normal among strangers."""
-    products, samples = cell_products(a, b, cell), _cell_samples(a, b, cell)
+    products, samples = cell_products(a, b, cell), cell_samples(a, b, cell)
     norms = np.sqrt(products[..., 1] * products[..., 2])
     correlations = np.divide(products[..., 0], norms, out=np.zeros_like(norms), where=norms > 0)
     return np.asarray(correlations * np.sqrt(samples), np.float32)

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from camid.casework.reference_population import Reference
 
@@ -12,6 +14,11 @@ MAP_WORDS = (
     "blue where they agree, white where as strangers may, red where they contradict each other"
 )
 """Meaning of a map's colours."""
+REGION_WORDS = (
+    "blue where it is carried, red where another's or none is, white where neither would show; "
+    "each cell with its neighbours"
+)
+"""Meaning of a map of regions."""
 LIMIT = 6.0
 """Deviations at which the colours of a map end."""
 COLOURS = {"same device": "#1b6ca8", "two devices": "#d1495b"}
@@ -27,6 +34,53 @@ def heat_figure(values: NDArray[np.floating], *, cell: str) -> Figure:
     axes.set(xticks=[], yticks=[], title=f"Score of every {cell}")
     bar = figure.colorbar(image, ax=axes, shrink=0.85)
     bar.set_label("standard deviations of strangers' scores")
+    return figure
+
+
+def region_figure(
+    gain: NDArray[np.floating],
+    cell: tuple[float, float],
+    boxes: Mapping[str, tuple[int, int, int, int]],
+    *,
+    first: str,
+) -> Figure:
+    """Return a map of the log-likelihood ratios of cells, with outlined boxes.
+
+    Parameters
+    ----------
+    gain
+        Of each cell ``(row, column)``, nats: the device against another.
+    cell
+        Height and width of a cell, pixels of the picture.
+    boxes
+        Left, top, width and height in pixels, by label.
+    first
+        The device.
+    """
+    figure = Figure(figsize=(5.6, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    height, width = (side * count for side, count in zip(cell, gain.shape, strict=True))
+    smooth = 9 * uniform_filter(np.asarray(gain, np.float64), 3, mode="constant")
+    image = axes.imshow(
+        smooth,
+        cmap="RdBu",
+        vmin=-2 * LIMIT,
+        vmax=2 * LIMIT,
+        interpolation="nearest",
+        extent=(0, width, height, 0),
+    )
+    for label, (left, top, wide, tall) in boxes.items():
+        axes.add_patch(Rectangle((left, top), wide, tall, fill=False, ec="#222222", lw=2))
+        axes.annotate(
+            label,
+            (left + wide / 2, top + tall / 2),
+            ha="center",
+            va="center",
+            bbox={"fc": "white", "ec": "none", "alpha": 0.8},
+        )
+    axes.set(xticks=[], yticks=[], title=f"{first} against another device")
+    bar = figure.colorbar(image, ax=axes, shrink=0.85)
+    bar.set_label("log-likelihood ratio, nats")
     return figure
 
 

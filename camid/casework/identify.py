@@ -10,6 +10,7 @@ from itertools import islice
 from cachetools import LRUCache
 
 from camid.casework.alignment import CELL, Plane, heat, query_plane
+from camid.casework.composite import Finder
 from camid.casework.content import Contents, turned_hashes
 from camid.casework.copies import HalfPatterns, less_copied
 from camid.casework.counts import counted
@@ -27,6 +28,7 @@ from camid.casework.identify_answer import (
 from camid.casework.photographs import Photograph, Refused, photographs
 from camid.casework.query import Candidate, Ranking
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference, shipped_reference
+from camid.casework.region_answer import region_pictures
 from camid.casework.search import BUDGET, TOGETHER, rankings
 from camid.casework.spread import MOST
 from camid.casework.transforms import GREATEST_SCALE, LEAST_SCALE
@@ -206,6 +208,17 @@ def answers(
                 continue
             plane, ranking = ranked[id(photograph)]
             ranking = without_copies(plane, ranking, gallery, reference)
+            finder = Finder(
+                plane=plane,
+                rgb=photograph.rgb,
+                gallery=gallery,
+                llr=partial(match_llr, reference=reference),
+                folder=fingerprints.folder,
+                budget=budget,
+                scales=scales,
+                most=MOST,
+            )
+            parts = finder.composite(ranking)
             answer = identified(
                 photograph,
                 ranking,
@@ -213,13 +226,15 @@ def answers(
                 num_entries=gallery.num_readable,
                 num_candidates=num_candidates,
                 num_damaged=len(gallery.unreadable),
+                composite=parts,
                 warnings=[
                     *gallery.doubts(photograph, ranking, reference),
                     *gallery.warnings(),
                     *([cache_warning] if cache_warning else []),
                 ],
             )
-            yield answer, drawn(plane, ranking, gallery, reference) if has_pictures else {}
+            pictures = drawn(plane, ranking, gallery, reference) if has_pictures else {}
+            yield answer, {**(region_pictures(parts) if has_pictures else {}), **pictures}
 
 
 def check_scales(scales: Sequence[float]) -> None:

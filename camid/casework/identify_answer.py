@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camid.casework.alignment import Match
+from camid.casework.composite import Composite
 from camid.casework.counts import counted
 from camid.casework.decisions import NONE_SUPPORTED, UNDECIDED
 from camid.casework.photographs import Photograph, Refused
 from camid.casework.quality import REFUSED
 from camid.casework.query import THRESHOLD, Candidate, Ranking
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference
+from camid.casework.region_answer import with_regions
 from camid.casework.verbal_scale import DECIDED, answer, ratio_words, support
 from camid.evaluation.calibration import Logistic
 
@@ -94,6 +96,7 @@ def identified(
     num_entries: int,
     num_candidates: int | None = None,
     num_damaged: int = 0,
+    composite: Composite | None = None,
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the answer to: which enrolled device took this photograph?
@@ -106,9 +109,12 @@ def identified(
         Entries that it could not be compared with.
     num_candidates
         Candidates to list at most; all of them count for the decision.
+    composite
+        Regions of the photograph, where they were looked for.
     warnings
         Warnings about the database.
     """
+    is_composite = composite is not None and composite.is_composite
     candidates = [candidate_facts(candidate, reference) for candidate in ranking.candidates]
     llrs: dict[str, float] = {}
     for facts in candidates:
@@ -116,13 +122,13 @@ def identified(
     is_searched = not ranking.num_left and not num_damaged
     facts = decided(llrs, reference, num_entries=num_entries, is_searched=is_searched)
     grade_rates = (reference.grades or {}).get(photograph.quality.grade)
-    return {
+    facts = {
         "photograph": photograph.facts(),
         **facts,
         "grade": photograph.quality.grade,
         "grade_rates": dict(grade_rates) if grade_rates else None,
         "warnings": [
-            *several(facts["supported"]),
+            *([] if is_composite else several(facts["supported"])),
             *local(ranking.candidates),
             *copied(ranking.candidates),
             *photograph.warnings,
@@ -132,6 +138,8 @@ def identified(
         "candidates": candidates[:num_candidates],
         "searched": {"entries": num_entries, **searched(ranking)},
     }
+    shape = photograph.rgb.shape[0], photograph.rgb.shape[1]
+    return with_regions(facts, composite, shape, most=bounds(reference)[1])
 
 
 def decided(
@@ -259,8 +267,10 @@ def not_identified(refused: Refused) -> dict[str, Any]:
         "grade": REFUSED,
         "grade_rates": None,
         "warnings": [refused.reason],
+        "regions": [],
         "candidates": [],
         "searched": None,
+        "regions": [],
     }
 
 
