@@ -23,7 +23,7 @@ from benchmarks.cases import as_jpeg, files
 from camid.casework.alignment import query_plane
 from camid.casework.binarized import Patterns
 from camid.casework.composite import Composite, Finder
-from camid.casework.enrol import NONE
+from camid.casework.decisions import FORMER as NONE
 from camid.casework.identify_answer import match_llr
 from camid.casework.reference_population import IDENTIFICATION_FILE, shipped_reference
 from camid.casework.region_answer import shared_area

@@ -267,7 +267,6 @@ def not_identified(refused: Refused) -> dict[str, Any]:
         "grade": REFUSED,
         "grade_rates": None,
         "warnings": [refused.reason],
-        "regions": [],
         "candidates": [],
         "searched": None,
         "regions": [],

@@ -21,7 +21,7 @@ from camid.casework.reference_population import (
     VERIFICATION_FILE,
     shipped_reference,
 )
-from camid.casework.transforms import Hypothesis, hypotheses
+from camid.casework.transforms import Hypothesis
 from camid.casework.verbal_scale import DECIDED
 from camid.casework.verify_answer import (
     SIDES,
@@ -266,7 +266,7 @@ def _searched(
     smaller, larger = sorted((0, 1), key=lambda side: math.prod(shapes[side]))
     tell("making the sides' patterns")
     small, large = patterns.pattern(smaller), patterns.pattern(larger)
-    pool = hypotheses(shapes[smaller], shapes[larger])
+    pool = searched_edits(shapes[smaller], shapes[larger])
     match = search(small, large, tried=_tried(pool, SHORT[smaller], tell))
     if match is None:
         reason = "neither side can be a part of the other"

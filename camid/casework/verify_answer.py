@@ -7,7 +7,7 @@ from typing import Any
 
 from camid.casework.alignment import Match
 from camid.casework.decisions import DIFFERENT, SAME, UNDECIDED
-from camid.casework.identify_answer import MOSTLY, bounds, match_facts, rounded
+from camid.casework.identify_answer import MOSTLY, NO_SUPPORT, bounds, match_facts, rounded
 from camid.casework.photographs import Refused
 from camid.casework.quality import GRADES, REFUSED
 from camid.casework.reference_population import IDENTIFICATION_FILE, VERIFICATION_FILE, Reference
@@ -16,6 +16,10 @@ from camid.casework.verify_scores import Verdict
 
 UNFOUND = -0.69
 """Log-likelihood ratio, nats, that is stated at least where two cameras are not: less than two."""
+NOT_EXCLUDED = (
+    "Not found, and not excluded: the sides do not show one camera's pattern, and sides like these "
+    "need not show it if one camera took both."
+)
 SIDES = ("the first side", "the second side")
 
 
@@ -53,11 +57,7 @@ def not_excluded(
 ) -> dict[str, Any]:
     """Return the answer where one camera is not found, and would not have been for certain."""
     facts = verified(replace(verdict, llr=max(verdict.llr, UNFOUND)), sides, left_out)
-    words = (
-        "Not found, and not excluded: the sides do not show one camera's pattern, and sides like "
-        "these need not show it if one camera took both."
-    )
-    return facts | {"answer": words}
+    return facts | {"answer": NOT_EXCLUDED}
 
 
 def verified_by_search(
@@ -69,6 +69,8 @@ def verified_by_search(
     smaller: int,
 ) -> dict[str, Any]:
     """Return the answer for sides that differ in size, by the best place of one in the other.
+
+    Two cameras are never stated: photographs may have been changed beyond what is searched.
 
     Parameters
     ----------
@@ -86,8 +88,11 @@ def verified_by_search(
             "such likelihood ratios were calibrated with single photographs against fingerprints, "
             "so that this one is approximate"
         )
+    is_found = facts["llr"] > -NO_SUPPORT
+    answered = _answered(facts["llr"] if is_found else UNFOUND, bounds(reference))
     return {
-        **_answered(facts["llr"], bounds(reference)),
+        **answered,
+        "answer": answered["answer"] if is_found else NOT_EXCLUDED,
         "reference": IDENTIFICATION_FILE,
         "scores": {name: facts[name] for name in ("pce", "ncc")},
         "turn": match.turn,

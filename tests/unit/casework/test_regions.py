@@ -11,7 +11,7 @@ from PIL import Image
 from camid.casework.alignment import query_plane
 from camid.casework.binarized import Patterns
 from camid.casework.composite import Finder
-from camid.casework.enrol import NONE
+from camid.casework.decisions import FORMER as NONE
 from camid.casework.fingerprint_sums import Sample
 from camid.casework.identify_answer import identified, match_llr
 from camid.casework.photographs import Photograph
