@@ -21,6 +21,8 @@ NO_SUPPORT = math.log(2)
 
 A ratio against a device is none either: what is not found may be edited beyond what is searched.
 """
+UNFOUND = -0.69
+"""Log-likelihood ratio, nats, of what is not found: against a device, but less than two."""
 MOSTLY = 0.5
 """Share of a match's energy below which there is a warning of where the rest lies."""
 Answer = tuple[dict[str, Any], Mapping[str, bytes]]
@@ -67,8 +69,12 @@ def edit_words(match: Match) -> str:
 
 
 def match_llr(match: Match, reference: Reference) -> float:
-    """Return a match's log-likelihood ratio, nats, with every hypothesis counted."""
-    return float(_calibrator(reference).llr(score_of(match.energy)))
+    """Return a match's log-likelihood ratio, nats, with every hypothesis counted.
+
+    It is :data:`UNFOUND` at least: a photograph that was edited beyond what is searched, or is too
+    weak, is not found whoever took it.
+    """
+    return max(float(_calibrator(reference).llr(score_of(match.energy))), UNFOUND)
 
 
 def score_of(energy: float) -> float:
@@ -79,7 +85,7 @@ def score_of(energy: float) -> float:
 def bounds(reference: Reference) -> tuple[float, float]:
     """Return the least and the greatest log-likelihood ratio of a calibrated reference, nats."""
     low, high = _calibrator(reference).llr([-1e9, 1e9])
-    return float(low), float(high)
+    return max(float(low), UNFOUND), float(high)
 
 
 def _calibrator(reference: Reference) -> Logistic:

@@ -7,15 +7,13 @@ from typing import Any
 
 from camid.casework.alignment import Match
 from camid.casework.decisions import DIFFERENT, SAME, UNDECIDED
-from camid.casework.identify_answer import MOSTLY, NO_SUPPORT, bounds, match_facts, rounded
+from camid.casework.identify_answer import MOSTLY, UNFOUND, bounds, match_facts, rounded
 from camid.casework.photographs import Refused
 from camid.casework.quality import GRADES, REFUSED
 from camid.casework.reference_population import IDENTIFICATION_FILE, VERIFICATION_FILE, Reference
 from camid.casework.verbal_scale import DECIDED, answer, support
 from camid.casework.verify_scores import Verdict
 
-UNFOUND = -0.69
-"""Log-likelihood ratio, nats, that is stated at least where two cameras are not: less than two."""
 NOT_EXCLUDED = (
     "Not found, and not excluded: the sides do not show one camera's pattern, and sides like these "
     "need not show it if one camera took both."
@@ -88,8 +86,8 @@ def verified_by_search(
             "such likelihood ratios were calibrated with single photographs against fingerprints, "
             "so that this one is approximate"
         )
-    is_found = facts["llr"] > -NO_SUPPORT
-    answered = _answered(facts["llr"] if is_found else UNFOUND, bounds(reference))
+    is_found = facts["llr"] > UNFOUND
+    answered = _answered(facts["llr"], bounds(reference))
     return {
         **answered,
         "answer": answered["answer"] if is_found else NOT_EXCLUDED,

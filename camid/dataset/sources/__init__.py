@@ -20,6 +20,8 @@ __all__ = ["READERS", "FoundFile", "Placement", "Reader", "find_files", "read_he
 
 NUM_THREADS = 8
 BATCH = 1024
+RECORDED = ("width", "height", "orientation", "make", "model", "lens")
+"""What of a header a record keeps."""
 
 
 class Reader(Protocol):
@@ -173,7 +175,8 @@ def _record(file: FoundFile, *, min_side: int, max_megapixels: float) -> ImageRe
         with file.folder.open(file.name) as stream:
             head = header(stream, max_megapixels=max_megapixels)
         stated = {name: value for name, value in placement.items() if value}
-        record = replace(record, **{**asdict(head), **stated})
+        own = {name: getattr(head, name) for name in RECORDED}
+        record = replace(record, **{**own, **stated})
         if min(head.width, head.height) < min_side:
             raise ValueError(
                 f"{head.width}x{head.height} px is smaller than one strip of "
