@@ -97,3 +97,33 @@ def test_a_name_tells_what_cannot_be_a_photograph(name, size, reason):
 def test_grey_of_grey_is_the_same():
     plane = np.full((5, 5, 3), 117, np.uint8)
     np.testing.assert_allclose(grey(plane), 117, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("software", "shot", "expected"),
+    [
+        ("Adobe Photoshop 25.0 (Macintosh)", {}, ("written by Adobe Photoshop 25.0 (Macintosh)",)),
+        ("GIMP 2.10", {0xA404: 2.0}, ("written by GIMP 2.10", "digital zoom 2")),
+        ("", {0xA401: 8}, ("portrait mode",)),
+        ("HDR+ 1.0.345618096zd", {0xA404: 1.0, 0xA401: 1}, ()),
+        ("17.5.1", {0xA404: 0.0}, ()),
+    ],
+)
+def test_traces_of_processing_are_read_from_exif(software, shot, expected):
+    exif = Image.Exif()
+    exif[0x0131] = software
+    exif.get_ifd(0x8769).update(shot)
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(buffer, "JPEG", exif=exif)
+    buffer.seek(0)
+    assert header(buffer).processing == expected
+
+
+def test_a_focal_length_is_read_and_a_broken_one_is_none():
+    for value, expected in ((5.4, 5.4), (0.0, 0.0)):
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x920A] = value
+        buffer = io.BytesIO()
+        Image.new("RGB", (64, 48)).save(buffer, "JPEG", exif=exif)
+        buffer.seek(0)
+        assert header(buffer).focal_length == expected
