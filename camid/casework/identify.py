@@ -126,8 +126,8 @@ class Snapshot:
             model = " ".join(part for part in (entry.make, entry.model) if part)
             if photograph.claimed and model and photograph.claimed != model:
                 sentences.append(
-                    f"its EXIF names {photograph.claimed} as camera, and {entry.device} is {model}: "
-                    "EXIF can be changed, and is not used for the answer"
+                    f"its EXIF names {photograph.claimed}, and {entry.device} is {model}: EXIF can "
+                    "be changed, and is not used for the answer"
                 )
             sentences += [f"{entry.name}: {w}" for w in entry.warnings if w.startswith(MIXED)]
         return sentences

@@ -69,7 +69,7 @@ def test_of_a_supported_device_it_is_said_that_its_photographs_were_mixed(
 @pytest.mark.parametrize(
     ("tags", "expected"),
     [
-        ({"make": "Acme", "model": "Z9"}, "its EXIF names Acme Z9 as camera, and mine is Acme X1"),
+        ({"make": "Acme", "model": "Z9"}, "its EXIF names Acme Z9, and mine is Acme X1"),
         ({"software": "Adobe Photoshop 25.0"}, "its EXIF says: written by Adobe Photoshop 25.0"),
     ],
 )
