@@ -283,7 +283,7 @@ def main(
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[object]], *, title: str) -> None:
     headings = [
-        Heading(name, is_number=not isinstance(value, str))
+        Heading(name, is_number=not isinstance(value, str), min_width=5)
         for name, value in zip(names, rows[0], strict=True)
     ]
     print_table(headings, rows, title=title)

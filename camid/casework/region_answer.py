@@ -138,7 +138,8 @@ def _meaning(composite: Composite) -> str:
     parts = composite.regions[1:]
     unknown = [part for part in parts if part.device == NONE and not part.is_overlay]
     of_another = (
-        "What carries no trace is of another camera, or was painted, blurred or moved. "
+        "What carries no trace is of another camera, or was painted, moved or blurred, as a "
+        "portrait mode does. "
         if unknown
         else ""
     )
