@@ -25,7 +25,7 @@ def test_none_and_one_are_words_of_their_own():
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_an_enrolment_says_no_zero_and_nothing_of_one_in_the_plural(number):
+def test_an_enrolment_says_nothing_of_one_in_the_plural_and_zero_only_in_its_count(number):
     paths = tuple((f"{n}.jpg", "black") for n in range(number))
     enrolled = Enrolled(
         device="mine",
@@ -35,7 +35,9 @@ def test_an_enrolment_says_no_zero_and_nothing_of_one_in_the_plural(number):
         rejected=paths,
         shared={"yours": number} if number else {},
     )
-    assert not any(map(WRONG.search, enrolled.lines()[2 * number :]))
+    *sentences, count = enrolled.lines()[2 * number :]
+    assert not any(map(WRONG.search, sentences))
+    assert count == f"mine: {number} accepted, {number} skipped, {number} rejected"
 
 
 @pytest.mark.parametrize("num_searched", [0, 3])

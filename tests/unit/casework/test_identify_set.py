@@ -13,7 +13,7 @@ from PIL import Image
 from camid.casework.database import Fingerprints
 from camid.casework.enrol import enrol
 from camid.casework.identify import answers
-from camid.casework.identify_answer import bounds
+from camid.casework.identify_answer import UNFOUND, bounds
 from camid.casework.identify_set import answer_together
 from camid.casework.identify_set_answer import Searched, summed
 from camid.casework.photograph_set import STRANGER, PhotographSet
@@ -254,13 +254,14 @@ def sums(*rankings):
 
 def test_evidence_of_sizes_adds_up_within_the_bounds_of_one():
     _, high = bounds(shipped_reference(IDENTIFICATION_FILE))
-    found = sums(ranking(a=1.5, b=-1.0), ranking(a=1.25, b=0.5))
-    assert found == pytest.approx({"a": 2.75, "b": -0.5})
+    found = sums(ranking(a=1.5, b=-0.5), ranking(a=1.25, b=0.25))
+    assert found == pytest.approx({"a": 2.75, "b": -0.25})
+    assert sums(ranking(a=-0.5), ranking(a=-0.5)) == pytest.approx({"a": UNFOUND})
     assert sums(ranking(a=5.0), ranking(a=5.0)) == pytest.approx({"a": high})
 
 
 def test_a_device_that_a_search_did_not_come_to_is_not_helped_by_that():
-    assert sums(ranking(a=3.0), ranking(b=-1.0))["a"] == pytest.approx(2.0)
+    assert sums(ranking(a=3.0), ranking(b=-0.5))["a"] == pytest.approx(2.5)
     assert sums(ranking(a=3.0), ranking(b=1.0))["a"] == pytest.approx(3.0)
     assert sums(ranking(a=3.0), ranking())["a"] == pytest.approx(3.0)
 
