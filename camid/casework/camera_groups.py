@@ -15,11 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.casework.fingerprint_sums import Half, Plane, Sample, placed
+from camid.casework.fingerprint_sums import NOISE_STEP, Half, Plane, Sample, placed
 from camid.casework.outliers import EXPECTED, FEWEST, KINSHIP, STRANGE, correlation
 from camid.casework.partition import partition
 from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import ncc
+from camid.prnu.residual import restored
 
 JOINED = 6.0
 """Standard deviations of a chance correlation from which images and groups are joined."""
@@ -131,7 +132,7 @@ def grouped(images: Sequence[Shown], groups: Sequence[Group] = ()) -> list[Group
 
     Groups keep their order and how they lie, so that the first stays the first.
     """
-    joined = [*groups, *_parted(list(map(single, images)))]
+    joined = [*groups, *_parted(images)]
     samples = {image.name: image.sample for image in images}
     scores = {(i, j): _best(joined[i], joined[j]) for j in range(len(joined)) for i in range(j)}
     is_gone: set[int] = set()
@@ -165,12 +166,14 @@ def differs(group: Group, main: Group, images: Sequence[Shown]) -> bool:
     return expected > EXPECTED and score < max(STRANGE, KINSHIP * expected)
 
 
-def _parted(singles: list[Group]) -> list[Group]:
+def _parted(images: Sequence[Shown]) -> list[Group]:
     """Return images as they are if one sensor explains their correlations, else the parts."""
+    singles = list(map(single, images))
     if not singles:
         return []
-    patterns = np.stack([group.pattern.ravel() for group in singles])
-    scores = patterns @ patterns.T * np.float32(math.sqrt(patterns.shape[1]))
+    noise = [restored(image.sample.noise, step=NOISE_STEP) for image in images]
+    units = np.stack([_unit(cleaned(plane, whiten=True)).ravel() for plane in noise])
+    scores = units @ units.T * np.float32(math.sqrt(units.shape[1]))
     parts = partition(scores.astype(np.float64))
     if len(parts) == 1:
         return singles

@@ -198,7 +198,8 @@ class GrowingEntry:
     def _is_of_another_lens(self, image: EnrolledImage, own: Set[float]) -> bool:
         """Return whether an image of another pattern has a focal length that no other has."""
         is_stated = image.focal_length > 0 and 0.0 not in own
-        return not self._lens and is_stated and image.focal_length not in own
+        is_of_camera = image.camera in {member.camera for member in self._sums.images}
+        return not self._lens and is_of_camera and is_stated and image.focal_length not in own
 
     def _write(self) -> None:
         if self._sums.images:
