@@ -23,7 +23,7 @@ from benchmarks.cases import as_jpeg, files
 from camid.casework.alignment import query_plane
 from camid.casework.binarized import Patterns
 from camid.casework.composite import Composite, Finder
-from camid.casework.decisions import FORMER as NONE
+from camid.casework.decisions import NO_DEVICE
 from camid.casework.identify_answer import match_llr
 from camid.casework.reference_population import IDENTIFICATION_FILE, shipped_reference
 from camid.casework.region_answer import shared_area
@@ -77,7 +77,7 @@ class Asked:
     device: str
     """The device of the picture around the part."""
     other: str = ""
-    """The device of the part, or :data:`NONE` for a stranger's."""
+    """The device of the part, or :data:`NO_DEVICE` for a stranger's."""
     box: Box = (0, 0, 0, 0)
 
 
@@ -130,8 +130,8 @@ def outcome(asked: Asked, found: Composite | None) -> str:
     if not found.regions:
         return "missed"
     first, *parts = found.regions
-    told = {first.device, *(part.device for part in parts)} - {NONE}
-    if told - {asked.device, asked.other}:
+    devices = {first.device, *(part.device for part in parts)} - {NO_DEVICE}
+    if devices - {asked.device, asked.other}:
         return "wrong device"
     # whichever of both has the picture's larger evidence is told first
     is_other_way = first.device == asked.other != asked.device
@@ -201,7 +201,7 @@ class Bench:
     ) -> list[tuple[str, Pixels]]:
         """Return devices and photographs that a part may be of."""
         if source == STRANGER:
-            pool = [(NONE, image) for image in self.strangers]
+            pool = [(NO_DEVICE, image) for image in self.strangers]
         elif source == ELSEWHERE:
             own = self.queries[device]
             pool = [(device, own[number - 1])] if len(own) > 1 else []

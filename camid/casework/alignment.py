@@ -73,6 +73,12 @@ class Match:
         )
 
     @property
+    def place(self) -> tuple[int, int]:
+        """Row and column of the turned query on the sensor, at the scale of comparison."""
+        scale = min(self.scale, 1)
+        return round(self.top * scale), round(self.left * scale)
+
+    @property
     def spread_pce(self) -> float:
         """PCE of what is spread over the picture."""
         return self.pce * self.share
@@ -221,8 +227,7 @@ def laid(query: Plane, pattern: Plane, match: Match) -> tuple[Plane, Plane]:
     query_view, pattern_view = View(query), View(pattern)
     hypothesis = match.hypothesis
     shape, _ = hypothesis.shapes(query_view.shape, pattern_view.shape)
-    scale = min(hypothesis.scale, 1)
-    top, left = round(match.top * scale), round(match.left * scale)
+    top, left = match.place
     a, b = shared(query_view, pattern_view, hypothesis, top, left)
     planes = np.zeros((2, *shape), np.float32)
     row, column = max(0, -top), max(0, -left)

@@ -10,17 +10,15 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.casework.fingerprint_sums import NOISE_STEP, Half, Plane, Sample, placed
-from camid.casework.outliers import EXPECTED, FEWEST, KINSHIP, STRANGE, correlation
-from camid.casework.partition import partition
+from camid.casework.fingerprint_sums import Half, Plane, Sample, placed, reliability
+from camid.casework.outliers import FEWEST, KINSHIP, correlation, is_strange, unit, unit_noise
+from camid.casework.partition import pair_scores, partition
 from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import ncc
-from camid.prnu.residual import restored
 
 JOINED = 6.0
 """Standard deviations of a chance correlation from which images and groups are joined."""
@@ -31,11 +29,17 @@ PLACES = ((0, False), (180, False), (0, True), (180, True))
 """Turns, degrees, and whether mirrored: what leaves an image its shape."""
 
 
-class Shown(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Shown:
     """An image to group: the middle of its sample."""
 
     name: str
     sample: Sample
+
+    @cached_property
+    def noise(self) -> Plane:
+        """Its noise, centred and of norm 1."""
+        return unit_noise(self.sample)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,15 +83,14 @@ class Group:
     @cached_property
     def pattern(self) -> Plane:
         """The pattern, cleaned, whitened, centred and of norm 1."""
-        return _unit(cleaned(self.total.pattern(), whiten=True))
+        return unit(cleaned(self.total.pattern(), whiten=True))
 
     @cached_property
     def reliability(self) -> float:
         """Share of the pattern's variance that is the sensor's; 0 where halves disagree."""
         if any(not half.squares.any() for half in self.halves):
             return 0.0
-        agreement = ncc(*(cleaned(half.pattern(), whiten=True) for half in self.halves))
-        return max(0.0, 2 * agreement / (1 + agreement))
+        return reliability(ncc(*(cleaned(half.pattern(), whiten=True) for half in self.halves)))
 
     def joined(self, other: "Group", turn: int, is_mirrored: bool) -> "Group":
         """Return this group with another's images, mirrored, if so, and turned."""
@@ -119,11 +122,11 @@ def known(halves: tuple[Half, Half], size: int) -> Group:
 
 def copies(images: Sequence[Shown]) -> Iterator[tuple[str, str]]:
     """Yield the names of images that are copies of an earlier one, and the earlier one's."""
-    planes = [single(image).pattern for image in images]
-    for number, plane in enumerate(planes):
-        for other, earlier in enumerate(planes[:number]):
-            if max(abs(float(np.vdot(_moved(plane, place), earlier))) for place in PLACES) > COPIED:
-                yield images[number].name, images[other].name
+    for number, image in enumerate(images):
+        views = [_moved(image.noise, place) for place in PLACES]
+        for earlier in images[:number]:
+            if max(abs(float(np.vdot(view, earlier.noise))) for view in views) > COPIED:
+                yield image.name, earlier.name
                 break
 
 
@@ -162,8 +165,7 @@ def differs(group: Group, main: Group, images: Sequence[Shown]) -> bool:
         return True
     samples = {image.name: image.sample for image in images}
     score, place = _best(main, group)
-    expected = expected_score(main, group, place, samples)
-    return expected > EXPECTED and score < max(STRANGE, KINSHIP * expected)
+    return is_strange(score, expected_score(main, group, place, samples))
 
 
 def _parted(images: Sequence[Shown]) -> list[Group]:
@@ -171,10 +173,7 @@ def _parted(images: Sequence[Shown]) -> list[Group]:
     singles = list(map(single, images))
     if not singles:
         return []
-    noise = [restored(image.sample.noise, step=NOISE_STEP) for image in images]
-    units = np.stack([_unit(cleaned(plane, whiten=True)).ravel() for plane in noise])
-    scores = units @ units.T * np.float32(math.sqrt(units.shape[1]))
-    parts = partition(scores.astype(np.float64))
+    parts = partition(pair_scores([image.noise for image in images]))
     if len(parts) == 1:
         return singles
     name = frozenset({singles[0].images[0].name})
@@ -227,12 +226,6 @@ def _best(first: Group, second: Group) -> tuple[float, tuple[int, bool]]:
 def _moved(plane: Plane, place: tuple[int, bool]) -> NDArray[np.float32]:
     turn, is_mirrored = place
     return placed(plane, turn=turn, is_mirrored=is_mirrored)
-
-
-def _unit(plane: Plane) -> Plane:
-    centred = plane - plane.mean(dtype=np.float64)
-    norm = float(np.linalg.norm(centred))
-    return np.ascontiguousarray(centred / norm if norm else centred, np.float32)
 
 
 def _nothing(half: Half) -> Half:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from camid.casework.alignment import Match, Plane
 from camid.casework.binarized import E, Gallery
-from camid.casework.decisions import FORMER as NONE
+from camid.casework.decisions import NO_DEVICE
 from camid.casework.query import Candidate, Ranking
 from camid.casework.regions import (
     Box,
@@ -48,7 +48,7 @@ class Region:
     """A part of a picture, and the device whose pattern it carries."""
 
     device: str
-    """Its device, or :data:`camid.casework.enrol.NONE`."""
+    """Its device, or :data:`camid.casework.decisions.NO_DEVICE`."""
     box: Box
     share: float
     """Of the picture's area."""
@@ -63,7 +63,7 @@ class Region:
     @property
     def is_overlay(self) -> bool:
         """Whether it is small and has no device: a mark, a date or a frame may be so."""
-        return self.device == NONE and self.share < SMALL
+        return self.device == NO_DEVICE and self.share < SMALL
 
 
 class Part(NamedTuple):
@@ -136,12 +136,12 @@ class Finder(Generic[E]):
 
     def _composite(self, first: Candidate) -> Composite:
         left = whole = self._evidence(first)
-        taken = np.zeros(whole.shape, bool)
+        claimed = np.zeros(whole.shape, bool)
         parts: list[Part] = []
-        while len(parts) < MOST_PARTS and (part := self._part(first, left, taken)) is not None:
+        while len(parts) < MOST_PARTS and (part := self._part(first, left, claimed)) is not None:
             parts.append(part)
             left = left.without(part.window)
-            taken[part.window.cells] = True
+            claimed[part.window.cells] = True
         gain = whole.gain(left.strength())
         regions = _regions(first.device, self.llr(first), parts, whole, self._shape)
         return Composite(regions=regions if parts else (), gain=gain, cell=whole.cell)
@@ -154,17 +154,17 @@ class Finder(Generic[E]):
     def _shape(self) -> Shape:
         return self.plane.shape[0], self.plane.shape[1]
 
-    def _part(self, first: Candidate, left: Evidence, taken: Cells) -> Part | None:
+    def _part(self, first: Candidate, left: Evidence, claimed: Cells) -> Part | None:
         """Return the part that most lacks the pattern of the first device, if one does.
 
-        No cell that is taken is in it.
+        No cell that is claimed is in it.
         """
         absence = absent(left)
         if absence is None or absence.llr < SUSPECTED:
             return None
         own = left.gain(left.without(absence.window).strength())
-        window = outlined(np.where(taken, FORBIDDEN, -own), absence.window)
-        if taken[window.cells].any():
+        window = outlined(np.where(claimed, FORBIDDEN, -own), absence.window)
+        if claimed[window.cells].any():
             return None
         candidates = self._in_place(left.box(window, self._shape))
         other = _ahead(candidates, first.device)
@@ -174,12 +174,12 @@ class Finder(Generic[E]):
         if other:
             theirs = self._evidence(other)
             gain = theirs.gain(theirs.strength(window)) - own
-            outline = outlined(np.where(taken, FORBIDDEN, gain), window)
+            outline = outlined(np.where(claimed, FORBIDDEN, gain), window)
             return Part(other.device, outline, support)
         moved = next(iter(self._anywhere(left.box(window, self._shape))), None)
         if moved:
             return Part(moved.device, window, self.llr(moved), is_moved=True)
-        return Part(NONE, window, absence.counted_llr)
+        return Part(NO_DEVICE, window, absence.counted_llr)
 
     def _evidence(self, candidate: Candidate) -> Evidence:
         """Return the map of a candidate's match."""

@@ -4,7 +4,7 @@ Copies of one photograph agree by what they show, whichever sensor took it: that
 The hash is the perceptual hash of the package ImageHash, 256 signs of a cosine transform.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import imagehash
@@ -14,7 +14,6 @@ from PIL import Image
 
 SIDE = 64
 """Pixels a side of the thumbnail that is hashed."""
-BITS = 256
 SAME = 40
 """Bits in which hashes of copies differ at most. Of the 862 photographs that the project measures
 on, the nearest two are 50 bits apart; of copies at a JPEG quality of 30, at a quarter of the size,
@@ -26,22 +25,16 @@ ORDER = 4
 """Order of the polynomials of a smooth surface: shading, vignetting, uneven light."""
 
 
-def content_hash(rgb: NDArray[np.uint8]) -> str:
-    """Return the hash of what an image ``(height, width, 3)`` shows; empty if it shows nothing.
+def turned_hashes(rgb: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Return the hashes of what an image ``(height, width, 3)`` shows, turned and mirrored.
 
-    64 hexadecimal digits.
+    Eight of 64 hexadecimal digits, first that of the image as it is; none if it shows nothing.
 
     Examples
     --------
-    >>> content_hash(np.full((200, 300, 3), 128, np.uint8))
-    ''
+    >>> turned_hashes(np.full((200, 300, 3), 128, np.uint8))
+    ()
     """
-    thumbnail = _thumbnail(rgb)
-    return _hash(thumbnail) if _unevenness(thumbnail) > FLAT else ""
-
-
-def turned_hashes(rgb: NDArray[np.uint8]) -> tuple[str, ...]:
-    """Return the hashes of an image as it is, turned and mirrored: eight, or none if it is flat."""
     thumbnail = _thumbnail(rgb)
     if _unevenness(thumbnail) <= FLAT:
         return ()
@@ -69,6 +62,19 @@ class Contents:
         gone = set(names)
         kept = [(n, b) for n, b in zip(self._names, self._bits, strict=True) if n not in gone]
         self._names, self._bits = [n for n, _ in kept], [b for _, b in kept]
+
+    def remember(self, hashes: Sequence[str], name: str) -> str | None:
+        """Return the name of what a photograph is a copy of, or add the photograph and return None.
+
+        Parameters
+        ----------
+        hashes
+            Of :func:`turned_hashes`: as it is, turned and mirrored.
+        """
+        original = self.find(hashes)
+        if original is None and hashes:
+            self.add(hashes[0], name)
+        return original
 
     def find(self, hashes: Iterable[str]) -> str | None:
         """Return the name of the nearest known content that any of ``hashes`` is a copy of."""

@@ -64,7 +64,5 @@ def less_copied(query: Plane, match: M, halves: HalfPatterns) -> M:
 
 
 def _score(view: View, pattern: View, match: Match) -> float:
-    scale = min(match.scale, 1)
-    top, left = round(match.top * scale), round(match.left * scale)
-    a, b = shared(view, pattern, match.hypothesis, top, left)
+    a, b = shared(view, pattern, match.hypothesis, *match.place)
     return correlation(a, b) * math.sqrt(a.size)

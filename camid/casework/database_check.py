@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from camid.casework.counts import counted
 from camid.casework.database import STEP, Fingerprints
 from camid.casework.database_entry import DISAGREES, MIXED, REPEATS, Entry
-from camid.casework.fingerprint_sums import Plane
+from camid.casework.fingerprint_sums import Plane, reliability
 from camid.casework.transforms import Shape
 from camid.prnu.residual import quantised
 
@@ -109,7 +109,7 @@ def _sentence(first: Entry, second: Entry, agreement: float) -> str:
             f"{' and '.join(unknown)} {'has' if len(unknown) == 1 else 'have'} no measured "
             f"reliability; enrol more images of {'it' if len(unknown) == 1 else 'them'}"
         )
-    expected = math.sqrt(_reliability(first) * _reliability(second))
+    expected = math.sqrt(reliability(first.split_half) * reliability(second.split_half))
     if agreement > ONE_DEVICE * expected:
         return f"{finding}, as those of one device do; is it enrolled under two names?"
     return f"{finding}, of {expected:.4f} were they one device's; they share an artefact"
@@ -161,11 +161,6 @@ def _may_be_one(first: Entry, second: Entry) -> bool:
     """Return whether two entries may be one device's, and are compared."""
     models = {entry.model for entry in (first, second) if entry.model}
     return first.device != second.device and len(models) < 2
-
-
-def _reliability(entry: Entry) -> float:
-    """Return the share of a pattern's variance that is the device's."""
-    return 2 * entry.split_half / (1 + entry.split_half)
 
 
 class Middles:

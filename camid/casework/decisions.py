@@ -15,10 +15,10 @@ NO_ANSWER = frozenset({REFUSED, UNREADABLE})
 """Decisions where no photograph could be used."""
 SAME, DIFFERENT = "same", "different"
 """Of two sides: one camera took them, or two did."""
-FORMER = "none"
-"""Decision of answers without a device in earlier versions."""
+NO_DEVICE = "none"
+"""Device of a region without one; also the decision of answers without one in earlier versions."""
 RESERVED = frozenset(
-    {NONE_SUPPORTED, EXCLUDED, UNDECIDED, REFUSED, UNREADABLE, SAME, DIFFERENT, FORMER}
+    {NONE_SUPPORTED, EXCLUDED, UNDECIDED, REFUSED, UNREADABLE, SAME, DIFFERENT, NO_DEVICE}
 )
 """Words that no device may be called, in small letters."""
 

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from pathlib import PurePath
 from typing import Any
 
 from camid.casework.content import Contents
@@ -134,7 +133,7 @@ def enrol(
             notes += growing.notes
             for other, apart in sorted(growing.lenses.items()):
                 todo.append(((other, width, height), apart))
-                contents.forget(PurePath(file.path).name for file in apart)
+                contents.forget(file.path for file in apart)
             if growing.entry:
                 entries.append(growing.entry)
     order = {file.path: place for place, file in enumerate(chain(*groups.values()))}

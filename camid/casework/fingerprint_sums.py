@@ -120,6 +120,14 @@ class Half(NamedTuple):
         )
 
 
+def reliability(agreement: float) -> float:
+    """Return the share of a pattern's variance that is its sensor's, by its halves' correlation.
+
+    Spearman 1910, Brown 1910; 0 where the halves do not agree.
+    """
+    return 2 * agreement / (1 + agreement) if agreement > 0 else 0.0
+
+
 def _placed_half(image: EnrolledImage, sample: Sample) -> Half:
     return sample.placed(turn=image.turn, is_mirrored=image.is_mirrored).half()
 

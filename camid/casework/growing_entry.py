@@ -55,7 +55,7 @@ class GrowingEntry:
         self._files: dict[str, Opened] = {}
         self._images: dict[str, EnrolledImage] = {}
         self._waiting: set[str] = set()
-        self._left: list[Placed] = []
+        self._left: list[str] = []
         self._samples = KeptSamples(whole((height, width)))
         self._middles = KeptSamples(middle((height, width)))
         self._groups = self._known_groups()
@@ -90,11 +90,10 @@ class GrowingEntry:
             self.skipped.append((file.path, "enrolled already"))
             return
         image, sample, hashes = read_image(file)
-        original = contents.find(hashes)
-        if original:
-            self.skipped.append((file.path, f"a copy of {original}, by what it shows"))
+        if original := contents.remember(hashes, file.path):
+            name = PurePath(original).name
+            self.skipped.append((file.path, f"a copy of {name}, by what it shows"))
             return
-        contents.add(image.content, PurePath(file.path).name)
         self.hashes[file.sha256] = hashes
         self._files[file.sha256], self._images[file.sha256] = file, image
         self._waiting.add(file.sha256)
@@ -124,16 +123,12 @@ class GrowingEntry:
         for name, sample in self._samples.samples():
             if name in lying:
                 self._add(lying[name], sample)
-        self._keep_apart(sorted(apart, key=lambda group: -group.size))
-        self._groups = [main, *self._groups[1:]]
+        apart.sort(key=lambda group: -group.size)
+        self._groups = [main, *apart[:MOST_GROUPS]]  # more images may come to these
+        self._left += [placed.name for group in apart[MOST_GROUPS:] for placed in group.images]
         self._waiting.clear()
         self._samples.clear()
         self._write()
-
-    def _keep_apart(self, apart: Sequence[Group]) -> None:
-        """Keep the largest groups of other patterns, to which more images may come."""
-        self._groups[1:] = apart[:MOST_GROUPS]
-        self._left += [placed for group in apart[MOST_GROUPS:] for placed in group.images]
 
     def _finish(self) -> None:
         """Decide whose the entry is: of a new one, the pattern's that most images show."""
@@ -143,16 +138,16 @@ class GrowingEntry:
         main, *others = self._groups
         largest = max(others, key=lambda group: group.size, default=main)
         if not main.num_known and largest.size > max(main.size, len(self._sums.images)):
-            self._left += [Placed(name=image.sha256) for image in self._sums.images]
+            self._left += [image.sha256 for image in self._sums.images]
             others = [group for group in others if group is not largest]
             self._sums = Sums.empty(*self._shape)
             self.accepted.clear()
             for placed in largest.images:
                 self._add(placed, read_image(self._files[placed.name])[1])
             self._write()
-        self._left += [placed for group in others for placed in group.images]
+        self._left += [placed.name for group in others for placed in group.images]
         if self._left:
-            self._set_apart([self._images[placed.name] for placed in self._left])
+            self._set_apart([self._images[name] for name in self._left])
             self._write()
 
     def _add(self, lying: Placed, sample: Sample) -> None:
@@ -169,7 +164,7 @@ class GrowingEntry:
             file = self._files[name]
             self._sums = self._sums.minus(*read_image(file)[:2])
             self.accepted.remove(file.path)
-            self._left.append(Placed(name=name))
+            self._left.append(name)
 
     def _set_apart(self, images: Sequence[EnrolledImage]) -> None:
         """Leave images of other patterns out, or put them aside for an entry of their lens."""
@@ -226,7 +221,7 @@ def read_image(file: Opened) -> tuple[EnrolledImage, Sample, tuple[str, ...]]:
         make=file.head.make,
         model=file.head.model,
         warnings=photograph.warnings,
-        content=hashes[0] if hashes else "",
+        content=next(iter(hashes), ""),
         focal_length=file.head.focal_length,
     )
     return image, Sample.of(photograph.rgb), hashes

@@ -77,6 +77,15 @@ def match_llr(match: Match, reference: Reference) -> float:
     return max(float(_calibrator(reference).llr(score_of(match.energy))), UNFOUND)
 
 
+def device_llrs(ranking: Ranking, reference: Reference) -> dict[str, float]:
+    """Return the greatest log-likelihood ratio of each device, nats."""
+    llrs: dict[str, float] = {}
+    for candidate in ranking.candidates:
+        llr = match_llr(candidate, reference)
+        llrs[candidate.device] = max(llr, llrs.get(candidate.device, -math.inf))
+    return llrs
+
+
 def score_of(energy: float) -> float:
     """Return the signed root of an energy, the score to calibrate: normal among strangers."""
     return math.copysign(math.sqrt(abs(energy)), energy)
@@ -122,9 +131,7 @@ def identified(
     """
     is_composite = composite is not None and composite.is_composite
     candidates = [candidate_facts(candidate, reference) for candidate in ranking.candidates]
-    llrs: dict[str, float] = {}
-    for facts in candidates:
-        llrs[facts["device"]] = max(facts["llr"], llrs.get(facts["device"], -math.inf))
+    llrs = device_llrs(ranking, reference)
     is_searched = not ranking.num_left and not num_damaged
     facts = decided(llrs, reference, num_entries=num_entries, is_searched=is_searched)
     grade_rates = (reference.grades or {}).get(photograph.quality.grade)

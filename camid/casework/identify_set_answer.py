@@ -1,6 +1,5 @@
 """The answer of an identification of a set, as JSON and the case report have it."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from camid.casework.identify_answer import (
     bounds,
     candidate_facts,
     decided,
+    device_llrs,
     left,
     local,
-    match_llr,
     rounded,
     searched,
     several,
@@ -117,21 +116,13 @@ def summed(sizes: Sequence[Searched], reference: Reference) -> dict[str, float]:
     that it came to, if that speaks against it.
     """
     low, high = bounds(reference)
-    found = [_best(one.ranking, reference) for one in sizes]
-    devices = dict.fromkeys(device for llrs in found for device in llrs)
+    by_size = [device_llrs(one.ranking, reference) for one in sizes]
+    devices = dict.fromkeys(device for llrs in by_size for device in llrs)
     sums = {
-        device: min(max(sum(_llr(device, llrs) for llrs in found), low), high) for device in devices
+        device: min(max(sum(_llr(device, llrs) for llrs in by_size), low), high)
+        for device in devices
     }
     return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _best(ranking: Ranking, reference: Reference) -> dict[str, float]:
-    """Return the greatest log-likelihood ratio of each device."""
-    llrs: dict[str, float] = {}
-    for candidate in ranking.candidates:
-        llr = match_llr(candidate, reference)
-        llrs[candidate.device] = max(llr, llrs.get(candidate.device, -math.inf))
-    return llrs
 
 
 def _llr(device: str, llrs: dict[str, float]) -> float:

@@ -5,7 +5,15 @@ import math
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from camid.casework.fingerprint_sums import NOISE_STEP, WEIGHT_STEP, Half, Sample, Sums
+from camid.casework.fingerprint_sums import (
+    NOISE_STEP,
+    WEIGHT_STEP,
+    Half,
+    Plane,
+    Sample,
+    Sums,
+    reliability,
+)
 from camid.casework.kept_samples import KeptSamples
 from camid.prnu.cleaning import cleaned, whitened
 from camid.prnu.correlation import ncc
@@ -30,18 +38,33 @@ def strangers(sums: Sums, middles: KeptSamples) -> list[str]:
 
     Few images are not judged by one another, nor where halves do not agree.
     """
-    agreement = sums.split_half() if len(sums.images) >= FEWEST else 0.0
-    if not agreement > 0:
+    share = reliability(sums.split_half()) if len(sums.images) >= FEWEST else 0.0
+    if not share:
         return []
-    reliability = 2 * agreement / (1 + agreement)
     total = Half(*(plane[middles.window] for plane in sums.total))
     strange = []
     for name, sample in middles.samples():
         score, possible = correlation(sample, total.less(sample.half()))
-        expected = reliability * possible
-        if expected > EXPECTED and score < max(STRANGE, KINSHIP * expected):
+        if is_strange(score, share * possible):
             strange.append(name)
     return strange
+
+
+def is_strange(score: float, expected: float) -> bool:
+    """Return whether a score is too low for one sensor, where one would be expected to show."""
+    return expected > EXPECTED and score < max(STRANGE, KINSHIP * expected)
+
+
+def unit_noise(sample: Sample) -> Plane:
+    """Return an image's noise ``(height, width)``, cleaned and whitened, centred and of norm 1."""
+    return unit(cleaned(restored(sample.noise, step=NOISE_STEP), whiten=True))
+
+
+def unit(plane: Plane) -> Plane:
+    """Return a plane centred and of norm 1, so that products are correlations."""
+    centred = plane - plane.mean(dtype=np.float64)
+    norm = float(np.linalg.norm(centred))
+    return np.ascontiguousarray(centred / norm if norm else centred, np.float32)
 
 
 def correlation(sample: Sample, others: Half) -> tuple[float, float]:

@@ -5,6 +5,7 @@ do so within each and not across. Where two such matrices explain all correlatio
 one, the images are of two sensors, also where no two of them agree for certain.
 """
 
+from collections.abc import Sequence
 from itertools import combinations, pairwise, product
 
 import numpy as np
@@ -22,6 +23,12 @@ ROUNDS = 20
 FEWEST = 4
 """Images from which on a partition is looked for."""
 Scores = NDArray[np.float64]
+
+
+def pair_scores(units: Sequence[NDArray[np.float32]]) -> Scores:
+    """Return the scores of each two images, of their noise, centred and of norm 1."""
+    planes = np.stack([plane.ravel() for plane in units])
+    return (planes @ planes.T * np.float32(np.sqrt(planes.shape[1]))).astype(np.float64)
 
 
 def partition(scores: Scores) -> list[list[int]]:
@@ -52,10 +59,10 @@ def _parts(scores: Scores, members: list[int]) -> list[list[int]]:
     if len(members) < FEWEST:
         return [members]
     own = scores[np.ix_(members, members)]
-    one = _likelihood(own, np.zeros(len(members), np.int64))
-    found = [_improved(own, sides) for sides in _starts(own)]
-    likelihood, sides = max(found, key=lambda row: row[0], default=(one, None))
-    if sides is None or likelihood - one < GAIN:
+    of_one_sensor = _likelihood(own, np.zeros(len(members), np.int64))
+    ends = [_improved(own, sides) for sides in _starts(own)]
+    likelihood, sides = max(ends, key=lambda end: end[0], default=(of_one_sensor, None))
+    if sides is None or likelihood - of_one_sensor < GAIN:
         return [members]
     parts = ([m for m, side in zip(members, sides, strict=True) if side == s] for s in (0, 1))
     return [group for part in parts for group in _parts(scores, part)]
@@ -66,8 +73,8 @@ def _merged(scores: Scores, labels: NDArray[np.int64]) -> NDArray[np.int64]:
     likelihood = _likelihood(scores, labels)
     while len(names := np.unique(labels)) > 1:
         joined = [np.where(labels == b, a, labels) for a, b in combinations(names, 2)]
-        found = [_improved(scores, labels) for labels in joined]
-        best, merged = max(found, key=lambda row: row[0])
+        ends = [_improved(scores, labels) for labels in joined]
+        best, merged = max(ends, key=lambda end: end[0])
         if likelihood - best >= GAIN:
             break
         likelihood, labels = best, merged

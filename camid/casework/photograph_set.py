@@ -4,7 +4,6 @@ Photographs are read one at a time; of each the middle is kept on disk until it 
 the photograph carries the others' pattern.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
@@ -15,13 +14,12 @@ from numpy.typing import NDArray
 
 from camid.casework.alignment import Plane, query_plane
 from camid.casework.content import Contents, turned_hashes
-from camid.casework.fingerprint_sums import NOISE_STEP, Half, Sample
+from camid.casework.fingerprint_sums import Half, Sample
 from camid.casework.kept_samples import KeptSamples, middle
-from camid.casework.outliers import EXPECTED, KINSHIP, STRANGE, correlation
-from camid.casework.partition import partition
+from camid.casework.outliers import EXPECTED, correlation, is_strange, unit_noise
+from camid.casework.partition import pair_scores, partition
 from camid.casework.photographs import Photograph, Refused, photographs
-from camid.prnu.cleaning import cleaned, whitened
-from camid.prnu.residual import restored
+from camid.prnu.cleaning import cleaned
 
 CARRIED = 8.0
 """Score from which a photograph carries the others' pattern, whatever is expected of it."""
@@ -58,8 +56,7 @@ class Fit(NamedTuple):
     @property
     def is_strange(self) -> bool:
         """Whether the photograph does not carry the pattern, where it is expected to."""
-        is_low = self.score < max(STRANGE, KINSHIP * self.expected)
-        return self.expected > EXPECTED and is_low
+        return is_strange(self.score, self.expected)
 
 
 @dataclass(kw_only=True)
@@ -114,11 +111,10 @@ def added(
                 result.left_out.append(photograph)
                 continue
             hashes = turned_hashes(photograph.rgb)
-            if original := contents.find(hashes):
+            if original := contents.remember(hashes, file.path):
                 reason = f"shows what {original} shows, as copies do"
                 result.left_out.append(Refused(path=file.path, reason=reason))
                 continue
-            contents.add(hashes[0] if hashes else "", file.path)
             sample = Sample.of(photograph.rgb)
             sums = sums.plus(sample.half()) if sums else sample.half()
             middles.keep(file.sha256, sample)
@@ -188,9 +184,8 @@ def _largest_part(middles: KeptSamples) -> list[str]:
     first = middles.names[:MOST]
     if len(first) < 2:
         return list(middles.names)
-    units = np.stack([_unit(sample).ravel() for _, sample in _samples(middles, first)])
-    scores = units @ units.T * np.float32(math.sqrt(units.shape[1]))
-    parts = partition(scores.astype(np.float64))
+    units = [unit_noise(sample) for _, sample in _samples(middles, first)]
+    parts = partition(pair_scores(units))
     largest = max(parts, key=lambda part: (len(part), -part[0]))
     return [*(first[number] for number in largest), *middles.names[MOST:]]
 
@@ -209,7 +204,7 @@ def _fits(middles: KeptSamples, members: Sequence[str]) -> Iterator[Fit]:
     with TemporaryFile() as kept:
         for _, sample in _samples(middles, members):
             total = total.plus(sample.half()) if total else sample.half()
-            unit = _unit(sample)
+            unit = unit_noise(sample)
             noise = noise + unit
             kept.write(unit.tobytes())
         kept.seek(0)
@@ -231,9 +226,3 @@ def _reliability(total: NDArray[np.floating], number: int) -> float:
 
 def _samples(middles: KeptSamples, members: Sequence[str]) -> Iterator[tuple[str, Sample]]:
     return ((name, sample) for name, sample in middles.samples() if name in members)
-
-
-def _unit(sample: Sample) -> Plane:
-    """Return a photograph's noise, whitened, with a sum of squares of 1."""
-    noise = whitened(cleaned(restored(sample.noise, step=NOISE_STEP)))
-    return np.asarray(noise / max(float(np.linalg.norm(noise)), 1e-12), np.float32)

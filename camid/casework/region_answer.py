@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camid.casework.composite import Composite, Region
-from camid.casework.decisions import FORMER as NONE
-from camid.casework.decisions import UNDECIDED
+from camid.casework.decisions import NO_DEVICE, UNDECIDED
 from camid.casework.regions import Box
 from camid.casework.transforms import Shape
 
@@ -71,7 +70,7 @@ def shared_area(box: Sequence[float], other: Sequence[float]) -> float:
 def region_words(region: Region, first: str, shape: Shape) -> str:
     """Return what a region fits, in words, where a device fits the picture best."""
     place = "the rest" if region.is_rest else place_words(region.box, shape)
-    if region.device == NONE:
+    if region.device == NO_DEVICE:
         return f"{place} carries no trace of {first} where the rest does"
     if region.is_moved and region.device == first:
         return f"{place} fits another place of {first}'s sensor"
@@ -113,9 +112,9 @@ def with_regions(
     if composite is None or not composite.regions:
         return {**facts, "regions": []}
     rows = region_facts(composite, shape, most=most)
-    told = {**facts, "regions": rows}
+    answer = {**facts, "regions": rows}
     if not composite.is_composite:
-        return told | {
+        return answer | {
             "warnings": [*map(_overlay, composite.regions[1:], rows[1:]), *facts["warnings"]]
         }
     words = [
@@ -123,7 +122,7 @@ def with_regions(
         for row, region in zip(rows, composite.regions, strict=True)
         if not region.is_overlay
     ]
-    return told | {
+    return answer | {
         "decision": UNDECIDED,
         "supported": [],
         "answer": f"Composite: {', '.join(words)}. {_meaning(composite)}",
@@ -136,7 +135,7 @@ def with_regions(
 def _meaning(composite: Composite) -> str:
     """Return what a composite's regions mean for the whole picture."""
     parts = composite.regions[1:]
-    unknown = [part for part in parts if part.device == NONE and not part.is_overlay]
+    unknown = [part for part in parts if part.device == NO_DEVICE and not part.is_overlay]
     of_another = (
         "What carries no trace is of another camera, or was painted, moved or blurred, as a "
         "portrait mode does. "
@@ -163,7 +162,7 @@ def region_pictures(composite: Composite | None) -> dict[str, bytes]:
         return {}
     first, *others = composite.regions
     boxes = {
-        f"{number}: {'no trace' if part.device == NONE else part.device}": part.box
+        f"{number}: {'no trace' if part.device == NO_DEVICE else part.device}": part.box
         for number, part in enumerate(others, 1)
     }
     title = f"The parts of the picture, by {first.device}'s pattern: {REGION_WORDS}"

@@ -187,9 +187,8 @@ def _added(
         reason = f"its header promises {_size(file.shape)} px, and its pixels are {photograph.size}"
         return Refused(path=file.path, reason=reason)
     hashes = turned_hashes(photograph.rgb)
-    if original := contents.find(hashes):
+    if original := contents.remember(hashes, file.path):
         return Refused(path=file.path, reason=f"shows what {original} shows, as copies do")
-    contents.add(hashes[0] if hashes else "", file.path)
     sums.add(photograph.rgb, side=side)
     return photograph.facts()
 

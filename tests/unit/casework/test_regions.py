@@ -11,7 +11,7 @@ from PIL import Image
 from camid.casework.alignment import query_plane
 from camid.casework.binarized import Patterns
 from camid.casework.composite import Finder
-from camid.casework.decisions import FORMER as NONE
+from camid.casework.decisions import NO_DEVICE
 from camid.casework.fingerprint_sums import Sample
 from camid.casework.identify_answer import identified, match_llr
 from camid.casework.photographs import Photograph
@@ -208,7 +208,7 @@ def test_a_part_by_a_stranger_carries_no_trace(photographs, known):
     answer, _ = asked(spliced(mine, strange, box), known)
     assert answer["decision"] == UNDECIDED
     assert "the upper right quarter carries no trace of A where the rest does" in answer["answer"]
-    assert_near(told(answer)[NONE], box)
+    assert_near(told(answer)[NO_DEVICE], box)
 
 
 def test_a_part_from_elsewhere_on_the_sensor_is_told_so(photographs, known):
