@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
@@ -34,7 +35,8 @@ from camid.casework.reference_population import IDENTIFICATION_FILE, Reference, 
 from camid.casework.search import rankings
 from camid.casework.spread import MOST
 from camid.casework.verbal_scale import DECIDED
-from camid.casework.verify_scores import turns_between, verdict
+from camid.casework.verify import verification
+from camid.casework.verify_scores import turns_between
 from camid.cli.errors import one_sentence
 from camid.config import load_config
 from camid.dataset.sources import find_files, read_headers
@@ -44,7 +46,16 @@ from camid.runtime.ingest.simulate import simulate
 
 SIMULATED = ["simulate.num_devices=12", "simulate.num_models=6", "simulate.num_foreground=8"]
 Pixels = NDArray[np.uint8]
-Sides = tuple[list[Pixels], list[Pixels]]
+
+
+class Sized(NamedTuple):
+    """A photograph's file, and the height and width of its pixels."""
+
+    path: str
+    shape: tuple[int, int]
+
+
+Sides = tuple[list[Sized], list[Sized]]
 """Two sets of a device's photographs."""
 
 
@@ -155,40 +166,44 @@ def identified(
     return every, others
 
 
-def verifications(paths: dict[str, list[str]], number: int) -> dict[str, NDArray[np.float64]]:
-    """Return log-likelihood ratios of each device's two sides, and of its first and another's.
+def verifications(paths: dict[str, list[str]], number: int) -> dict[str, Counter[str]]:
+    """Return how often each decision is of a device's two sides, and of its first and another's.
 
     The other device is the next that has photographs of a size that can be compared, if any has.
     """
-    sides = []
+    sides: list[Sides] = []
     for some in paths.values():
-        read = of_one_size([one.rgb for one in photographs(some) if isinstance(one, Photograph)])
-        if len(read) >= 2 * number:
-            sides.append((read[:number], read[number : 2 * number]))
+        sized = of_one_size([one for one in photographs(some) if isinstance(one, Photograph)])
+        if len(sized) >= 2 * number:
+            sides.append((sized[:number], sized[number : 2 * number]))
     others = [next_alike(sides, place) for place in range(len(sides))]
+    pairs = {
+        "one device": sides,
+        "two devices": [
+            (side[0], other[1]) for side, other in zip(sides, others, strict=True) if other
+        ],
+    }
     return {
-        "one device": np.array([verdict(*side).llr for side in sides]),
-        "two devices": np.array(
-            [
-                verdict(side[0], other[1]).llr
-                for side, other in zip(sides, others, strict=True)
-                if other
-            ]
-        ),
+        words: Counter(
+            verification([[one.path for one in side] for side in pair])[0]["decision"]
+            for pair in some
+        )
+        for words, some in pairs.items()
     }
 
 
-def of_one_size(images: list[Pixels]) -> list[Pixels]:
-    """Return the images of the commonest shape."""
-    counted = Counter(image.shape for image in images)
-    return [image for image in images if image.shape == counted.most_common(1)[0][0]]
+def of_one_size(read: list[Photograph]) -> list[Sized]:
+    """Return the photographs of the commonest size."""
+    sized = [Sized(one.path, (one.rgb.shape[0], one.rgb.shape[1])) for one in read]
+    shapes = Counter(one.shape for one in sized)
+    return [one for one in sized if one.shape == shapes.most_common(1)[0][0]]
 
 
 def next_alike(sides: list[Sides], place: int) -> Sides | None:
     """Return the two sides of the next device whose size some turn makes that of this one."""
-    shape = sides[place][0][0].shape[:2]
+    shape = sides[place][0][0].shape
     following = sides[place + 1 :] + sides[:place]
-    return next((some for some in following if turns_between(shape, some[1][0].shape[:2])), None)
+    return next((some for some in following if turns_between(shape, some[1][0].shape)), None)
 
 
 @click.command(help=__doc__)
@@ -207,7 +222,7 @@ def main(data: str | None, *, queries: int, budget: float, work: str | None, num
             simulate(Folder(absolute(data)), load_config(settings=SIMULATED).simulate, seed=1)
         paths = files(data)
         database = Fingerprints(str(folder / "fingerprints"))
-        for device, some in paths.items():
+        for device, some in paths.items() if queries else ():
             enrol(database, device, some[0::2])
         asked = {device: some[1::2][:queries] for device, some in paths.items()}
         table = Table(title=f"{len(paths)} devices, {data}", title_justify="left", box=SIMPLE_HEAD)
@@ -216,19 +231,20 @@ def main(data: str | None, *, queries: int, budget: float, work: str | None, num
             table.add_column(heading)
         for heading in ("PCE ≥ 60", "wrongly", "device left out", "named", "PCE ≥ 60"):
             table.add_column(heading)
-        for name in VARIANTS:
+        for name in VARIANTS if queries else ():
             every, others = identified(database, asked, name, int(budget), told)
             row = [every.asked, every.refused, every.first, every.named, every.wrong]
             row += [every.passed, every.false, others.asked, others.wrong, others.false]
             table.add_row(name, *map(str, row))
             print(name, row, flush=True)
-        Console(width=132).print(table)
+        if queries:
+            Console(width=132).print(table)
         if number:
-            for words, llrs in verifications(paths, number).items():
+            for words, decisions in verifications(paths, number).items():
+                counts = ", ".join(f"{name} {n}" for name, n in sorted(decisions.items()))
                 print(
-                    f"{number}+{number}, {words}: {len(llrs)} pairs of {len(paths)} devices, "
-                    f"same from a ratio of ten {(llrs >= DECIDED).sum()}, different "
-                    f"{(llrs <= -DECIDED).sum()}"
+                    f"{number}+{number}, {words}: {decisions.total()} pairs of {len(paths)} "
+                    f"devices: {counts}"
                 )
 
 
