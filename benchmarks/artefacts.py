@@ -28,7 +28,7 @@ from camid.casework.verbal_scale import DECIDED
 from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
 from camid.config import load_config
-from camid.dataset.simulate.artefacts import EDITS, SHARED, Artefact, turned
+from camid.dataset.simulate.artefacts import EDITS, LOSSLESS, SHARED, Artefact, turned
 from camid.io.folder import Folder, absolute
 from camid.io.images import pixels
 from camid.prnu.cleaning import cleaned
@@ -46,14 +46,14 @@ def plain(image: Pixels, number: int) -> Pixels:  # noqa: ARG001
     return image
 
 
-KINDS: Mapping[str, Artefact] = {"none": plain, **SHARED, **EDITS}
+KINDS: Mapping[str, Artefact] = {"none": plain, **SHARED, **LOSSLESS, **EDITS}
 
 
 def written(image: Pixels, artefact: Artefact, number: int) -> Pixels:
-    """Return a photograph with an artefact, written as JPEG and read."""
-    if artefact is plain:
-        return image
-    return as_jpeg(artefact(image, number), QUALITY)
+    """Return a photograph with an artefact, written as JPEG, if that keeps it, and read."""
+    made = artefact(image, number)
+    is_exact = artefact is plain or artefact in LOSSLESS.values()
+    return made if is_exact else as_jpeg(made, QUALITY)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from scipy import fft
 
 from camid.casework.false_alarm import evidence_energy, log_false_alarm
 from camid.casework.kernels import cell_products
+from camid.casework.scales import scales
 from camid.casework.spread import spread
 from camid.casework.transforms import UPRIGHT, Hypothesis, Shape, hypotheses, transform_shape
 from camid.prnu.cleaning import cleaned
@@ -60,6 +61,9 @@ class Match:
     """Share of its energy that is spread over the picture (:mod:`camid.casework.spread`)."""
     is_copy: bool = False
     """Whether it is a copy of an enrolled photograph (:mod:`camid.casework.copies`)."""
+    is_finest_alone: bool = False
+    """Whether it lies in the finest detail alone (:mod:`camid.casework.scales`); then it counts
+    nothing."""
 
     @property
     def hypothesis(self) -> Hypothesis:
@@ -192,6 +196,10 @@ def search(
         return None
     energy, hypothesis, top, left = best
     a, b = shared(query, pattern, hypothesis, top, left)
+    is_checked = energy >= CHECKED
+    is_resampled = hypothesis.scale != 1 or hypothesis.is_stretched or hypothesis.angle != 0
+    is_finest_alone = is_checked and not is_resampled and scales(a, b).is_finest_alone
+    share = _share(a, b, query.most) if is_checked else 1.0
     return Match(
         pce=energy,
         ncc=correlation(a, b),
@@ -204,7 +212,8 @@ def search(
         left=round(left / min(hypothesis.scale, 1)),
         num_lags=num_lags,
         num_hypotheses=num_hypotheses,
-        share=_share(a, b, query.most) if energy >= CHECKED else 1.0,
+        share=0.0 if is_finest_alone else share,
+        is_finest_alone=is_finest_alone,
     )
 
 

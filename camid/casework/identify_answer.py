@@ -241,12 +241,21 @@ def several(devices: Sequence[str]) -> list[str]:
 
 
 def local(candidates: Sequence[Candidate]) -> list[str]:
-    """Return a sentence for each candidate whose agreement lies in parts of the picture."""
-    return [
+    """Return a sentence for each candidate whose agreement is no sensor's: local, or finest."""
+    finest = [
+        f"what it shares with {candidate.entry} lies in the finest detail alone, as noise that "
+        "software adds does; a sensor's pattern shows in coarser detail too, so that it is not "
+        "counted"
+        for candidate in candidates
+        if candidate.is_finest_alone and candidate.pce >= THRESHOLD
+    ]
+    return finest + [
         f"{1 - candidate.share:.0%} of the energy of what it shares with {candidate.entry} lies in "
         "single places, as watermarks, dates and frames do, and is not counted"
         for candidate in candidates
-        if candidate.share < MOSTLY and candidate.pce >= THRESHOLD and not candidate.is_copy
+        if candidate.share < MOSTLY
+        and candidate.pce >= THRESHOLD
+        and not (candidate.is_copy or candidate.is_finest_alone)
     ]
 
 

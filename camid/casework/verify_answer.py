@@ -34,6 +34,7 @@ def verified(
         Facts of each side's photographs (:meth:`Photograph.facts`).
     """
     side_facts = _sides(sides, left_out)
+    doubts = _doubts(verdict.share, is_finest_alone=verdict.is_finest_alone)
     return {
         **_answered(verdict.llr, (verdict.low, verdict.high)),
         "reference": VERIFICATION_FILE,
@@ -44,7 +45,7 @@ def verified(
         "spread": rounded(verdict.share),
         "place": None,
         **side_facts,
-        "warnings": [*_local(verdict.share), *side_facts["warnings"]],
+        "warnings": [*doubts, *side_facts["warnings"]],
     }
 
 
@@ -79,7 +80,7 @@ def verified_by_search(
     names = ("turn", "edit", "scale", "top", "left", "false_alarm")
     place = {name: facts[name] for name in names}
     side_facts = _sides(sides, left_out)
-    cautions = []
+    cautions = _doubts(match.share, is_finest_alone=match.is_finest_alone)
     if len(sides[smaller]) > 1:
         cautions.append(
             f"{SIDES[smaller]}, of {len(sides[smaller])} photographs, was looked for in the other; "
@@ -99,12 +100,17 @@ def verified_by_search(
         "spread": facts["spread"],
         "place": {"side": ("first", "second")[smaller], **place, "places": match.num_lags},
         **side_facts,
-        "warnings": [*_local(match.share), *cautions, *side_facts["warnings"]],
+        "warnings": [*cautions, *side_facts["warnings"]],
     }
 
 
-def _local(share: float) -> list[str]:
-    """Return a sentence where most of what the sides share lies in parts of the picture."""
+def _doubts(share: float, *, is_finest_alone: bool) -> list[str]:
+    """Return a sentence where most of what the sides share is no sensor's: in places, or finest."""
+    if is_finest_alone:
+        return [
+            "what the sides share lies in the finest detail alone, as noise does that software "
+            "adds; a sensor's pattern shows in coarser detail too, so that it is not counted"
+        ]
     if share >= MOSTLY:
         return []
     return [

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from camid.casework.alignment import CELL
+from camid.casework.scales import scales
 from camid.casework.spread import most_correlation, spread
 from camid.comparison.methods import chosen_methods
 from camid.comparison.methods.method import Array, Method, Sums, Tile
@@ -61,6 +62,8 @@ class Verdict:
     """Each crop's ``classical`` score ``(row, column)``: standard normal among strangers."""
     share: float = 1.0
     """Share of the energy that is spread over the picture; the rest does not count."""
+    is_finest_alone: bool = False
+    """Whether what agrees lies in the finest detail alone (:mod:`camid.casework.scales`)."""
 
     @property
     def turn(self) -> int:
@@ -236,8 +239,10 @@ class Sides:
         likeliest = max(llrs, key=lambda turn: llrs[turn])
         high = fusion.high - math.log(len(llrs))  # the bound of one turn, were all others nothing
         crops = evidence[likeliest]["classical"]
+        is_finest_alone = self._is_finest_alone(likeliest)
+        llr = float(logsumexp(list(llrs.values())) - math.log(len(llrs)))
         return Verdict(
-            llr=min(high, float(logsumexp(list(llrs.values())) - math.log(len(llrs)))),
+            llr=0.0 if is_finest_alone else min(high, llr),
             low=fusion.low,
             high=high,
             turns=llrs,
@@ -245,7 +250,15 @@ class Sides:
             num_crops=len(crops),
             heat=self._heat(crops),
             share=spreads[likeliest].share,
+            is_finest_alone=is_finest_alone,
         )
+
+    def _is_finest_alone(self, turn: int) -> bool:
+        """Return whether what agrees in a turn is noise that was added, and tells of no sensor."""
+        (second,) = (evidence for evidence in self._second_turns if evidence.turn == turn)
+        method = self._methods["classical"]
+        strips = [side.prepared("classical", method) for side in (self._first, second)]
+        return scales(*strips).is_finest_alone
 
     def _scores_less_repeats(
         self, second: SideEvidence, sums: Mapping[str, Sums]

@@ -83,6 +83,13 @@ def dither(image: Pixels, number: int) -> Pixels:  # noqa: ARG001
     return _rounded(EXPOSURE * image + tiles)
 
 
+def noise(image: Pixels, number: int) -> Pixels:  # noqa: ARG001
+    """Return a photograph as an editor exports it that adds the same noise to all of a picture."""
+    height, width = image.shape[:2]
+    levels = np.random.default_rng(64).uniform(-DITHER, DITHER, (height, width, 1))
+    return _rounded(EXPOSURE * image + levels)
+
+
 def grain(image: Pixels, number: int) -> Pixels:  # noqa: ARG001
     """Return a photograph as a portrait mode makes it: blurred around, with the same noise added.
 
@@ -128,6 +135,8 @@ SHARED: Mapping[str, Artefact] = {
     "grain": grain,
 }
 """By name: what photographs of different cameras share."""
+LOSSLESS: Mapping[str, Artefact] = {"noise": noise}
+"""By name: what photographs share that are written without loss, and JPEG removes a part of."""
 EDITS: Mapping[str, Artefact] = {"mirrored": mirrored, "stretched": stretched, "turned": turned}
 """By name: what moves a photograph's pixels."""
 

@@ -18,7 +18,7 @@ from camid.casework.verbal_scale import DECIDED
 from camid.casework.verify_scores import verdict
 from camid.config import Simulate
 from camid.dataset.simulate import phones
-from camid.dataset.simulate.artefacts import EDITS, SHARED
+from camid.dataset.simulate.artefacts import EDITS, LOSSLESS, SHARED
 from camid.io.images import pixels
 from camid.prnu.cleaning import cleaned
 
@@ -100,3 +100,18 @@ def test_an_edited_photograph_is_found_and_a_stranger_s_is_not(photographs, name
     known = pattern(mine[:NUM_ENROLLED])
     assert llr(written(EDITS[name](mine[-1], 0)), known, budget=BUDGET) >= DECIDED
     assert llr(written(EDITS[name](theirs[-1], 0)), known, budget=BUDGET) < DECIDED
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_what_agrees_in_the_finest_detail_alone_supports_no_camera_and_excludes_none(
+    photographs, name
+):
+    mine, theirs = (
+        [LOSSLESS[name](image, n) for n, image in enumerate(side)] for side in photographs
+    )
+    known = pattern(mine[:NUM_ENROLLED])
+    plain = pattern(photographs[0][:NUM_ENROLLED])
+    assert all(llr(image, known) < DECIDED for image in theirs[NUM_ENROLLED:])
+    assert all(llr(image, plain) >= DECIDED for image in photographs[0][NUM_ENROLLED:])
+    assert abs(verdict(mine[:3], theirs[:3]).llr) < DECIDED
+    assert verdict(mine[:3], mine[3:6]).llr > -DECIDED

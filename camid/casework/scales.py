@@ -1,0 +1,60 @@
+"""Scales of a match: a sensor's pattern shows in coarse detail too, added noise in the finest.
+
+Noise that software adds before it rounds grey levels stands out where a camera left least: beyond
+what its demosaicking and JPEG keep. Between two devices' photographs it is all that agrees.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+COARSE, FINE = 0.25, 0.375
+"""Cycles a pixel, along the steeper axis, up to which detail is coarse, and above which fine."""
+LEAST = 0.3
+"""Share of what fine detail makes expected of coarse that a sensor leaves at least. Of photographs
+by simulated cameras none of 150 left less than 0.37, of 82 by real ones one less than 0.8; of 84
+strangers' with an editor's noise, written without loss, three quarters have less than 0.16."""
+CLEAR = 10.0
+"""Expected score of coarse detail, normal among strangers, from which the share is looked at."""
+
+
+class Scales(NamedTuple):
+    """Scores of coarse and of fine detail, normal among strangers, and their numbers of samples."""
+
+    coarse: float
+    fine: float
+    num_coarse: int
+    num_fine: int
+
+    @property
+    def is_finest_alone(self) -> bool:
+        """Whether coarse detail lacks what fine detail makes expected of it."""
+        expected = self.fine * (self.num_coarse / self.num_fine) ** 0.5
+        return bool(expected > CLEAR and self.coarse < LEAST * expected)
+
+
+def scales(a: NDArray[np.float32], b: NDArray[np.float32]) -> Scales:
+    """Return how far planes ``(…, height, width)`` agree in coarse and in fine detail.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(1).standard_normal((64, 64)).astype(np.float32)
+    >>> scales(noise, noise).is_finest_alone
+    False
+    """
+    first, second = fft.rfft2(a), fft.rfft2(b)
+    height, width = a.shape[-2:]
+    steepest = np.maximum(
+        np.abs(fft.fftfreq(height))[:, None], np.abs(fft.rfftfreq(width))[None, :]
+    )
+    parts = []
+    for is_part in (steepest < COARSE, steepest >= FINE):
+        p, q = first[..., is_part], second[..., is_part]
+        energy = float(np.vdot(p, p).real) * float(np.vdot(q, q).real)
+        number = 2 * p.size
+        product = float(np.vdot(p, q).real)
+        parts.append((product / energy**0.5 * number**0.5 if energy else 0.0, number))
+    (coarse, num_coarse), (fine, num_fine) = parts
+    return Scales(coarse, fine, num_coarse, num_fine)
