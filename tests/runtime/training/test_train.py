@@ -227,6 +227,7 @@ def test_one_worker_takes_no_more_than_one_node_has():
         worker_cpus(cards, [{"CPU": 16.0}, {"CPU": 8.0, "GPU": 1.0}])
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("ray_here")
 def test_what_would_be_wrong_again_is_one_sentence_and_not_repeated(made, tmp_path, capfd):
     wild = ("training.learning_rate=1e30", "training.max_failures=3", "training.num_steps=8")

@@ -55,6 +55,7 @@ def at_home(found, monkeypatch):
     return found
 
 
+@pytest.mark.soak
 def test_every_trial_ends_and_one_that_cannot_be_trained_says_why(found):
     trials = read_trials(found[1])
     assert [trial.number for trial in trials] == list(range(NUM_TRIALS))
@@ -69,6 +70,7 @@ def test_every_trial_ends_and_one_that_cannot_be_trained_says_why(found):
             assert (trial.step == STEPS) == (trial.state == "finished")
 
 
+@pytest.mark.soak
 def test_a_trial_is_a_training_of_what_it_drew(found):
     _, folder, _, config = found
     for trial in read_trials(folder):
@@ -83,6 +85,7 @@ def test_a_trial_is_a_training_of_what_it_drew(found):
             assert trial.validations == history
 
 
+@pytest.mark.soak
 def test_the_winner_s_network_is_judged(at_home):
     _, folder, rows, _ = at_home
     told = json.loads(folder.read("search.json"))
@@ -91,6 +94,7 @@ def test_the_winner_s_network_is_judged(at_home):
     assert {row.method for row in rows} == {"lukas", "siamese"}
 
 
+@pytest.mark.soak
 def test_a_search_is_one_run_with_a_run_a_trial_below_it(at_home):
     from mlflow import MlflowClient
 
@@ -119,6 +123,7 @@ def test_a_search_is_one_run_with_a_run_a_trial_below_it(at_home):
     assert "test/eer" in client.get_run(best.run_id).data.metrics
 
 
+@pytest.mark.soak
 def test_the_registered_winner_is_judged_by_its_name(at_home, tmp_path):
     _, _, rows, config = at_home
     plain = replace(

@@ -90,7 +90,7 @@ def test_two_goes_are_as_good_as_one(database, folder, tmp_path):
         np.testing.assert_array_equal(found.squares, expected.squares)
 
 
-@pytest.mark.parametrize("stopped_at", [1, 3, 4, 5, 9])
+@pytest.mark.parametrize("stopped_at", [1, 4, 9])
 def test_a_call_that_is_stopped_keeps_what_it_read_and_the_same_one_completes_it(
     database, folder, tmp_path, monkeypatch, stopped_at
 ):

@@ -109,12 +109,12 @@ def test_a_cropped_and_resized_image_is_found_by_the_search(queries):
 
 def test_strangers_find_no_match_and_say_how_likely_their_best_is():
     known, energies = Patterns(patterns(4)), []
-    for seed in range(150):
+    for seed in range(90):
         shape = ((120, 160), (100, 110))[seed % 2]
         ranking = identify(drawn(3000 + seed, shape), known, scales=[1.0])
         assert all(one.pce < THRESHOLD for one in ranking.candidates)
         energies.append(ranking.candidates[0].energy)
-    assert np.mean(np.array(energies) > 2.706) <= 0.05 + 0.04
+    assert np.mean(np.array(energies) > 2.706) <= 0.05 + 0.05
     assert np.mean(np.array(energies) > 0) > 0.2
 
 
