@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Any
 
-from camid.casework.content import Contents
 from camid.casework.counts import counted
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
@@ -15,6 +14,7 @@ from camid.casework.decisions import RESERVED, is_reserved
 from camid.casework.fingerprint_sums import Sums
 from camid.casework.growing_entry import GrowingEntry, read_image
 from camid.casework.photographs import Opened, named, opened
+from camid.io.content import Contents
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ class EnrolledImage:
     model: str = ""
     warnings: tuple[str, ...] = ()
     content: str = ""
-    """Hash of what it shows (:mod:`camid.casework.content`), or empty."""
+    """Hash of what it shows (:mod:`camid.io.content`), or empty."""
     focal_length: float = 0.0
     """Millimetres as its EXIF states, or 0."""
     turn: int = 0

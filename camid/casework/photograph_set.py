@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.casework.alignment import Plane, query_plane
-from camid.casework.content import Contents, turned_hashes
 from camid.casework.fingerprint_sums import Half, Sample
 from camid.casework.kept_samples import KeptSamples, middle
 from camid.casework.outliers import EXPECTED, correlation, is_strange, unit_noise
 from camid.casework.partition import pair_scores, partition
 from camid.casework.photographs import Photograph, Refused, photographs
+from camid.io.content import Contents, turned_hashes
 from camid.prnu.cleaning import cleaned
 
 CARRIED = 8.0

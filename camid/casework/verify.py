@@ -11,7 +11,6 @@ from itertools import product
 from typing import Any
 
 from camid.casework.alignment import CELL, heat, search
-from camid.casework.content import Contents, turned_hashes
 from camid.casework.decisions import REFUSED, UNDECIDED, UNREADABLE
 from camid.casework.exclusion import FOUND, SidePatterns, searched_edits
 from camid.casework.identify_answer import Answer, match_llr, score_of
@@ -31,6 +30,7 @@ from camid.casework.verify_answer import (
     verified_by_search,
 )
 from camid.casework.verify_scores import Shape, Sides, Verdict, turns_between
+from camid.io.content import Contents, turned_hashes
 
 Tell = Callable[[str], None]
 SHORT = tuple(name.removeprefix("the ") for name in SIDES)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from camid.config import Strips
+from camid.dataset.copies import with_scenes_of_copies
 from camid.dataset.manifest import ImageTable
 from camid.dataset.records import OK, ImageRecord, chunk_name, rejected
 from camid.io.folder import Folder, in_threads
@@ -86,6 +87,7 @@ class StoreBuild:
         }
         self._damaged = {*damaged, *_left_damaged(folder)}
         self._sha256: NDArray[np.bytes_] = np.full(len(plan.records), _UNKNOWN, "S64")
+        self._scene_hashes: NDArray[np.bytes_] = np.full(len(plan.records), b"", "S64")
         self._is_known = np.zeros(len(plan.records), np.bool_)
         self._rejected: dict[int, str] = {}
         self._earlier: dict[str, str] = {}
@@ -123,6 +125,7 @@ class StoreBuild:
         self._contents[number] = content.encode()
         for row, image in zip(self.plan.rows(number).tolist(), statuses, strict=True):
             self._sha256[row] = image.sha256.encode()
+            self._scene_hashes[row] = image.scene_hash.encode()
             self._is_known[row] = True
             if image.status != OK:
                 self._rejected[row] = image.status
@@ -133,6 +136,7 @@ class StoreBuild:
         for row, image in zip(self.plan.rows(number).tolist(), self.images(number), strict=True):
             self._earlier[image.image_id] = image.sha256
             self._sha256[row], self._is_known[row] = _UNKNOWN, False
+            self._scene_hashes[row] = b""
             self._rejected.pop(row, None)
 
     def images(self, number: int) -> list[ImageRecord]:
@@ -142,7 +146,10 @@ class StoreBuild:
         return [replace(r, sha256=d.decode()) for r, d in zip(images, digests, strict=True)]
 
     def records(self) -> ImageTable:
-        """Return the plan's records with their known digests and statuses."""
+        """Return the plan's records with their known digests and statuses.
+
+        Copies of one photograph are of one scene.
+        """
         records, columns = self.plan.records, {}
         if self._rejected:
             codes, names = records.texts("status")
@@ -151,7 +158,8 @@ class StoreBuild:
                 statuses[row] = status
             columns["status"] = statuses
         digests = [digest.decode() for digest in self._sha256.tolist()]
-        return records.replaced(sha256=digests, **columns)
+        known = records.replaced(sha256=digests, **columns)
+        return with_scenes_of_copies(known, self._scene_hashes)
 
     def changed(self) -> list[str]:
         """Return the ids of images whose bytes have changed since an earlier run read them."""

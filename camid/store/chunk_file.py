@@ -24,7 +24,7 @@ from camid.io.parquet_pages import Offsets, page_offsets
 from camid.prnu.residual import restored
 from camid.prnu.strips import INTENSITY_STEP, Position
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 CHANNELS = 3
 
 _FORMAT = b"camid.format"
@@ -109,6 +109,8 @@ class ImageStatus:
     """Of the file; empty where it could not be read."""
     status: str
     """``ok``, or ``rejected: <reason>``."""
+    scene_hash: str = ""
+    """Of what it shows (:mod:`camid.io.content`); empty if it shows nothing or is rejected."""
 
 
 def write_chunk(

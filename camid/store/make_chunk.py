@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from camid.config import Config, Residual
 from camid.dataset.records import OK, ImageRecord, chunk_name, rejected
+from camid.io.content import scene_hash
 from camid.io.folder import Folder
 from camid.io.images import pixels, resized
 from camid.prnu.filters import skrabec2021
@@ -75,11 +76,12 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> MadeChunk:
     statuses: list[ImageStatus] = []
     kept_ids: list[str] = []
     for record in chunk.images:
-        sha256 = ""
+        sha256 = shown = ""
         try:
             data = _bytes(record)
             sha256 = hashlib.sha256(data).hexdigest()
             image = _pixels(data, record, max_megapixels=config.images.max_megapixels)
+            shown = scene_hash(image)
             if config.strips.prepare == "resize":
                 image = resized(image, size)
             samples[:, len(kept_ids)] = image_samples(
@@ -89,8 +91,10 @@ def make_chunk(chunk: Chunk, *, store: Folder, config: Config) -> MadeChunk:
             kept_ids.append(record.image_id)
             status = OK
         except ValueError as error:
-            status = rejected(str(error))
-        statuses.append(ImageStatus(image_id=record.image_id, sha256=sha256, status=status))
+            status, shown = rejected(str(error)), ""
+        statuses.append(
+            ImageStatus(image_id=record.image_id, sha256=sha256, status=status, scene_hash=shown)
+        )
     batches = (
         StripBatch(
             image_ids=tuple(kept_ids),

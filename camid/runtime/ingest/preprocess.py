@@ -29,7 +29,10 @@ from camid.store.settings import store_settings
 from camid.store.source_changes import changes
 
 STATUS_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("name", "content", "image_id", "sha256", "status")]
+    [
+        (name, pa.string())
+        for name in ("name", "content", "image_id", "sha256", "status", "scene_hash")
+    ]
 )
 """Columns that a task returns for each image: its chunk's name and digest, and its status."""
 

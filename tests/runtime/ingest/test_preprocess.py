@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 from camid.dataset.records import chunk_name
 from camid.dataset.sources import find_files, read_headers
+from camid.io.content import scene_hash
+from camid.io.images import pixels
 from camid.runtime.ingest.preprocess import preprocess
 from camid.store.chunk_plan import chunks_of, planned
 from camid.store.index import num_strips
@@ -51,6 +54,27 @@ def test_a_finished_store_is_left_alone(made, copied):
     done = preprocess(config_of(made, copied))
     assert (done.num_chunks_made, done.num_chunks) == (0, 12)
     assert contents(copied.root / "store") == before
+
+
+def test_copies_saved_again_or_received_are_of_one_scene_and_no_other_photographs_are(
+    made, tmp_path
+):
+    data, devices = tmp_path / "photographs", ["mine", "theirs"]
+    paths = sorted((made.root / "photographs").rglob("*.jpg"))
+    with_edges = [path for path in paths if scene_hash(pixels(path.read_bytes()))]
+    for device, some in zip(devices, (with_edges[:4], with_edges[4:8]), strict=True):
+        (data / device).mkdir(parents=True)
+        for number, path in enumerate(some):
+            shutil.copy(path, data / device / f"{number}.jpg")
+    for device in devices:
+        Image.open(data / "mine/1.jpg").save(data / device / "again.jpg", quality=70)
+    config = Place(tmp_path).config("images.reader=folders")
+    preprocess(config)
+    scenes = {r.image_id: r.scene for r in open_store(config.paths.store).manifest}
+    (copied,) = {scene for scene in scenes.values() if scene}
+    assert copied == "copies of mine/1.jpg"
+    named = {image_id for image_id, scene in scenes.items() if scene}
+    assert named == {"mine/1.jpg", "mine/again.jpg", "theirs/again.jpg"}
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "leftover", "foreign"])
@@ -207,8 +231,8 @@ def test_a_device_of_any_name_has_a_folder(made, tmp_path):
 def test_a_store_of_another_schema_version_is_refused_and_fresh_replaces_it(made, copied):
     before = contents(copied.root / "store")
     place = copied.root / "store/store.json"
-    place.write_text(place.read_text().replace('"schema_version": 4', '"schema_version": 2'))
-    with pytest.raises(ValueError, match="schema version 2, and this camid reads 4; preprocess"):
+    place.write_text(place.read_text().replace('"schema_version": 5', '"schema_version": 2'))
+    with pytest.raises(ValueError, match="schema version 2, and this camid reads 5; preprocess"):
         preprocess(config_of(made, copied))
     preprocess(config_of(made, copied), fresh=True)
     assert contents(copied.root / "store") == before

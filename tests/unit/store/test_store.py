@@ -137,7 +137,7 @@ def test_a_store_of_another_time_is_refused(tmp_path):
     with pytest.raises(ValueError, match="the store is unfinished; run preprocess again"):
         open_store(str(tmp_path))
     folder.write("store.json", b'{"schema_version": 99}')
-    with pytest.raises(ValueError, match="schema version 99, and this camid reads 4"):
+    with pytest.raises(ValueError, match="schema version 99, and this camid reads 5"):
         open_store(str(tmp_path))
     folder.write("store.json", b"[1]")
     with pytest.raises(ValueError, match="not a store's description"):

@@ -37,7 +37,11 @@ def whole(tmp_path_factory) -> Path:
     description = {"settings": {}, "samples": sample_format(config).facts}
     made = [make_chunk(chunk, store=folder, config=config) for chunk in chunks]
     statuses = {image.image_id: image for chunk in made for image in chunk.statuses}
-    read = [replace(record, **vars(statuses[record.image_id])) for record in records]
+    found = (statuses[record.image_id] for record in records)
+    read = [
+        replace(record, sha256=image.sha256, status=image.status)
+        for record, image in zip(records, found, strict=True)
+    ]
     where = [(0, 0), (0, 256)]
     contents = [
         (name, ChunkContent(chunk.content, len(chunk.statuses), where))

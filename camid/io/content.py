@@ -25,6 +25,20 @@ ORDER = 4
 """Order of the polynomials of a smooth surface: shading, vignetting, uneven light."""
 
 
+def scene_hash(rgb: NDArray[np.uint8]) -> str:
+    """Return the hash of what an image ``(height, width, 3)`` shows, empty if it shows nothing.
+
+    64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> scene_hash(np.full((200, 300, 3), 128, np.uint8))
+    ''
+    """
+    thumbnail = _thumbnail(rgb)
+    return _hash(thumbnail) if _unevenness(thumbnail) > FLAT else ""
+
+
 def turned_hashes(rgb: NDArray[np.uint8]) -> tuple[str, ...]:
     """Return the hashes of what an image ``(height, width, 3)`` shows, turned and mirrored.
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camid.casework.content import Contents, turned_hashes
 from camid.config import Simulate
 from camid.dataset.simulate import phones
+from camid.io.content import Contents, turned_hashes
 from camid.io.images import pixels
 
 SETTINGS = Simulate(num_devices=2, num_models=1, sizes=((480, 360),), portraits=0)
