@@ -4,12 +4,15 @@ PHOTOGRAPHS is a folder that camid reads; if none is named, phones are simulated
 artefact is added to all photographs of all devices. Of each device some photographs make its
 pattern; the others are compared, as identification compares whole photographs, with the patterns of
 all devices: how often is another device supported, and the own one? Edited photographs are compared
-with patterns of plain ones. A table; a ratio of ten or more is support.
+with patterns of plain ones. With ``--sides N``, N photographs of each device are verified against N
+others of it, and against N of the next. A table; a ratio of ten or more is support, and what it is
+worth is the measured ratio: the share of own devices that reach it over that of others.
 """
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -25,10 +28,11 @@ from camid.casework.reference_population import IDENTIFICATION_FILE, shipped_ref
 from camid.casework.search import BUDGET, identify
 from camid.casework.spread import MOST
 from camid.casework.verbal_scale import DECIDED
+from camid.casework.verify_scores import verdict
 from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
 from camid.config import load_config
-from camid.dataset.simulate.artefacts import EDITS, LOSSLESS, SHARED, Artefact, turned
+from camid.dataset.simulate.artefacts import ARTEFACTS, EDITS, LOSSLESS, TILED, Artefact, turned
 from camid.io.folder import Folder, absolute
 from camid.io.images import pixels
 from camid.prnu.cleaning import cleaned
@@ -46,7 +50,7 @@ def plain(image: Pixels, number: int) -> Pixels:  # noqa: ARG001
     return image
 
 
-KINDS: Mapping[str, Artefact] = {"none": plain, **SHARED, **LOSSLESS, **EDITS}
+KINDS: Mapping[str, Artefact] = {"none": plain, **ARTEFACTS}
 
 
 def written(image: Pixels, artefact: Artefact, number: int) -> Pixels:
@@ -70,6 +74,11 @@ class Counts:
 
     def __str__(self) -> str:
         return f"{self.supported} of {self.compared}"
+
+    @property
+    def rate(self) -> float:
+        """Share that is supported, as if one more were of each kind."""
+        return (self.supported + 1) / (self.compared + 2)
 
 
 def images(paths: Sequence[str]) -> Iterator[Pixels]:
@@ -100,7 +109,7 @@ def counted(
     """
     known: dict[str, Plane] = {}
     asked: list[tuple[str, Pixels]] = []
-    is_edit = artefact in EDITS.values()
+    is_edit = artefact in {*EDITS.values(), *TILED.values()}
     for device, paths in devices.items():
         own = list(images(paths[: ENROLLED + num_queries]))
         queries, enrolled = own[:num_queries], own[num_queries:]
@@ -120,12 +129,40 @@ def counted(
     return own_counts, other_counts
 
 
+def verified(
+    devices: Mapping[str, Sequence[str]], artefact: Artefact, *, number: int
+) -> tuple[Counts, Counts]:
+    """Return how sides of so many photographs fare, of one device and of two of one size.
+
+    Edits are of second sides alone.
+    """
+    is_edit = artefact in {*EDITS.values(), *TILED.values()}
+    sides: list[tuple[list[Pixels], list[Pixels]]] = []
+    for paths in devices.values():
+        own = list(islice(images(paths), 2 * number))
+        if len(own) == 2 * number:
+            made = [written(image, artefact, n) for n, image in enumerate(own)]
+            sides.append((own[:number] if is_edit else made[:number], made[number:]))
+    one, two = Counts(), Counts()
+    for place, (first, second) in enumerate(sides):
+        others = (*sides[place + 1 :], *sides[:place])
+        if first[0].shape == second[0].shape:
+            one.add([verdict(first, second).llr])
+        alike = [other for _, other in others if other[0].shape == first[0].shape]
+        for other in alike[:1]:
+            two.add([verdict(first, other).llr])
+    return one, two
+
+
 @click.command(help=__doc__)
 @click.argument("photographs", required=False)
 @click.option("--kinds", default="", help=f"Of {', '.join(KINDS)}; else all.")
 @click.option("--queries", default=2, help="Photographs of each device that are asked about.")
 @click.option("--devices", "num_devices", default=0, help="The first so many; 0 for all.")
-def main(photographs: str | None, *, kinds: str, queries: int, num_devices: int) -> None:
+@click.option("--sides", default=0, help="Photographs a side that is verified; 0 for none.")
+def main(
+    photographs: str | None, *, kinds: str, queries: int, num_devices: int, sides: int
+) -> None:
     with one_sentence(), tempfile.TemporaryDirectory() as place:
         if photographs:
             data = absolute(photographs)
@@ -138,14 +175,27 @@ def main(photographs: str | None, *, kinds: str, queries: int, num_devices: int)
         if unknown := [name for name in names if name not in KINDS]:
             raise ValueError(f"no artefact {unknown[0]!r}; there are {', '.join(KINDS)}")
         devices = dict(list(files(data).items())[: num_devices or None])
-        rows = [
-            (name, *map(str, counted(devices, KINDS[name], num_queries=queries))) for name in names
+        rows = []
+        for name in names:
+            artefact = KINDS[name]
+            counts = [*counted(devices, artefact, num_queries=queries)] if queries else []
+            counts += [*verified(devices, artefact, number=sides)] if sides else []
+            worth = [
+                f"{own.rate / other.rate:.0f}"
+                for own, other in zip(counts[::2], counts[1::2], strict=True)
+            ]
+            rows.append((name, *map(str, counts), *worth))
+            print(*rows[-1], sep=", ", flush=True)
+        asked = [
+            *(["identified: own", "another"] if queries else []),
+            *([f"verified {sides}+{sides}: one device", "two"] if sides else []),
         ]
-        headings = [
-            Heading("artefact"),
-            Heading("own device supported", is_number=True),
-            Heading("another supported", is_number=True),
+        asked += [
+            f"ten of {kind} is worth"
+            for kind, is_asked in (("identify", queries), ("verify", sides))
+            if is_asked
         ]
+        headings = [Heading("artefact"), *(Heading(words, is_number=True) for words in asked)]
         print_table(headings, rows, title=f"{len(devices)} devices, {data}")
 
 

@@ -75,6 +75,21 @@ SameModel = Annotated[float | Literal["any"], BeforeValidator(_share_or_any)]
 NumImages = Annotated[int | tuple[int, int], AfterValidator(_number_or_range)]
 """A number of images, or the range that the number is drawn from."""
 Side = Annotated[int, Field(ge=64, le=16384, multiple_of=2)]
+ArtefactName = Literal[
+    "watermark",
+    "date",
+    "stamp",
+    "frame",
+    "letterbox",
+    "dither",
+    "grain",
+    "noise",
+    "mirrored",
+    "stretched",
+    "turned",
+    "hdr",
+]
+"""Of :data:`camid.dataset.simulate.artefacts.ARTEFACTS`."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -126,6 +141,10 @@ class Simulate:
     ``any`` has larger and cleaner sensors too, blurred and sharp lenses, no or strong noise
     reduction, files that were reduced in the camera, and colour that JPEG keeps whole.
     """
+    artefacts: tuple[ArtefactName, ...] = ()
+    """What is done to every photograph after it was taken, in this order, as applications do."""
+    received: Share = 0.0
+    """Share of each device's foregrounds that the next device took, and that a messenger sent."""
     write_patterns: bool = False
     """Also write each device's planted pattern, beside the folder: ``<folder>-patterns``."""
 

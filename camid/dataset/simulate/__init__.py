@@ -12,6 +12,7 @@ import numpy as np
 
 from camid.config import Simulate
 from camid.dataset.records import Kind
+from camid.dataset.simulate.artefacts import edited, received
 from camid.dataset.simulate.models import Model, drawn_model
 from camid.dataset.simulate.phone import Phone
 from camid.io.folder import Folder
@@ -47,12 +48,16 @@ def photograph_names(phone: Phone, settings: Simulate) -> Iterator[tuple[Kind, i
 
 
 def write_photographs(
-    phone: Phone, folder: Folder, settings: Simulate, *, names: Container[str]
+    phone: Phone, sender: Phone, folder: Folder, settings: Simulate, *, names: Container[str]
 ) -> None:
-    """Write a device's photographs whose names are in ``names``."""
+    """Write a device's photographs whose names are in ``names``; some may be received ones."""
     for kind, number, name in photograph_names(phone, settings):
         if name in names:
-            folder.write(name, phone.photograph(kind, number))
+            is_received = kind == "foreground" and phone.receives(number, settings.received)
+            photograph = (sender if is_received else phone).photograph(kind, number)
+            if settings.artefacts:
+                photograph = edited(photograph, settings.artefacts, number)
+            folder.write(name, received(photograph) if is_received else photograph)
 
 
 def write_pattern(phone: Phone, folder: Folder) -> None:

@@ -5,7 +5,8 @@ changes from photograph to photograph. Those of :data:`SHARED` are the same whic
 the photograph; those of :data:`EDITS` change where its pixels lie.
 """
 
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,12 @@ EXPOSURE = 0.95
 """Factor on the grey levels by which an editor makes them fractions."""
 GRAIN, BLUR = 1.0, 4.0
 """Standard deviations of a portrait mode's noise, grey levels, and of its blur, pixels."""
+MERGED, MOVED = 256, 2
+"""Pixels a side of tiles that a phone merges, and pixels by which it moves them at most."""
 BORDER = 1 / 64
 """Share of the shorter side that a frame takes on each side."""
+QUALITY, DELIVERED = 98, 75
+"""JPEG qualities of an edited photograph and of one that a messenger delivers."""
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -125,6 +130,23 @@ def turned(image: Pixels, number: int) -> Pixels:  # noqa: ARG001
     return np.asarray(picture.crop((margin, margin, width - margin, height - margin)))
 
 
+def hdr(image: Pixels, number: int) -> Pixels:
+    """Return a photograph merged of several, each tile moved by up to two pixels, as phones do.
+
+    Such tiles of 256×256 pixels are described in arXiv:2510.09509.
+    """
+    rng = np.random.default_rng([MERGED, number])
+    padded = np.pad(image, ((MOVED, MOVED), (MOVED, MOVED), (0, 0)), "edge")
+    made = image.copy()
+    for top in range(0, image.shape[0], MERGED):
+        for left in range(0, image.shape[1], MERGED):
+            tile = made[top : top + MERGED, left : left + MERGED]
+            down, right = rng.integers(0, 2 * MOVED + 1, 2)
+            moved = padded[top + down :, left + right :]
+            tile[:] = moved[: tile.shape[0], : tile.shape[1]]
+    return made
+
+
 SHARED: Mapping[str, Artefact] = {
     "watermark": watermark,
     "date": date,
@@ -139,6 +161,30 @@ LOSSLESS: Mapping[str, Artefact] = {"noise": noise}
 """By name: what photographs share that are written without loss, and JPEG removes a part of."""
 EDITS: Mapping[str, Artefact] = {"mirrored": mirrored, "stretched": stretched, "turned": turned}
 """By name: what moves a photograph's pixels."""
+TILED: Mapping[str, Artefact] = {"hdr": hdr}
+"""By name: what moves parts of a photograph, each by its own shift."""
+ARTEFACTS: Mapping[str, Artefact] = {**SHARED, **LOSSLESS, **EDITS, **TILED}
+"""All, by name."""
+
+
+def edited(photograph: bytes, names: Sequence[str], number: int) -> bytes:
+    """Return a JPEG file with artefacts, in their order, and its EXIF."""
+    with Image.open(io.BytesIO(photograph)) as opened:
+        exif, image = opened.getexif(), np.asarray(opened.convert("RGB"))
+    for name in names:
+        image = ARTEFACTS[name](image, number)
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=QUALITY, subsampling=0, exif=exif)
+    return file.getvalue()
+
+
+def received(photograph: bytes) -> bytes:
+    """Return a JPEG file as a messenger delivers it: written again, and without its EXIF."""
+    with Image.open(io.BytesIO(photograph)) as opened:
+        image = opened.convert("RGB")
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=DELIVERED)
+    return file.getvalue()
 
 
 def _drawn(image: Pixels) -> tuple[Image.Image, ImageDraw.ImageDraw]:

@@ -65,6 +65,10 @@ class Phone:
         exif = self._exif(kind, number, exposure, orientation=orientation)
         return jpeg(planes, processing, exif=exif)
 
+    def receives(self, number: int, share: float) -> bool:
+        """Return whether a foreground is among the share that others took and sent."""
+        return bool(self._rng("received", number).random() < share)
+
     def _rng(self, *key: str | int) -> np.random.Generator:
         text = "/".join(map(str, (self.model.seed, self.device, *key)))
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))

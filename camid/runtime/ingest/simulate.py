@@ -38,7 +38,9 @@ def simulate(folder: Folder, settings: Simulate, *, seed: int) -> int:
     parent, _, name = folder.uri.rpartition("/")
     parent_folder, note = Folder(parent), f"{name}.json"
     if parent_folder.exists(note):
-        changed = differences(json.loads(parent_folder.read(note)), stated)
+        known = {**config_tree(Simulate()), **json.loads(parent_folder.read(note))}
+        del known["write_patterns"]
+        changed = differences(known, stated)
         if changed:
             raise ValueError(
                 f"{folder.uri}: simulated with other settings ({'; '.join(changed)}); "
@@ -84,8 +86,10 @@ def _written(folder: Folder, settings: Simulate, *, seed: int) -> Iterator[pa.Ta
 
 def _write(table: pa.Table, *, folder: str, settings: Simulate, seed: int) -> pa.Table:
     """Write the photographs that ``table`` lists; runs on a worker."""
-    phone = _phone(table, settings, seed=seed)
-    write_photographs(phone, Folder(folder), settings, names=table["name"].to_pylist())
+    every, names = phones(settings, seed=seed), table["name"].to_pylist()
+    number = [phone.device for phone in every].index(table["device"][0].as_py())
+    sender = every[(number + 1) % len(every)]
+    write_photographs(every[number], sender, Folder(folder), settings, names=names)
     return table
 
 
