@@ -14,6 +14,7 @@ from camid.casework.decisions import RESERVED, is_reserved
 from camid.casework.fingerprint_sums import Sums
 from camid.casework.growing_entry import GrowingEntry, read_image
 from camid.casework.photographs import Opened, named, opened
+from camid.casework.received import UNTIED, is_tied, largest
 from camid.io.content import Contents
 
 
@@ -88,9 +89,10 @@ def enrol(
     by what they show and by their residuals. A photograph whose EXIF names another model than the
     others' is enrolled with a warning. Photographs are grouped by the pattern that they show: those
     that lie turned by 180° or mirrored are turned back, those of another lens make an entry of
-    their own, and those of another camera are left out (:mod:`camid.casework.camera_groups`). A few
-    images wait on disk, and one entry's sums are in memory. A call that is stopped keeps all but
-    the last few images.
+    their own, and those of another camera are left out (:mod:`camid.casework.camera_groups`); so
+    are a few of another size that nothing ties to the device (:mod:`camid.casework.received`). A
+    few images wait on disk, and one entry's sums are in memory. A call that is stopped keeps all
+    but the last few images.
 
     Parameters
     ----------
@@ -110,7 +112,7 @@ def enrol(
     total, number = sum(map(len, groups.values())), 0
     contents, notes = _contents(fingerprints, device), list[str]()
     skipped: list[tuple[str, str]] = []
-    accepted: list[str] = []
+    added: dict[str, list[str]] = {}
     entries: list[Entry] = []
     hashes: dict[str, tuple[str, ...]] = {}
     with fingerprints.alone(device):
@@ -126,7 +128,6 @@ def enrol(
                         growing.take(file, contents)
                     except ValueError as error:
                         rejected.append((file.path, str(error)))
-            accepted += growing.accepted
             hashes |= growing.hashes
             skipped += growing.skipped
             rejected += growing.rejected
@@ -136,6 +137,13 @@ def enrol(
                 contents.forget(file.path for file in apart)
             if growing.entry:
                 entries.append(growing.entry)
+                added[growing.entry.file] = growing.accepted
+        received = _deleted_received(fingerprints, device, entries, tell)
+    entries = [entry for entry in entries if entry not in received]
+    for entry in received:
+        rejected += [(path, UNTIED) for path in added[entry.file]]
+        notes.append(f"{entry.name}: {counted(entry.num_images, 'photograph')} {UNTIED}")
+    accepted = [path for entry in entries for path in added[entry.file]]
     order = {file.path: place for place, file in enumerate(chain(*groups.values()))}
     return Enrolled(
         device=device,
@@ -146,6 +154,21 @@ def enrol(
         shared=_shared(fingerprints, device, entries, hashes),
         notes=tuple(notes),
     )
+
+
+def _deleted_received(
+    fingerprints: Fingerprints, device: str, entries: Sequence[Entry], tell: Callable[[str], None]
+) -> list[Entry]:
+    """Delete those of the entries that nothing ties to the device, and return them."""
+    main = largest([entry for entry in fingerprints.entries() if entry.device == device])
+    untied = []
+    for entry in entries:
+        if main and entry.file != main.file:
+            tell(f"{device}: looking for {entry.name} in {main.name}")
+            if not is_tied(fingerprints, entry, main):
+                fingerprints.folder.delete(entry.file)
+                untied.append(entry)
+    return untied
 
 
 def _contents(fingerprints: Fingerprints, device: str) -> Contents:
