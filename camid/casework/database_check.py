@@ -4,16 +4,20 @@ import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations, combinations_with_replacement
 from tempfile import SpooledTemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.casework.alignment import CELL, cell_scores
 from camid.casework.counts import counted
 from camid.casework.database import STEP, Fingerprints
 from camid.casework.database_entry import DISAGREES, MIXED, REPEATS, Entry
 from camid.casework.fingerprint_sums import Plane, reliability
+from camid.casework.region_answer import place_words
+from camid.casework.spread import LEAST, spread
 from camid.casework.transforms import Shape
 from camid.prnu.residual import quantised
 
@@ -26,7 +30,7 @@ ONE_DEVICE = 0.5
 MEMORY = 2**28
 """Bytes of middles that are held at once; the others are on disk."""
 TILE = 1024
-"""Entries that are compared with as many others at once."""
+"""Entries that are compared with as many others at once, and whatever their models."""
 
 
 def problems(
@@ -34,8 +38,9 @@ def problems(
 ) -> list[str]:
     """Return a sentence for each problem: damaged files, doubtful entries, shared contents.
 
-    Patterns are compared where devices differ, pixel sizes are equal, and so are models where both
-    are known. Each pattern is read once.
+    Patterns are compared where devices differ and pixel sizes are equal; of more than :data:`TILE`
+    entries of a size, where models are equal or not known. Each pattern is read once, and again
+    where two share an artefact.
 
     Parameters
     ----------
@@ -59,7 +64,9 @@ def problems(
             if entry.file in compared:
                 middles.keep(entry, pattern)
         sentences += [words for entry in readable for words in _doubts(entry)]
-        return [*sentences, *_shared_images(readable), *_shared_patterns(middles, readable, tell)]
+        patterns = lru_cache(2)(fingerprints.pattern)
+        shared = _shared_patterns(middles, readable, patterns, tell)
+        return [*sentences, *_shared_images(readable), *shared]
 
 
 def _doubts(entry: Entry) -> Iterator[str]:
@@ -87,7 +94,10 @@ def _shared_images(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _shared_patterns(
-    middles: "Middles", entries: Sequence[Entry], tell: Callable[[str], None]
+    middles: "Middles",
+    entries: Sequence[Entry],
+    pattern: Callable[[Entry], Plane],
+    tell: Callable[[str], None],
 ) -> Iterator[str]:
     """Yield a sentence for each pair of devices whose patterns agree."""
     for (height, width), group in _comparable(entries).items():
@@ -97,10 +107,12 @@ def _shared_patterns(
             tell(f"comparing {patterns} of {width}x{height} px with {len(other)}")
             agreements += _agreeing(middles, group, tile, other)
         for i, j, agreement in sorted(agreements):
-            yield _sentence(group[i], group[j], agreement)
+            yield _sentence(group[i], group[j], agreement, pattern)
 
 
-def _sentence(first: Entry, second: Entry, agreement: float) -> str:
+def _sentence(
+    first: Entry, second: Entry, agreement: float, pattern: Callable[[Entry], Plane]
+) -> str:
     finding = f"{first.name} and {second.name}: their patterns agree by {agreement:.4f}"
     unknown = [entry.name for entry in (first, second) if not entry.split_half > 0]
     if unknown:
@@ -112,7 +124,22 @@ def _sentence(first: Entry, second: Entry, agreement: float) -> str:
     expected = math.sqrt(reliability(first.split_half) * reliability(second.split_half))
     if agreement > ONE_DEVICE * expected:
         return f"{finding}, as those of one device do; is it enrolled under two names?"
-    return f"{finding}, of {expected:.4f} were they one device's; they share an artefact"
+    where = artefact_place(pattern(first), pattern(second))
+    return f"{finding}, of {expected:.4f} were they one device's; they share an artefact, {where}"
+
+
+def artefact_place(first: Plane, second: Plane) -> str:
+    """Return where two devices' patterns ``(height, width)`` of one size agree, in words."""
+    scores = cell_scores(first, second, CELL)
+    outlying = (scores > LEAST) & ~spread(scores).kept
+    if not outlying.any():
+        return "all over the picture"
+    rows, columns = (np.flatnonzero(outlying.any(axis=axis)) for axis in (1, 0))
+    height, width = first.shape
+    top, left = int(rows[0]) * CELL, int(columns[0]) * CELL
+    bottom = min((int(rows[-1]) + 1) * CELL, height)
+    right = min((int(columns[-1]) + 1) * CELL, width)
+    return f"within {place_words((left, top, right - left, bottom - top), (height, width))}"
 
 
 def _comparable(entries: Sequence[Entry]) -> dict[Shape, list[Entry]]:
@@ -124,21 +151,27 @@ def _comparable(entries: Sequence[Entry]) -> dict[Shape, list[Entry]]:
 
 
 def _with_others(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries that may be of one device with an entry of another name."""
+    """Return the entries of a size that are compared with an entry of another name."""
     devices: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
-        devices[entry.model].add(entry.device)
+        devices[_compared_as(entry, entries)].add(entry.device)
     names = set().union(*devices.values())
     peers = {model: own | devices.get("", set()) for model, own in devices.items()} | {"": names}
-    return [entry for entry in entries if len(peers[entry.model]) > 1]
+    return [entry for entry in entries if len(peers[_compared_as(entry, entries)]) > 1]
+
+
+def _compared_as(entry: Entry, entries: Sequence[Entry]) -> str:
+    """Return the model within which an entry is compared; empty for all models."""
+    return entry.model if len(entries) > TILE else ""
 
 
 def _tiles(entries: Sequence[Entry]) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield pairs of tiles, lists of entries' numbers, in which two entries may be one device's."""
-    order = sorted(range(len(entries)), key=lambda number: (entries[number].model, number))
+    """Yield pairs of tiles, lists of entries' numbers, in which two entries are compared."""
+    models = [_compared_as(entry, entries) for entry in entries]
+    order = sorted(range(len(entries)), key=lambda number: (models[number], number))
     tiles = [order[start : start + TILE] for start in range(0, len(order), TILE)]
     for pair in combinations_with_replacement(tiles, 2):
-        first, second = ({entries[number].model for number in tile} for tile in pair)
+        first, second = ({models[number] for number in tile} for tile in pair)
         if first & second or "" in first | second:
             yield pair
 
@@ -153,14 +186,10 @@ def _agreeing(
     least = SHARED / math.sqrt(middles.num_samples(entries[0]))
     for row, column in np.argwhere(correlations >= least).tolist():
         pair = tile[row], other[column]
-        if (tile is not other or row < column) and _may_be_one(*(entries[n] for n in pair)):
+        models = {_compared_as(entries[number], entries) for number in pair} - {""}
+        are_two = entries[pair[0]].device != entries[pair[1]].device
+        if (tile is not other or row < column) and are_two and len(models) < 2:
             yield min(pair), max(pair), float(correlations[row, column])
-
-
-def _may_be_one(first: Entry, second: Entry) -> bool:
-    """Return whether two entries may be one device's, and are compared."""
-    models = {entry.model for entry in (first, second) if entry.model}
-    return first.device != second.device and len(models) < 2
 
 
 class Middles:
