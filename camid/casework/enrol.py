@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -108,52 +108,77 @@ def enrol(
         device is being enrolled by another process.
     """
     _check_name(device)
-    groups, rejected = _grouped(named(paths))
-    total, number = sum(map(len, groups.values())), 0
-    contents, notes = _contents(fingerprints, device), list[str]()
-    skipped: list[tuple[str, str]] = []
-    added: dict[str, list[str]] = {}
-    entries: list[Entry] = []
-    hashes: dict[str, tuple[str, ...]] = {}
+    groups, refused = _grouped(named(paths))
+    taken = _Taken(rejected=refused)
     with fingerprints.alone(device):
-        todo = sorted(groups.items())
-        while todo:
-            (lens, width, height), files = todo.pop(0)
-            size = width, height
-            with GrowingEntry(fingerprints, device, lens, *size) as growing:
-                for file in files:
-                    number += 1
-                    tell(f"{device}: {min(number, total)} of {total}: {file.path}")
-                    try:
-                        growing.take(file, contents)
-                    except ValueError as error:
-                        rejected.append((file.path, str(error)))
-            hashes |= growing.hashes
-            skipped += growing.skipped
-            rejected += growing.rejected
-            notes += growing.notes
-            for other, apart in sorted(growing.lenses.items()):
-                todo.append(((other, width, height), apart))
-                contents.forget(file.path for file in apart)
-            if growing.entry:
-                entries.append(growing.entry)
-                added[growing.entry.file] = growing.accepted
-        received = _deleted_received(fingerprints, device, entries, tell)
-    entries = [entry for entry in entries if entry not in received]
+        _grow(fingerprints, device, groups, taken, tell)
+        received = _deleted_received(fingerprints, device, taken.entries, tell)
+    entries = [entry for entry in taken.entries if entry not in received]
     for entry in received:
-        rejected += [(path, UNTIED) for path in added[entry.file]]
-        notes.append(f"{entry.name}: {counted(entry.num_images, 'photograph')} {UNTIED}")
-    accepted = [path for entry in entries for path in added[entry.file]]
+        taken.rejected += [(path, UNTIED) for path in taken.added[entry.file]]
+        taken.notes.append(f"{entry.name}: {counted(entry.num_images, 'photograph')} {UNTIED}")
+    accepted = [path for entry in entries for path in taken.added[entry.file]]
     order = {file.path: place for place, file in enumerate(chain(*groups.values()))}
     return Enrolled(
         device=device,
         entries=tuple(sorted(entries, key=lambda entry: entry.name)),
         accepted=tuple(sorted(accepted, key=lambda path: order[path])),
-        skipped=tuple(skipped),
-        rejected=tuple(sorted(rejected, key=lambda row: order.get(row[0], -1))),
-        shared=_shared(fingerprints, device, entries, hashes),
-        notes=tuple(notes),
+        skipped=tuple(taken.skipped),
+        rejected=tuple(sorted(taken.rejected, key=lambda row: order.get(row[0], -1))),
+        shared=_shared(fingerprints, device, entries, taken.hashes),
+        notes=tuple(taken.notes),
     )
+
+
+@dataclass(kw_only=True)
+class _Taken:
+    """What has become of photographs so far: lists of paths with reasons, and entries."""
+
+    rejected: list[tuple[str, str]]
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    added: dict[str, list[str]] = field(default_factory=dict)
+    """Paths of photographs that were added, by their entry's file."""
+    hashes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Hashes of what photographs show, turned and mirrored, by digest."""
+
+    def by(self, growing: GrowingEntry) -> None:
+        """Note what became of an entry's photographs."""
+        self.hashes |= growing.hashes
+        self.skipped += growing.skipped
+        self.rejected += growing.rejected
+        self.notes += growing.notes
+        if growing.entry:
+            self.entries.append(growing.entry)
+            self.added[growing.entry.file] = growing.accepted
+
+
+def _grow(
+    fingerprints: Fingerprints,
+    device: str,
+    groups: Mapping[tuple[str, int, int], Sequence[Opened]],
+    taken: _Taken,
+    tell: Callable[[str], None],
+) -> None:
+    """Add photographs, by lens, width and height, to entries, and note what becomes of them."""
+    total, number = sum(map(len, groups.values())), 0
+    contents = _contents(fingerprints, device)
+    todo = sorted(groups.items())
+    while todo:
+        (lens, width, height), files = todo.pop(0)
+        with GrowingEntry(fingerprints, device, lens, width, height) as growing:
+            for file in files:
+                number += 1
+                tell(f"{device}: {min(number, total)} of {total}: {file.path}")
+                try:
+                    growing.take(file, contents)
+                except ValueError as error:
+                    taken.rejected.append((file.path, str(error)))
+        taken.by(growing)
+        for other, apart in sorted(growing.lenses.items()):
+            todo.append(((other, width, height), apart))
+            contents.forget(file.path for file in apart)
 
 
 def _deleted_received(

@@ -184,6 +184,15 @@ def answers(
     check_scales(scales or ())
     reference, gallery = shipped_reference(IDENTIFICATION_FILE), Snapshot(fingerprints)
     cache_warning = refresh(gallery, fingerprints.folder)
+    finder = partial(
+        Finder,
+        gallery=gallery,
+        llr=partial(match_llr, reference=reference),
+        folder=fingerprints.folder,
+        budget=budget,
+        scales=scales,
+        most=MOST,
+    )
     todo, number = map(gallery.asked, photographs(files)), 0
     while group := list(islice(todo, TOGETHER)):
         number += len(group)
@@ -207,34 +216,50 @@ def answers(
                 yield not_identified(photograph), {}
                 continue
             plane, ranking = ranked[id(photograph)]
-            ranking = without_copies(plane, ranking, gallery, reference)
-            finder = Finder(
-                plane=plane,
-                rgb=photograph.rgb,
-                gallery=gallery,
-                llr=partial(match_llr, reference=reference),
-                folder=fingerprints.folder,
-                budget=budget,
-                scales=scales,
-                most=MOST,
-            )
-            parts = finder.composite(ranking)
-            answer = identified(
+            yield _answered(
                 photograph,
-                ranking,
-                reference,
-                num_entries=gallery.num_readable,
+                without_copies(plane, ranking, gallery, reference),
+                gallery,
+                finder(plane=plane, rgb=photograph.rgb),
                 num_candidates=num_candidates,
-                num_damaged=len(gallery.unreadable),
-                composite=parts,
-                warnings=[
-                    *gallery.doubts(photograph, ranking, reference),
-                    *gallery.warnings(),
-                    *([cache_warning] if cache_warning else []),
-                ],
+                has_pictures=has_pictures,
+                warnings=[cache_warning] if cache_warning else [],
             )
-            pictures = drawn(plane, ranking, gallery, reference) if has_pictures else {}
-            yield answer, {**(region_pictures(parts) if has_pictures else {}), **pictures}
+
+
+def _answered(
+    photograph: Photograph,
+    ranking: Ranking,
+    gallery: Snapshot,
+    finder: Finder[Entry],
+    *,
+    num_candidates: int,
+    has_pictures: bool,
+    warnings: Sequence[str],
+) -> Answer:
+    """Return the answer for a ranked photograph, and pictures if they are asked for."""
+    reference = shipped_reference(IDENTIFICATION_FILE)
+    composite = finder.composite(ranking)
+    answer = identified(
+        photograph,
+        ranking,
+        reference,
+        num_entries=gallery.num_readable,
+        num_candidates=num_candidates,
+        num_damaged=len(gallery.unreadable),
+        composite=composite,
+        warnings=[
+            *gallery.doubts(photograph, ranking, reference),
+            *gallery.warnings(),
+            *warnings,
+        ],
+    )
+    if not has_pictures:
+        return answer, {}
+    return answer, {
+        **region_pictures(composite),
+        **drawn(finder.plane, ranking, gallery, reference),
+    }
 
 
 def check_scales(scales: Sequence[float]) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from camid.casework.alignment import Plane
@@ -55,31 +55,15 @@ def answer_together(
     reference, gallery = shipped_reference(IDENTIFICATION_FILE), Snapshot(fingerprints)
     cache_warning = refresh(gallery, fingerprints.folder)
     groups, left_out = _grouped(files, gallery, tell)
-    sizes: list[Searched] = []
-    best: tuple[float, Plane, Ranking] | None = None
-    contents = gallery.contents()
-    for shape in sorted(groups, key=lambda shape: (-len(groups[shape]), -math.prod(shape), shape)):
-        photographs = added(groups[shape], shape, contents=contents, tell=tell)
-        left_out += photographs.left_out
-        if photographs.plane is None:
-            continue
-        progress = f"{counted(len(photographs.facts), 'photograph')} of {photographs.size} px"
-        (ranking,) = rankings(
-            [photographs.plane],
-            gallery,
-            folder=fingerprints.folder,
-            budget=budget,
-            scales=scales,
-            num_candidates=None,
-            most=most_correlation(len(photographs.facts)),
-            tell=partial(_tell, tell, progress),
-        )
-        ranking = without_copies(photographs.plane, ranking, gallery, reference)
-        energy = max((candidate.energy for candidate in ranking.candidates), default=-math.inf)
-        if has_pictures and (best is None or energy > best[0]):
-            best = energy, photographs.plane, ranking
-        photographs.plane = None
-        sizes.append(Searched(photographs=photographs, ranking=ranking))
+    search = partial(
+        rankings,
+        gallery=gallery,
+        folder=fingerprints.folder,
+        budget=budget,
+        scales=scales,
+        num_candidates=None,
+    )
+    sizes, best = _searched(groups, left_out, gallery, search, has_pictures=has_pictures, tell=tell)
     if not sizes:
         return not_identified_set(left_out), {}
     answer = identified_set(
@@ -93,8 +77,46 @@ def answer_together(
     )
     if best is None:
         return answer, {}
-    _, plane, ranking = best
+    plane, ranking = best
     return answer, drawn(plane, ranking, gallery, reference, name=_name(sizes, ranking))
+
+
+def _searched(
+    groups: Mapping[Shape, Sequence[File]],
+    left_out: list[Refused],
+    gallery: Snapshot,
+    search: Callable[..., Iterator[Ranking]],
+    *,
+    has_pictures: bool,
+    tell: Tell,
+) -> tuple[list[Searched], tuple[Plane, Ranking] | None]:
+    """Return each size's photographs and ranking, and the plane and ranking of the best.
+
+    Photographs that are left out are added to ``left_out``.
+    """
+    reference = shipped_reference(IDENTIFICATION_FILE)
+    sizes: list[Searched] = []
+    best, most_energy = None, -math.inf
+    contents = gallery.contents()
+    for shape in sorted(groups, key=lambda shape: (-len(groups[shape]), -math.prod(shape), shape)):
+        photographs = added(groups[shape], shape, contents=contents, tell=tell)
+        left_out += photographs.left_out
+        if photographs.plane is None:
+            continue
+        number = len(photographs.facts)
+        progress = f"{counted(number, 'photograph')} of {photographs.size} px"
+        (ranking,) = search(
+            [photographs.plane],
+            most=most_correlation(number),
+            tell=partial(_tell, tell, progress),
+        )
+        ranking = without_copies(photographs.plane, ranking, gallery, reference)
+        energy = max((candidate.energy for candidate in ranking.candidates), default=-math.inf)
+        if has_pictures and (best is None or energy > most_energy):
+            best, most_energy = (photographs.plane, ranking), energy
+        photographs.plane = None
+        sizes.append(Searched(photographs=photographs, ranking=ranking))
+    return sizes, best
 
 
 def _tell(tell: Tell, progress: str, words: str) -> None:

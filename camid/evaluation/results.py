@@ -61,9 +61,9 @@ def judged_rows(
     kind
         Kind of the comparisons, if not the list's own.
     """
-    kind = kind or ("gallery" if listed.is_gallery else "pairs")
     is_one_size = is_same_size is None or bool(is_same_size.all())
     kinds_of_negatives = [n for n in JUDGED if n != SAME_SIZE or not is_one_size]
+    common = _condition(listed, kind or ("gallery" if listed.is_gallery else "pairs"), split)
     rows: list[ResultRow] = []
     differences: list[DifferenceRow] = []
     first_rows: dict[tuple[str, str], ResultRow] = {}
@@ -73,14 +73,7 @@ def judged_rows(
             chosen = _chosen(listed, crop_scores, negatives, is_same_size)
             if not chosen.any():
                 continue
-            condition = Condition(
-                kind=kind,
-                images=images_a_side(listed),
-                crop_size=listed.crop_size or None,
-                num_crops=crop_count or None,
-                negatives=negatives,
-                split=BY_IMAGE if kind == "classifier" else split,
-            )
+            condition = replace(common, num_crops=crop_count or None, negatives=negatives)
             crop_rows, crop_differences = _judged(
                 listed, crop_scores, chosen, condition, seed=seed, fpr=single_threshold_fpr
             )
@@ -89,6 +82,18 @@ def judged_rows(
                 rows.append(_completed(row, first, _reach(listed, chosen, crop_count)))
             differences += crop_differences
     return rows, differences
+
+
+def _condition(listed: ComparisonList, kind: Kind, split: str) -> Condition:
+    """Return the condition of all of a list's crops and negatives."""
+    return Condition(
+        kind=kind,
+        images=images_a_side(listed),
+        crop_size=listed.crop_size or None,
+        num_crops=None,
+        negatives="all",
+        split=BY_IMAGE if kind == "classifier" else split,
+    )
 
 
 def _completed(row: ResultRow, first: ResultRow, reach: Mapping[str, float]) -> ResultRow:

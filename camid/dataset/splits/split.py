@@ -115,19 +115,7 @@ def named_split(name: str, records: Iterable[ImageRecord], *, settings: Splits, 
             name=name, train=(), validation=(), test=tuple(sorted(models)), provenance=provenances
         )
     scenes = shared_scenes(taking_part)
-    missing: tuple[str, ...] = ()
-    listed_scenes = None
-    if name == "seeded":
-        devices = dealt_devices(models, settings=settings, seed=seed)
-    else:
-        parts, listed_scenes = _parts(name)
-        devices = _listed(parts, sorted(models))
-        missing = tuple(sorted({*parts["validation"], *parts["test"]} - set(models)))
-        if not devices["test"]:
-            raise ValueError(
-                f"split {name!r} tests the devices {', '.join(parts['test'][:5])}…, "
-                f"and the data have none of them"
-            )
+    devices, listed_scenes, missing = _dealt(name, models, settings=settings, seed=seed)
     scene_parts: dict[str, tuple[str, ...]] = {}
     if listed_scenes is not None:
         scene_parts = _listed(
@@ -146,6 +134,23 @@ def named_split(name: str, records: Iterable[ImageRecord], *, settings: Splits, 
         divided=divided,
         **devices,
     )
+
+
+def _dealt(
+    name: str, models: Mapping[str, str], *, settings: Splits, seed: int
+) -> tuple[dict[str, tuple[str, ...]], dict[str, list[str]] | None, tuple[str, ...]]:
+    """Return each part's devices, a listed split's scenes, and its devices that are not there."""
+    if name == "seeded":
+        return dealt_devices(models, settings=settings, seed=seed), None, ()
+    parts, listed_scenes = _parts(name)
+    devices = _listed(parts, sorted(models))
+    if not devices["test"]:
+        raise ValueError(
+            f"split {name!r} tests the devices {', '.join(parts['test'][:5])}…, "
+            f"and the data have none of them"
+        )
+    missing = tuple(sorted({*parts["validation"], *parts["test"]} - set(models)))
+    return devices, listed_scenes, missing
 
 
 def _listed(
