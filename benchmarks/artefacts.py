@@ -2,13 +2,14 @@
 
 PHOTOGRAPHS is a folder that camid reads; if none is named, phones are simulated. Every kind of
 artefact is added to all photographs of all devices. Of each device some photographs make its
-pattern; the others are compared, as identification compares whole photographs, with the patterns of
-all devices: how often is another device supported, and the own one? Edited photographs are compared
-with patterns of plain ones. With ``--sides N``, N photographs of each device are verified against N
-others of it, and against N of the next. A table; a ratio of ten or more is support, and what it is
-worth is the measured ratio: the share of own devices that reach it over that of others.
+pattern; the others are asked about, as identification asks of whole photographs, among the patterns
+of all devices: how often is another device supported, and the own one? Edited photographs are asked
+about among patterns of plain ones. With ``--sides N``, N photographs of each device are verified
+against N others of it, and against N of the next. A table; a ratio of ten or more is support, and
+what it is worth is the measured ratio: the share of own devices that reach it over that of others.
 """
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,13 +63,13 @@ def written(image: Pixels, artefact: Artefact, number: int) -> Pixels:
 
 @dataclass
 class Counts:
-    """Comparisons of photographs with patterns, and how many were supported."""
+    """Photographs or sides that were asked about, and of how many a device was supported."""
 
     compared: int = 0
     supported: int = 0
 
     def add(self, llrs: Sequence[float]) -> None:
-        """Count a comparison by the log-likelihood ratio of its best candidate, if there is one."""
+        """Count a photograph by the log-likelihood ratios of devices."""
         self.compared += 1
         self.supported += any(llr >= DECIDED for llr in llrs)
 
@@ -119,13 +120,16 @@ def counted(
         asked += [(device, written(q, artefact, 100 + n)) for n, q in enumerate(queries)]
     reference = shipped_reference(IDENTIFICATION_FILE)
     own_counts, other_counts = Counts(), Counts()
+    gallery = Patterns(known)
     budget = BUDGET if artefact is turned else 0
     for device, photograph in asked:
-        plane = query_plane(photograph)
-        for name, known_pattern in known.items():
-            ranking = identify(plane, Patterns({name: known_pattern}), budget=budget, most=MOST)
-            counts = own_counts if name == device else other_counts
-            counts.add([match_llr(match, reference) for match in ranking.candidates[:1]])
+        ranking = identify(
+            query_plane(photograph), gallery, budget=budget, num_candidates=None, most=MOST
+        )
+        llrs = dict.fromkeys(known, -math.inf)
+        llrs |= {one.device: match_llr(one, reference) for one in ranking.candidates}
+        own_counts.add([llrs.pop(device)])
+        other_counts.add([*llrs.values()])
     return own_counts, other_counts
 
 
