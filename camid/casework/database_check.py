@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.casework.alignment import CELL, cell_scores
-from camid.casework.counts import counted
 from camid.casework.database import STEP, Fingerprints
 from camid.casework.database_entry import DISAGREES, MIXED, REPEATS, Entry
 from camid.casework.fingerprint_sums import Plane, reliability
 from camid.casework.region_answer import place_words
 from camid.casework.spread import LEAST, spread
 from camid.casework.transforms import Shape
+from camid.io.counts import counted
 from camid.prnu.residual import quantised
 
 CENTRE = 1024

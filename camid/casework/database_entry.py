@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from camid.casework.counts import counted
 from camid.casework.fingerprint_sums import Sums
 from camid.dataset.records import LONGEST_NAME, device_name
+from camid.io.counts import counted
 
 FEW = 10
 """Images below which an entry is said to have few."""

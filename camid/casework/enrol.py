@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import Any
 
-from camid.casework.counts import counted
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
 from camid.casework.decisions import RESERVED, is_reserved
@@ -16,6 +15,7 @@ from camid.casework.growing_entry import GrowingEntry, read_image
 from camid.casework.photographs import Opened, named, opened
 from camid.casework.received import UNTIED, is_tied, largest
 from camid.io.content import Contents
+from camid.io.counts import counted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from camid.casework.camera_groups import Group, Placed, Shown, copies, differs, grouped, known
-from camid.casework.counts import counted
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import MIXED
 from camid.casework.fingerprint_sums import EnrolledImage, Half, Sample, Sums
@@ -13,6 +12,7 @@ from camid.casework.kept_samples import KeptSamples, middle, whole
 from camid.casework.outliers import strangers
 from camid.casework.photographs import Opened, Refused, photographs
 from camid.io.content import Contents, turned_hashes
+from camid.io.counts import counted
 
 KEPT_EVERY = 16
 """Images after which an entry is written: a process that dies loses no more."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from camid.casework.alignment import Match
 from camid.casework.composite import Composite
-from camid.casework.counts import counted
 from camid.casework.decisions import NONE_SUPPORTED, UNDECIDED
 from camid.casework.photographs import Photograph, Refused
 from camid.casework.quality import REFUSED
@@ -15,6 +14,7 @@ from camid.casework.reference_population import IDENTIFICATION_FILE, Reference
 from camid.casework.region_answer import with_regions
 from camid.casework.verbal_scale import DECIDED, answer, ratio_words, support
 from camid.evaluation.calibration import Logistic
+from camid.io.counts import counted
 
 NO_SUPPORT = math.log(2)
 """Log-likelihood ratio, nats, up to which no support for a device is stated.

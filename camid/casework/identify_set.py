@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from camid.casework.alignment import Plane
-from camid.casework.counts import counted
 from camid.casework.database import Fingerprints
 from camid.casework.digest_cache import refresh
 from camid.casework.identify import Snapshot, check_scales, drawn, without_copies
@@ -19,6 +18,7 @@ from camid.casework.reference_population import IDENTIFICATION_FILE, shipped_ref
 from camid.casework.search import BUDGET, rankings
 from camid.casework.spread import most_correlation
 from camid.casework.transforms import Shape
+from camid.io.counts import counted
 
 Tell = Callable[[str], None]
 

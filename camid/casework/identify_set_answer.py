@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from camid.casework.counts import counted
 from camid.casework.decisions import REFUSED, UNREADABLE
 from camid.casework.identify_answer import (
     bounds,
@@ -24,6 +23,7 @@ from camid.casework.quality import GRADES
 from camid.casework.quality import REFUSED as REFUSED_GRADE
 from camid.casework.query import Ranking
 from camid.casework.reference_population import Reference
+from camid.io.counts import counted
 
 
 @dataclass(frozen=True, kw_only=True)

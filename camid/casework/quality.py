@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from camid.casework.counts import counted
+from camid.io.counts import counted
 from camid.prnu.fingerprint import intensity_weight
 from camid.prnu.luminance import grey
 from camid.prnu.residual import residual

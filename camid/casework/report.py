@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from camid.casework.counts import counted
 from camid.casework.reference_population import (
     IDENTIFICATION_FILE,
     VERIFICATION_FILE,
@@ -18,6 +17,7 @@ from camid.comparison.methods import pairnet
 from camid.evaluation import fusion
 from camid.evaluation.report.data_summary import versions
 from camid.evaluation.report.page import embedded, page_environment
+from camid.io.counts import counted
 
 LIMITS = (
     "The likelihood ratio compares two propositions. How likely either was before is not in it.",

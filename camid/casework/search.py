@@ -11,10 +11,10 @@ from itertools import chain, islice
 
 from camid.casework.alignment import Match, Plane, View, correlation, search, shared
 from camid.casework.binarized import E, Gallery, Sketches, by_shape
-from camid.casework.counts import counted
 from camid.casework.digest_cache import rows
 from camid.casework.query import Question, Ranking
 from camid.casework.transforms import TURNS, Hypothesis, Shape, finer
+from camid.io.counts import counted
 from camid.io.folder import Folder
 
 PROMISING = 5.0

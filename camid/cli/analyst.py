@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camid.casework.counts import counted
 from camid.casework.decisions import NO_ANSWER
 from camid.cli.answers import Printed
 from camid.cli.console import (
@@ -25,6 +24,7 @@ from camid.cli.console import (
     write_report,
 )
 from camid.cli.errors import EXIT_CODES, one_sentence
+from camid.io.counts import counted
 
 if TYPE_CHECKING:
     from camid.casework.identify_answer import Answer

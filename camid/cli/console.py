@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
-from camid.casework.counts import counted
 from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
+from camid.io.counts import counted
 
 T = TypeVar("T")
 

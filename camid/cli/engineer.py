@@ -10,11 +10,11 @@ from dataclasses import replace
 import click
 import pyarrow.compute as pc
 
-from camid.casework.counts import counted, tally
 from camid.cli.errors import one_sentence
 from camid.cli.pipeline import print_facts, print_lines
 from camid.config import load_config
 from camid.dataset.records import OK, ImageRecord, chunk_name
+from camid.io.counts import counted, tally
 from camid.io.folder import Folder, absolute
 from camid.runtime.cluster.session import home
 from camid.runtime.console import tracked

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import click
 from rich.console import Console
 
-from camid.casework.counts import counted, tally
 from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
 from camid.config import Config, load_config
 from camid.evaluation.columns import COLUMNS, against
 from camid.evaluation.result_rows import DifferenceRow, ResultRow
+from camid.io.counts import counted, tally
 from camid.io.folder import Folder
 from camid.io.output_layout import CONFIG, REPORT, SEARCH, TRIALS_PICTURE, TRIALS_TABLE, WINNER
 from camid.runtime.cluster.session import placed

@@ -1,1 +1,1 @@
-"""Files: addresses, folders and object stores, decoded photographs, tables, output layout."""
+"""Files: addresses, folders and object stores, decoded photographs, tables, counts in words."""

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from camid.casework.counts import counted, tally
 from camid.casework.enrol import Enrolled
 from camid.casework.identify_answer import left
 from camid.casework.query import Ranking
 from camid.casework.report import extent_words, grade_words
+from camid.io.counts import counted, tally
 
 WRONG = re.compile(r"(?<![\d.,:×])0 [a-z]|(?<![\d.,:])1 [a-z]+s\b(?<!is|as|us)")
 """A zero before a word, and one of several things."""
