@@ -12,6 +12,7 @@ from scipy import fft
 from camid.casework.false_alarm import evidence_energy, log_false_alarm
 from camid.casework.kernels import cell_products
 from camid.casework.scales import scales
+from camid.casework.single_peak import once
 from camid.casework.spread import spread
 from camid.casework.transforms import UPRIGHT, Hypothesis, Shape, hypotheses, transform_shape
 from camid.prnu.cleaning import cleaned
@@ -22,12 +23,9 @@ from camid.prnu.residual import residual
 Plane = NDArray[np.float32]
 CELL = 64
 """Pixels a side of a cell in the map of a match."""
-PERIODS = (16, 32, 64, 128, 256, 512)
-"""Pixels at which editors' dithers, tiles and codecs repeat."""
-REPEATED = 1.5
-"""Mean over eight repetitions, in standard deviations, of which strangers' is normal with 0.35."""
 CHECKED = 9.0
-"""PCE from which the spread of a match is examined; below, it supports nothing."""
+"""Energy from which it is examined how a match is spread and whether it stands alone; below, it
+supports nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,25 +310,12 @@ def _best_place(
     best = peak(
         lags, top=top, num_rows=num_rows, left=left, num_columns=num_columns, num_lags=num_lags
     )
-    return best._replace(pce=_once(lags, best))
-
-
-def _once(lags: Plane, best: Peak) -> float:
-    """Return the energy of a peak less that of its repetitions at :data:`PERIODS`.
-
-    A sensor's pattern is found at one lag. Editors' dithers, tiles and block codecs agree as well
-    a period away: that much of the peak is theirs.
-    """
-    height = lags[best.row, best.column]
-    if best.pce < CHECKED or height <= 0:
-        return best.pce
-    root = math.sqrt(best.pce)
-    repeated = 0.0
-    for period in PERIODS:
-        steps = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]) * period
-        if 3 * period > min(lags.shape):
-            break
-        rows = (best.row + steps[:, 0]) % lags.shape[0]
-        columns = (best.column + steps[:, 1]) % lags.shape[1]
-        repeated = max(repeated, float(lags[rows, columns].mean()) / float(height) * root)
-    return best.pce if repeated < REPEATED else max(root - repeated, 0.0) ** 2
+    tried = hypothesis.num_lags(query.shape, pattern.shape)
+    if best.pce <= 0 or evidence_energy(best.pce, num_lags=tried) < CHECKED:
+        return best
+    spectra = (
+        query.spectrum(hypothesis, query_shape, transform),
+        pattern.spectrum(UPRIGHT, pattern_shape, transform),
+    )
+    own = (fft.irfft2(np.abs(one) ** 2, transform, workers=num_threads) for one in spectra)
+    return best._replace(pce=once(lags, best, *(np.asarray(one, np.float32) for one in own)))

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from camid.casework.alignment import PERIODS, Plane
+from camid.casework.alignment import Plane
+from camid.casework.single_peak import PERIODS
 
 REPEATED = 10.0
 """Standard deviations of a chance agreement from which a pattern repeats. Of 53 real cameras three

@@ -15,15 +15,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 from scipy.special import logsumexp
 
-from camid.casework.alignment import CELL
+from camid.casework.alignment import CELL, CHECKED
 from camid.casework.scales import scales
+from camid.casework.single_peak import once
 from camid.casework.spread import most_correlation, spread
 from camid.comparison.methods import chosen_methods
 from camid.comparison.methods.method import Array, Method, Sums, Tile
 from camid.evaluation.fusion import Fusion, shipped_fusion
 from camid.prnu.cleaning import JPEG_BLOCK
+from camid.prnu.correlation import peak
 from camid.prnu.luminance import LUMA
 from camid.prnu.residual import quantised, residual, restored
 from camid.prnu.strips import Position, cut, intensity, positions
@@ -40,6 +43,9 @@ AREA = 1024
 """Pixels a side of the middle that is compared at most."""
 REPEATED = 3.0
 """Score by ``classical`` of strips that lie elsewhere that is no chance; normal among strangers."""
+SURE = 10.0
+"""Expected score of coarse detail from which its lack says that noise was added: cameras' textured
+photographs, few a side, vary more than a photograph and a fingerprint."""
 MARGIN = 64
 """Pixels around the middle that are denoised too, as the transform reaches so far."""
 
@@ -237,6 +243,9 @@ class Sides:
             for turn, turn_scores in scores.items()
         }
         likeliest = max(llrs, key=lambda turn: llrs[turn])
+        if llrs[likeliest] > 0:
+            scores[likeliest] = self._scores_less_second_peaks(likeliest, scores[likeliest])
+            llrs[likeliest] = float(fusion.llr([scores[likeliest][n] for n in fusion.methods]))
         high = fusion.high - math.log(len(llrs))  # the bound of one turn, were all others nothing
         crops = evidence[likeliest]["classical"]
         is_finest_alone = self._is_finest_alone(likeliest)
@@ -253,12 +262,37 @@ class Sides:
             is_finest_alone=is_finest_alone,
         )
 
+    def _planes(self, turn: int) -> list[NDArray[np.float32]]:
+        """Return what ``classical`` compares of both sides in a turn, strips in their places."""
+        (second,) = (evidence for evidence in self._second_turns if evidence.turn == turn)
+        method, (_, corners) = self._methods["classical"], compared_strips(*self._shapes[0])
+        across = len({left for _, left in corners})
+        planes = []
+        for side in (self._first, second):
+            strips = side.prepared("classical", method)
+            size = strips.shape[-1]
+            rows = strips.reshape(-1, across, size, size).transpose(0, 2, 1, 3)
+            planes.append(np.ascontiguousarray(rows.reshape(-1, across * size), np.float32))
+        return planes
+
     def _is_finest_alone(self, turn: int) -> bool:
         """Return whether what agrees in a turn is noise that was added, and tells of no sensor."""
-        (second,) = (evidence for evidence in self._second_turns if evidence.turn == turn)
-        method = self._methods["classical"]
-        strips = [side.prepared("classical", method) for side in (self._first, second)]
-        return scales(*strips).is_finest_alone
+        found = scales(*self._planes(turn))
+        return found.is_finest_alone and found.expected > SURE
+
+    def _scores_less_second_peaks(self, turn: int, scores: Mapping[str, float]) -> dict[str, float]:
+        """Return each method's score, less what agrees at other lags as well, at any period."""
+        planes = self._planes(turn)
+        shape, (first, second) = planes[0].shape, map(fft.rfft2, planes)
+        lags, *own = (
+            np.asarray(fft.irfft2(np.conj(a) * b, shape), np.float32)
+            for a, b in ((second, first), (second, second), (first, first))
+        )
+        best = peak(lags, num_rows=1, num_columns=1)
+        if best.pce < CHECKED:
+            return dict(scores)
+        left = math.sqrt(once(lags, best, *own) / best.pce)
+        return {name: min(score, left * score) for name, score in scores.items()}
 
     def _scores_less_repeats(
         self, second: SideEvidence, sums: Mapping[str, Sums]

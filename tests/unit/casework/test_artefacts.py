@@ -115,3 +115,19 @@ def test_what_agrees_in_the_finest_detail_alone_supports_no_camera_and_excludes_
     assert all(llr(image, plain) >= DECIDED for image in photographs[0][NUM_ENROLLED:])
     assert abs(verdict(mine[:3], theirs[:3]).llr) < DECIDED
     assert verdict(mine[:3], mine[3:6]).llr > -DECIDED
+
+
+def tiled(image, period):
+    """Return a photograph with tiles of noise whose period divides nothing else."""
+    height, width = image.shape[:2]
+    tile = np.random.default_rng(period).uniform(-1.5, 1.5, (period, period, 1))
+    plane = np.tile(tile, (height // period + 1, width // period + 1, 1))[:height, :width]
+    return np.clip(np.rint(0.95 * image + plane), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("period", [37, 75, 100])
+def test_tiles_of_any_period_support_no_camera(photographs, period):
+    mine, theirs = ([written(tiled(image, period)) for image in side] for side in photographs)
+    known = pattern(mine[:NUM_ENROLLED])
+    assert all(llr(image, known) < DECIDED for image in theirs[NUM_ENROLLED:])
+    assert verdict(mine[:3], theirs[:3]).llr < DECIDED

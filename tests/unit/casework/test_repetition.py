@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from camid.casework.alignment import PERIODS
 from camid.casework.repetition import repeated_periods, repetition, without_repetition
+from camid.casework.single_peak import PERIODS
 from camid.prnu.correlation import ncc
 
 SHAPE = (400, 460)
