@@ -158,6 +158,38 @@ def verified(
     return one, two
 
 
+def chosen_devices(
+    photographs: str | None, place: str, number: int
+) -> tuple[str, dict[str, list[str]]]:
+    """Return an address and the photographs of its first devices, simulated below a place if none.
+
+    Parameters
+    ----------
+    number
+        Of devices; 0 for all.
+    """
+    data = absolute(photographs) if photographs else f"{place}/simulated"
+    if not photographs:
+        config = load_config(settings=SIMULATED)
+        with session():
+            simulate(Folder(data), config.simulate, seed=config.seed)
+    return data, dict(list(files(data).items())[: number or None])
+
+
+def chosen_names(listed: str, known: Mapping[str, object]) -> list[str]:
+    """Return names between commas, all that are known if there are none.
+
+    Raises
+    ------
+    ValueError
+        If one is not known.
+    """
+    names = [name for name in listed.split(",") if name] or list(known)
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"no {unknown[0]!r}; there are {', '.join(known)}")
+    return names
+
+
 @click.command(help=__doc__)
 @click.argument("photographs", required=False)
 @click.option("--kinds", default="", help=f"Of {', '.join(KINDS)}; else all.")
@@ -168,17 +200,8 @@ def main(
     photographs: str | None, *, kinds: str, queries: int, num_devices: int, sides: int
 ) -> None:
     with one_sentence(), tempfile.TemporaryDirectory() as place:
-        if photographs:
-            data = absolute(photographs)
-        else:
-            data = f"{place}/simulated"
-            config = load_config(settings=SIMULATED)
-            with session():
-                simulate(Folder(data), config.simulate, seed=config.seed)
-        names = [name for name in kinds.split(",") if name] or list(KINDS)
-        if unknown := [name for name in names if name not in KINDS]:
-            raise ValueError(f"no artefact {unknown[0]!r}; there are {', '.join(KINDS)}")
-        devices = dict(list(files(data).items())[: num_devices or None])
+        data, devices = chosen_devices(photographs, place, num_devices)
+        names = chosen_names(kinds, KINDS)
         rows = []
         for name in names:
             artefact = KINDS[name]

@@ -15,17 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.cases import SIMULATED, as_jpeg, files
+from benchmarks.artefacts import chosen_devices, chosen_names
+from benchmarks.cases import as_jpeg
 from camid.casework.decisions import DIFFERENT, REFUSED, SAME, UNDECIDED
 from camid.casework.verify import verification
 from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
-from camid.config import load_config
 from camid.dataset.simulate.artefacts import ARTEFACTS
-from camid.io.folder import Folder, absolute
 from camid.io.images import pixels
-from camid.runtime.cluster.session import session
-from camid.runtime.ingest.simulate import simulate
 
 Pixels = NDArray[np.uint8]
 Edit = Callable[[Pixels, int], Pixels]
@@ -106,15 +103,8 @@ def table(title: str, rows: Mapping[tuple[str, ...], Counter[str]], *names: str)
 @click.option("--devices", "num_devices", default=0, help="The first so many; 0 for all.")
 def main(photographs: str | None, *, edits: str, number: int, sizes: str, num_devices: int) -> None:
     with one_sentence(), tempfile.TemporaryDirectory() as place:
-        data = absolute(photographs) if photographs else f"{place}/simulated"
-        if not photographs:
-            config = load_config(settings=SIMULATED)
-            with session():
-                simulate(Folder(data), config.simulate, seed=config.seed)
-        names = [name for name in edits.split(",") if name] or list(EDITS)
-        if unknown := [name for name in names if name not in EDITS]:
-            raise ValueError(f"no edit {unknown[0]!r}; there are {', '.join(EDITS)}")
-        devices = dict(list(files(data).items())[: num_devices or None])
+        data, devices = chosen_devices(photographs, place, num_devices)
+        names = chosen_names(edits, EDITS)
         by_edit: dict[tuple[str, ...], Counter[str]] = {(name,): Counter() for name in names}
         by_grade: dict[tuple[str, ...], Counter[str]] = {}
         trials = outcomes(devices, edits=names, number=number, sizes=[*map(int, sizes.split(","))])

@@ -109,29 +109,29 @@ def enrol(
     """
     _check_name(device)
     groups, refused = _grouped(named(paths))
-    taken = _Taken(rejected=refused)
+    outcome = _Outcome(rejected=refused)
     with fingerprints.alone(device):
-        _grow(fingerprints, device, groups, taken, tell)
-        received = _deleted_received(fingerprints, device, taken.entries, tell)
-    entries = [entry for entry in taken.entries if entry not in received]
+        _grow(fingerprints, device, groups, outcome, tell)
+        received = _deleted_received(fingerprints, device, outcome.entries, tell)
+    entries = [entry for entry in outcome.entries if entry not in received]
     for entry in received:
-        taken.rejected += [(path, UNTIED) for path in taken.added[entry.file]]
-        taken.notes.append(f"{entry.name}: {counted(entry.num_images, 'photograph')} {UNTIED}")
-    accepted = [path for entry in entries for path in taken.added[entry.file]]
+        outcome.rejected += [(path, UNTIED) for path in outcome.added[entry.file]]
+        outcome.notes.append(f"{entry.name}: {counted(entry.num_images, 'photograph')} {UNTIED}")
+    accepted = [path for entry in entries for path in outcome.added[entry.file]]
     order = {file.path: place for place, file in enumerate(chain(*groups.values()))}
     return Enrolled(
         device=device,
         entries=tuple(sorted(entries, key=lambda entry: entry.name)),
         accepted=tuple(sorted(accepted, key=lambda path: order[path])),
-        skipped=tuple(taken.skipped),
-        rejected=tuple(sorted(taken.rejected, key=lambda row: order.get(row[0], -1))),
-        shared=_shared(fingerprints, device, entries, taken.hashes),
-        notes=tuple(taken.notes),
+        skipped=tuple(outcome.skipped),
+        rejected=tuple(sorted(outcome.rejected, key=lambda row: order.get(row[0], -1))),
+        shared=_shared(fingerprints, device, entries, outcome.hashes),
+        notes=tuple(outcome.notes),
     )
 
 
 @dataclass(kw_only=True)
-class _Taken:
+class _Outcome:
     """What has become of photographs so far: lists of paths with reasons, and entries."""
 
     rejected: list[tuple[str, str]]
@@ -158,7 +158,7 @@ def _grow(
     fingerprints: Fingerprints,
     device: str,
     groups: Mapping[tuple[str, int, int], Sequence[Opened]],
-    taken: _Taken,
+    outcome: _Outcome,
     tell: Callable[[str], None],
 ) -> None:
     """Add photographs, by lens, width and height, to entries, and note what becomes of them."""
@@ -174,8 +174,8 @@ def _grow(
                 try:
                     growing.take(file, contents)
                 except ValueError as error:
-                    taken.rejected.append((file.path, str(error)))
-        taken.by(growing)
+                    outcome.rejected.append((file.path, str(error)))
+        outcome.by(growing)
         for other, apart in sorted(growing.lenses.items()):
             todo.append(((other, width, height), apart))
             contents.forget(file.path for file in apart)

@@ -12,6 +12,7 @@ from camid.casework.quality import REFUSED
 from camid.casework.query import THRESHOLD, Candidate, Ranking
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference
 from camid.casework.region_answer import with_regions
+from camid.casework.scales import FINEST_ALONE
 from camid.casework.verbal_scale import DECIDED, answer, ratio_words, support
 from camid.evaluation.calibration import Logistic
 from camid.io.counts import counted
@@ -243,9 +244,7 @@ def several(devices: Sequence[str]) -> list[str]:
 def local(candidates: Sequence[Candidate]) -> list[str]:
     """Return a sentence for each candidate whose agreement is no sensor's: local, or finest."""
     finest = [
-        f"what it shares with {candidate.entry} lies in the finest detail alone, as noise that "
-        "software adds does; a sensor's pattern shows in coarser detail too, so that it is not "
-        "counted"
+        f"what it shares with {candidate.entry} {FINEST_ALONE}"
         for candidate in candidates
         if candidate.is_finest_alone and candidate.pce >= THRESHOLD
     ]

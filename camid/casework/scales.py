@@ -19,6 +19,12 @@ photographs by real cameras one left less than 0.8, of 205 by simulated ones one
 CLEAR = 5.0
 """Expected score of coarse detail, normal among strangers, from which the share is looked at."""
 
+FINEST_ALONE = (
+    "lies in the finest detail alone, as noise that software adds does; a sensor's pattern shows "
+    "in coarser detail too, so that it is not counted"
+)
+"""What is said of an agreement that is no sensor's."""
+
 
 class Scales(NamedTuple):
     """Scores of coarse and of fine detail, normal among strangers, and their numbers of samples."""

@@ -53,8 +53,8 @@ def once(lags: Lags, best: Peak, of_query: Lags, of_pattern: Lags) -> float:
     repeated = mean * root / height
     if repeated < REPEATED:
         repeated, period = 0.0, 0
-    found = np.roll(lags, (-best.row, -best.column), (0, 1))
-    elsewhere = _elsewhere(found, of_query, of_pattern, period)
+    from_peak = np.roll(lags, (-best.row, -best.column), (0, 1))
+    elsewhere = _elsewhere(from_peak, of_query, of_pattern, period)
     left = root - repeated - elsewhere / ALIKE
     return max(left, 0.0) ** 2 if left < root else best.pce
 
@@ -97,8 +97,8 @@ def _elsewhere(lags: Lags, of_query: Lags, of_pattern: Lags, period: int) -> flo
     overlaps = np.ones(len(order))
     for places, side in zip((rows[order], columns[order]), lags.shape, strict=True):
         overlaps *= 1 - np.minimum(places, side - places) / side
-    found = there_and_back[rows[order], columns[order]] / 2
-    return max(float(found.sum() / overlaps.sum()), 0.0)
+    repetitions = there_and_back[rows[order], columns[order]] / 2
+    return max(float(repetitions.sum() / overlaps.sum()), 0.0)
 
 
 def _is_multiple(

@@ -11,6 +11,7 @@ from camid.casework.identify_answer import MOSTLY, UNFOUND, bounds, match_facts,
 from camid.casework.photographs import Refused
 from camid.casework.quality import GRADES, REFUSED
 from camid.casework.reference_population import IDENTIFICATION_FILE, VERIFICATION_FILE, Reference
+from camid.casework.scales import FINEST_ALONE
 from camid.casework.verbal_scale import DECIDED, answer, support
 from camid.casework.verify_scores import Verdict
 
@@ -107,10 +108,7 @@ def verified_by_search(
 def _doubts(share: float, *, is_finest_alone: bool) -> list[str]:
     """Return a sentence where most of what the sides share is no sensor's: in places, or finest."""
     if is_finest_alone:
-        return [
-            "what the sides share lies in the finest detail alone, as noise does that software "
-            "adds; a sensor's pattern shows in coarser detail too, so that it is not counted"
-        ]
+        return [f"what the sides share {FINEST_ALONE}"]
     if share >= MOSTLY:
         return []
     return [

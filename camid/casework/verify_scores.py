@@ -277,8 +277,8 @@ class Sides:
 
     def _is_finest_alone(self, turn: int) -> bool:
         """Return whether what agrees in a turn is noise that was added, and tells of no sensor."""
-        found = scales(*self._planes(turn))
-        return found.is_finest_alone and found.expected > SURE
+        agreement = scales(*self._planes(turn))
+        return agreement.is_finest_alone and agreement.expected > SURE
 
     def _scores_less_second_peaks(self, turn: int, scores: Mapping[str, float]) -> dict[str, float]:
         """Return each method's score, less what agrees at other lags as well, at any period."""
