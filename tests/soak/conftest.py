@@ -39,7 +39,12 @@ def _nodes(*, num_nodes: int = 0) -> Iterator[Any]:
     """Start nodes of Ray on this machine, beside others that have its usual ports."""
     from ray import cluster_utils
 
-    head = {"num_cpus": 0, "dashboard_agent_listen_port": 0}
+    head = {
+        "num_cpus": 0,
+        "dashboard_agent_listen_port": 0,
+        "include_dashboard": True,  # so that a dashboard that does not start fails here
+        "dashboard_port": None,  # the next free one of fifty
+    }
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
     for _ in range(num_nodes):
         cluster.add_node(num_cpus=1)
