@@ -36,7 +36,6 @@ from camid.config import load_config
 from camid.dataset.simulate.artefacts import ARTEFACTS, EDITS, LOSSLESS, TILED, Artefact, turned
 from camid.io.folder import Folder, absolute
 from camid.io.images import pixels
-from camid.prnu.cleaning import cleaned
 from camid.runtime.cluster.session import session
 from camid.runtime.ingest.simulate import simulate
 
@@ -98,7 +97,7 @@ def pattern(photographs: Sequence[Pixels]) -> Plane:
         total = half if total is None else total.plus(half)
     if total is None:
         raise ValueError("a device without photographs has no pattern")
-    return cleaned(total.pattern(), whiten=True)
+    return total.whitened()
 
 
 def counted(

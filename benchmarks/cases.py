@@ -36,7 +36,7 @@ from camid.casework.search import rankings
 from camid.casework.spread import MOST
 from camid.casework.verbal_scale import DECIDED
 from camid.casework.verify import verification
-from camid.casework.verify_scores import turns_between
+from camid.casework.verify_sides import turns_between
 from camid.cli.errors import one_sentence
 from camid.config import load_config
 from camid.dataset.sources import find_files, read_headers

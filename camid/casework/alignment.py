@@ -11,13 +11,14 @@ from scipy import fft
 
 from camid.casework.false_alarm import evidence_energy, log_false_alarm
 from camid.casework.kernels import cell_products
-from camid.casework.scales import scales
+from camid.casework.match_detail import scales
 from camid.casework.single_peak import once
 from camid.casework.spread import spread
 from camid.casework.transforms import UPRIGHT, Hypothesis, Shape, hypotheses, transform_shape
+from camid.prnu.borders import inside_borders
 from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import Peak, peak
-from camid.prnu.luminance import grey
+from camid.prnu.luminance import grey_levels
 from camid.prnu.residual import residual
 
 Plane = NDArray[np.float32]
@@ -58,10 +59,10 @@ class Match:
     share: float = 1.0
     """Share of its energy that is spread over the picture (:mod:`camid.casework.spread`)."""
     is_copy: bool = False
-    """Whether it is a copy of an enrolled photograph (:mod:`camid.casework.copies`)."""
+    """Whether it is a copy of an enrolled photograph (:mod:`camid.casework.enrolled_copies`)."""
     is_finest_alone: bool = False
-    """Whether it lies in the finest detail alone (:mod:`camid.casework.scales`); then it counts
-    nothing."""
+    """Whether it lies in the finest detail alone (:mod:`camid.casework.match_detail`), and so
+    counts nothing."""
 
     @property
     def hypothesis(self) -> Hypothesis:
@@ -104,15 +105,18 @@ class Match:
 def query_plane(rgb: NDArray[np.uint8]) -> Plane:
     """Return the plane ``(height, width)`` of an image ``(height, width, 3)`` for comparison.
 
-    The grey residual of the filter ``lukas``, cleaned and whitened.
+    The grey residual of the filter ``lukas``, cleaned and whitened; 0 in flat borders.
 
     Raises
     ------
     ValueError
         If the image is too small for the filter.
     """
-    levels = np.rint(grey(rgb)).astype(np.uint8)
-    return cleaned(residual(levels), whiten=True)
+    levels = grey_levels(rgb)
+    window = inside_borders(levels)
+    plane = np.zeros(levels.shape, np.float32)
+    plane[window] = cleaned(residual(np.ascontiguousarray(levels[window])), whiten=True)
+    return plane
 
 
 class View:

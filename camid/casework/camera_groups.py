@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from camid.casework.fingerprint_sums import Half, Plane, Sample, placed, reliability
 from camid.casework.outliers import FEWEST, KINSHIP, correlation, is_strange, unit, unit_noise
 from camid.casework.partition import pair_scores, partition
-from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import ncc
 
 JOINED = 6.0
@@ -83,14 +82,14 @@ class Group:
     @cached_property
     def pattern(self) -> Plane:
         """The pattern, cleaned, whitened, centred and of norm 1."""
-        return unit(cleaned(self.total.pattern(), whiten=True))
+        return unit(self.total.whitened())
 
     @cached_property
     def reliability(self) -> float:
         """Share of the pattern's variance that is the sensor's; 0 where halves disagree."""
         if any(not half.squares.any() for half in self.halves):
             return 0.0
-        return reliability(ncc(*(cleaned(half.pattern(), whiten=True) for half in self.halves)))
+        return reliability(ncc(*(half.whitened() for half in self.halves)))
 
     def joined(self, other: "Group", turn: int, is_mirrored: bool) -> "Group":
         """Return this group with another's images, mirrored, if so, and turned."""

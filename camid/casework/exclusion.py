@@ -10,8 +10,7 @@ from camid.casework.camera_groups import Group, Shown, expected_score, single
 from camid.casework.fingerprint_sums import Half, Sample
 from camid.casework.kept_samples import middle
 from camid.casework.transforms import Hypothesis, Shape, edits, hypotheses, scales_for
-from camid.casework.verify_scores import Image
-from camid.prnu.cleaning import cleaned
+from camid.casework.verify_sides import Image
 
 FOUND = 12.0
 """Score that one camera's sides are expected to have, standard normal among strangers, from which
@@ -40,11 +39,11 @@ class SidePatterns:
 
     def pattern(self, side: int) -> Plane:
         """Return the pattern of a side, as a fingerprint is made."""
-        return cleaned(self._halves[side].pattern(), whiten=True)
+        return self._halves[side].whitened()
 
     def middle(self, side: int) -> Plane:
         """Return the pattern of a side's middle."""
-        return cleaned(self._groups[side].total.pattern(), whiten=True)
+        return self._groups[side].total.whitened()
 
     def expected_score(self) -> float:
         """Return the score of the sides if one camera took both, lying alike; 0 if not known.

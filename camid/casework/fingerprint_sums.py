@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.casework.repetition import repeated_periods, without_repetition
+from camid.prnu.borders import inside_borders, residual_inside
 from camid.prnu.cleaning import cleaned
 from camid.prnu.correlation import ncc
 from camid.prnu.fingerprint import intensity_weight, likelihood_pattern
-from camid.prnu.luminance import grey
-from camid.prnu.residual import quantised, residual
+from camid.prnu.luminance import grey_levels
+from camid.prnu.residual import quantised
 
 Plane = NDArray[np.float32]
 
@@ -37,7 +38,7 @@ class EnrolledImage:
     model: str = ""
     warnings: tuple[str, ...] = ()
     content: str = ""
-    """Hash of what it shows (:mod:`camid.io.content`), or empty."""
+    """Hash of what it shows (:mod:`camid.io.scene_hash`), or empty."""
     focal_length: float = 0.0
     """Millimetres as its EXIF states, or 0."""
     turn: int = 0
@@ -74,14 +75,20 @@ class Sample(NamedTuple):
     def of(cls, rgb: NDArray[np.uint8]) -> "Sample":
         """Return the sample of an image ``(height, width, 3)``, by the filter ``lukas``.
 
+        Both planes are 0 in flat borders (:mod:`camid.prnu.borders`).
+
         Raises
         ------
         ValueError
             If the image is too small for the filter.
         """
-        levels = np.rint(grey(rgb)).astype(np.uint8)
+        levels = grey_levels(rgb)
         weight = np.rint(intensity_weight(levels) / np.float32(WEIGHT_STEP)).astype(np.uint8)
-        return cls(quantised(residual(levels), step=NOISE_STEP), weight)
+        noise = quantised(residual_inside(levels), step=NOISE_STEP)
+        rows, columns = inside_borders(levels)
+        inside = np.zeros_like(weight)
+        inside[rows, columns] = weight[rows, columns]
+        return cls(noise, inside)
 
     def placed(self, *, turn: int, is_mirrored: bool) -> "Sample":
         """Return the sample of the image mirrored left to right, if so, and turned by 0 or 180°."""
@@ -118,6 +125,10 @@ class Half(NamedTuple):
             self.products * np.float32(NOISE_STEP * WEIGHT_STEP),
             self.squares * np.float32(WEIGHT_STEP**2),
         )
+
+    def whitened(self) -> Plane:
+        """Return the pattern, cleaned and whitened; 0 where no image tells of it."""
+        return np.where(self.squares, cleaned(self.pattern(), whiten=True), np.float32(0))
 
 
 def reliability(agreement: float) -> float:
@@ -174,7 +185,7 @@ class Sums:
     @cached_property
     def periods(self) -> tuple[int, ...]:
         """Pixels after which the pattern repeats, as software's does (:mod:`.repetition`)."""
-        return repeated_periods(cleaned(self.total.pattern(), whiten=True))
+        return repeated_periods(self.total.whitened())
 
     def pattern(self) -> Plane:
         """Return the pattern of all images ``(height, width)``, cleaned and whitened.
@@ -195,4 +206,4 @@ class Sums:
         return ncc(*self.half_patterns())
 
     def _cleaned(self, half: Half) -> Plane:
-        return without_repetition(cleaned(half.pattern(), whiten=True), self.periods)
+        return without_repetition(half.whitened(), self.periods)

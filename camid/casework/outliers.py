@@ -57,7 +57,8 @@ def is_strange(score: float, expected: float) -> bool:
 
 def unit_noise(sample: Sample) -> Plane:
     """Return an image's noise ``(height, width)``, cleaned and whitened, centred and of norm 1."""
-    return unit(cleaned(restored(sample.noise, step=NOISE_STEP), whiten=True))
+    noise = cleaned(restored(sample.noise, step=NOISE_STEP), whiten=True)
+    return unit(np.where(sample.weight, noise, np.float32(0)))
 
 
 def unit(plane: Plane) -> Plane:

@@ -18,8 +18,7 @@ from camid.casework.kept_samples import KeptSamples, middle
 from camid.casework.outliers import EXPECTED, correlation, is_strange, unit_noise
 from camid.casework.partition import pair_scores, partition
 from camid.casework.photographs import Photograph, Refused, photographs
-from camid.io.content import Contents, turned_hashes
-from camid.prnu.cleaning import cleaned
+from camid.io.scene_hash import Contents, turned_hashes
 
 CARRIED = 8.0
 """Score from which a photograph carries the others' pattern, whatever is expected of it."""
@@ -130,7 +129,7 @@ def added(
     if len(used) == 1:
         result.plane = query_plane(_photograph(File(paths[next(iter(used))], next(iter(used)))).rgb)
     elif sums and used:
-        result.plane = cleaned(sums.pattern(), whiten=True)
+        result.plane = sums.whitened()
         result.num_untold = sum(not fit.is_told for fit in fits)
     return result
 

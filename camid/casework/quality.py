@@ -16,7 +16,7 @@ from scipy.ndimage import uniform_filter
 
 from camid.io.counts import counted
 from camid.prnu.fingerprint import intensity_weight
-from camid.prnu.luminance import grey
+from camid.prnu.luminance import grey_levels
 from camid.prnu.residual import residual
 
 GRADES = ("A", "B", "C")
@@ -94,7 +94,7 @@ def quality(rgb: NDArray[np.uint8]) -> Quality:
     if rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f"expected an image (height, width, 3), got an array of shape {rgb.shape}")
     height, width, _ = rgb.shape
-    levels = np.rint(grey(rgb)).astype(np.uint8)
+    levels = grey_levels(rgb)
     saturated, mean = float(np.mean(levels >= WHITE)), float(levels.mean(dtype=np.float64))
     black = float(np.mean(levels <= BLACK))
     bare, texture, evidence = 0.0, 0.0, 0.0

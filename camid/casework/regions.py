@@ -21,9 +21,9 @@ from camid.casework.kernels import cell_products
 from camid.casework.quality import NOISELESS
 from camid.casework.spread import spread
 from camid.casework.transforms import Shape
+from camid.prnu.borders import residual_inside
 from camid.prnu.fingerprint import intensity_weight
-from camid.prnu.luminance import grey
-from camid.prnu.residual import residual
+from camid.prnu.luminance import grey_levels
 
 Scores = NDArray[np.float64]
 Cells = NDArray[np.bool_]
@@ -144,8 +144,8 @@ def amplitude(rgb: NDArray[np.uint8]) -> Plane:
     sensor's noise, it has taken the pattern too. 0 where no noise is left. Relative: a device's
     strength multiplies it.
     """
-    levels = np.rint(grey(rgb)).astype(np.uint8)
-    noise = residual(levels)
+    levels = grey_levels(rgb)
+    noise = residual_inside(levels)
     energy = uniform_filter(noise * noise, 9)
     shown = intensity_weight(levels) * np.sqrt(np.maximum(energy, 0)) / (energy + np.float32(1))
     return np.where(energy > NOISELESS, shown, np.float32(0)).astype(np.float32)

@@ -20,7 +20,6 @@ from camid.config import Simulate
 from camid.dataset.simulate import phones
 from camid.dataset.simulate.artefacts import EDITS, LOSSLESS, SHARED
 from camid.io.images import pixels
-from camid.prnu.cleaning import cleaned
 
 SETTINGS = Simulate(
     num_devices=2,
@@ -31,7 +30,7 @@ SETTINGS = Simulate(
     pattern_spread=0,
 )
 NUM_ENROLLED = 8
-STARK = ("watermark", "date", "dither", "grain")
+STARK = ("watermark", "dither", "grain")
 """Artefacts that alone make strangers agree."""
 
 
@@ -54,7 +53,7 @@ def pattern(images):
     first, *others = [Sample.of(image).half() for image in images]
     for half in others:
         first = first.plus(half)
-    return cleaned(first.pattern(), whiten=True)
+    return first.whitened()
 
 
 def llr(image, known, *, budget=0):

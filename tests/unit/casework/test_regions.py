@@ -24,7 +24,6 @@ from camid.casework.spread import MOST
 from camid.config import Simulate
 from camid.dataset.simulate import phones
 from camid.io.images import pixels
-from camid.prnu.cleaning import cleaned
 
 HEIGHT, WIDTH = 384, 448
 SETTINGS = Simulate(
@@ -123,7 +122,7 @@ def pattern(images):
     first, *others = [Sample.of(image).half() for image in images]
     for half in others:
         first = first.plus(half)
-    return cleaned(first.pattern(), whiten=True)
+    return first.whitened()
 
 
 def written(image):

@@ -14,7 +14,7 @@ def noisy(shape, seed=1):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(
     st.sampled_from(WAVELETS), st.integers(1, 4), st.integers(1, 4), st.integers(1, 5), st.data()
 )
