@@ -11,10 +11,10 @@ from cachetools import LRUCache
 
 from camid.casework.alignment import CELL, Plane, heat, query_plane
 from camid.casework.composite import Finder
-from camid.casework.copies import HalfPatterns, less_copied
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import MIXED, Entry
 from camid.casework.digest_cache import refresh
+from camid.casework.enrolled_copies import HalfPatterns, less_copied
 from camid.casework.identify_answer import (
     Answer,
     bounds,
@@ -31,8 +31,8 @@ from camid.casework.search import BUDGET, TOGETHER, rankings
 from camid.casework.spread import MOST
 from camid.casework.transforms import GREATEST_SCALE, LEAST_SCALE
 from camid.casework.verbal_scale import DECIDED
-from camid.io.content import Contents, turned_hashes
 from camid.io.counts import counted
+from camid.io.scene_hash import Contents, turned_hashes
 
 __all__ = ["BUDGET", "Snapshot", "answers", "check_scales", "drawn", "state", "without_copies"]
 

@@ -29,8 +29,9 @@ from camid.casework.verify_answer import (
     verified,
     verified_by_search,
 )
-from camid.casework.verify_scores import Shape, Sides, Verdict, turns_between
-from camid.io.content import Contents, turned_hashes
+from camid.casework.verify_scores import Sides, Verdict
+from camid.casework.verify_sides import Shape, turns_between
+from camid.io.scene_hash import Contents, turned_hashes
 
 Tell = Callable[[str], None]
 SHORT = tuple(name.removeprefix("the ") for name in SIDES)

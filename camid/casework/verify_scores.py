@@ -9,7 +9,7 @@ most the share of one turn at its bound.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
@@ -19,35 +19,25 @@ from scipy import fft
 from scipy.special import logsumexp
 
 from camid.casework.alignment import CELL, CHECKED
-from camid.casework.scales import scales
+from camid.casework.match_detail import scales
 from camid.casework.single_peak import once
 from camid.casework.spread import most_correlation, spread
+from camid.casework.verify_sides import Image, Shape, SideEvidence, compared_strips, turns_between
 from camid.comparison.methods import chosen_methods
-from camid.comparison.methods.method import Array, Method, Sums, Tile
+from camid.comparison.methods.method import Method, Sums, Tile
 from camid.evaluation.fusion import Fusion, shipped_fusion
-from camid.prnu.cleaning import JPEG_BLOCK
 from camid.prnu.correlation import peak
-from camid.prnu.luminance import LUMA
-from camid.prnu.residual import quantised, residual, restored
-from camid.prnu.strips import Position, cut, intensity, positions
 
-Image = NDArray[np.uint8]
-"""``(height, width, 3)``."""
-Shape = tuple[int, int]
+Planes = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""What ``classical`` compares of both sides, strips in their places."""
 
-STRIP, CROP = 256, 128
-"""Pixels a side of strips of evidence and of crops that are compared, as calibrated."""
-LEAST_SIDE = 128
-"""Pixels a side that an image has at least."""
-AREA = 1024
-"""Pixels a side of the middle that is compared at most."""
+CROP = 128
+"""Pixels a side of crops that are compared, as calibrated."""
 REPEATED = 3.0
 """Score by ``classical`` of strips that lie elsewhere that is no chance; normal among strangers."""
 SURE = 10.0
 """Expected score of coarse detail from which its lack says that noise was added: cameras' textured
 photographs, few a side, vary more than a photograph and a fingerprint."""
-MARGIN = 64
-"""Pixels around the middle that are denoised too, as the transform reaches so far."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,105 +59,12 @@ class Verdict:
     share: float = 1.0
     """Share of the energy that is spread over the picture; the rest does not count."""
     is_finest_alone: bool = False
-    """Whether what agrees lies in the finest detail alone (:mod:`camid.casework.scales`)."""
+    """Whether what agrees lies in the finest detail alone (:mod:`camid.casework.match_detail`)."""
 
     @property
     def turn(self) -> int:
         """The likeliest turn of the second side, degrees anticlockwise."""
         return max(self.turns, key=lambda turn: self.turns[turn])
-
-
-def turns_between(first: Shape, second: Shape) -> tuple[int, ...]:
-    """Return the turns, degrees anticlockwise, that give an image of one shape the other shape."""
-    upright = (0, 180) if first == second else ()
-    sideways = (90, 270) if first == second[::-1] else ()
-    return tuple(sorted((*upright, *sideways)))
-
-
-@dataclass(kw_only=True)
-class SideEvidence:
-    """Sums of a side's images, all turned alike."""
-
-    turn: int
-    num_images: int = 0
-    totals: dict[str, Array] = field(default_factory=dict)
-    """Sums by method, ``(strip, …, height, width)``."""
-
-    def add(self, image: Image, methods: Mapping[str, Method]) -> None:
-        """Add an image."""
-        for name, planes in image_evidence(image, methods, turn=self.turn).items():
-            self.totals[name] = self.totals[name] + planes if name in self.totals else planes
-        self.num_images += 1
-
-    @property
-    def strip_size(self) -> int:
-        """Pixels a side of a strip."""
-        return int(next(iter(self.totals.values())).shape[-1])
-
-    @property
-    def num_strips(self) -> int:
-        """Strips of an image."""
-        return len(next(iter(self.totals.values())))
-
-    def prepared(self, name: str, method: Method) -> Array:
-        """Return the strips that a method compares, ``(strip, …, height, width)``."""
-        prepare, total = method.first.prepared, self.totals[name]
-        return np.stack([prepare(strip, self.num_images) for strip in total])
-
-
-def image_evidence(image: Image, methods: Mapping[str, Method], *, turn: int) -> dict[str, Array]:
-    """Return an image's contribution to a side by each method, ``(strip, …, height, width)``.
-
-    Parameters
-    ----------
-    turn
-        Degrees anticlockwise that the image is turned by first.
-    """
-    turned = np.rot90(image, turn // 90)
-    height, width = turned.shape[:2]
-    size, corners = compared_strips(height, width)
-    (top, left), (bottom, right) = corners[0], corners[-1]
-    row, column = max(top - MARGIN, 0), max(left - MARGIN, 0)
-    region = np.ascontiguousarray(
-        turned[row : bottom + size + MARGIN, column : right + size + MARGIN]
-    )
-    places = [(y - row, x - column) for y, x in corners]
-    noise = cut(restored(quantised(residual(region))), places, size=size)
-    light = intensity(cut(region, places, size=size), LUMA)
-    evidence = {}
-    for name, method in methods.items():
-        gathered = method.first.gathered
-        strips = [
-            gathered.of(strip, *([grey] if gathered.needs_intensity else []))
-            for strip, grey in zip(noise, light, strict=True)
-        ]
-        evidence[name] = np.stack(strips).astype(np.float32)
-    return evidence
-
-
-def compared_strips(height: int, width: int) -> tuple[int, list[Position]]:
-    """Return the side, pixels, and the corners of the strips that are compared.
-
-    Strips cover the middle of an image, on the grid of JPEG's blocks.
-
-    Raises
-    ------
-    ValueError
-        If the image is too small.
-    """
-    if min(height, width) < LEAST_SIDE:
-        raise ValueError(
-            f"{width}x{height} px are too few to carry an answer: both sides need "
-            f"{LEAST_SIDE} px or more"
-        )
-    size = STRIP if min(height, width) >= STRIP else LEAST_SIDE
-    rows, columns = (min(side, AREA) // size for side in (height, width))
-    top, left = (
-        (side - count * size) // 2 // JPEG_BLOCK * JPEG_BLOCK
-        for side, count in ((height, rows), (width, columns))
-    )
-    grid = positions(rows * size, columns * size, size=size)
-    return size, [(top + y, left + x) for y, x in grid]
 
 
 class Sides:
@@ -243,12 +140,13 @@ class Sides:
             for turn, turn_scores in scores.items()
         }
         likeliest = max(llrs, key=lambda turn: llrs[turn])
+        planes = self._planes(likeliest)
         if llrs[likeliest] > 0:
-            scores[likeliest] = self._scores_less_second_peaks(likeliest, scores[likeliest])
+            scores[likeliest] = _scores_less_second_peaks(planes, scores[likeliest])
             llrs[likeliest] = float(fusion.llr([scores[likeliest][n] for n in fusion.methods]))
         high = fusion.high - math.log(len(llrs))  # the bound of one turn, were all others nothing
         crops = evidence[likeliest]["classical"]
-        is_finest_alone = self._is_finest_alone(likeliest)
+        is_finest_alone = _is_finest_alone(planes)
         llr = float(logsumexp(list(llrs.values())) - math.log(len(llrs)))
         return Verdict(
             llr=0.0 if is_finest_alone else min(high, llr),
@@ -262,7 +160,7 @@ class Sides:
             is_finest_alone=is_finest_alone,
         )
 
-    def _planes(self, turn: int) -> list[NDArray[np.float32]]:
+    def _planes(self, turn: int) -> Planes:
         """Return what ``classical`` compares of both sides in a turn, strips in their places."""
         (second,) = (evidence for evidence in self._second_turns if evidence.turn == turn)
         method, (_, corners) = self._methods["classical"], compared_strips(*self._shapes[0])
@@ -273,26 +171,7 @@ class Sides:
             size = strips.shape[-1]
             rows = strips.reshape(-1, across, size, size).transpose(0, 2, 1, 3)
             planes.append(np.ascontiguousarray(rows.reshape(-1, across * size), np.float32))
-        return planes
-
-    def _is_finest_alone(self, turn: int) -> bool:
-        """Return whether what agrees in a turn is noise that was added, and tells of no sensor."""
-        agreement = scales(*self._planes(turn))
-        return agreement.is_finest_alone and agreement.expected > SURE
-
-    def _scores_less_second_peaks(self, turn: int, scores: Mapping[str, float]) -> dict[str, float]:
-        """Return each method's score, less what agrees at other lags as well, at any period."""
-        planes = self._planes(turn)
-        shape, (first, second) = planes[0].shape, map(fft.rfft2, planes)
-        lags, *own = (
-            np.asarray(fft.irfft2(np.conj(a) * b, shape), np.float32)
-            for a, b in ((second, first), (second, second), (first, first))
-        )
-        best = peak(lags, num_rows=1, num_columns=1)
-        if best.pce < CHECKED:
-            return dict(scores)
-        left = math.sqrt(once(lags, best, *own) / best.pce)
-        return {name: min(score, left * score) for name, score in scores.items()}
+        return planes[0], planes[1]
 
     def _scores_less_repeats(
         self, second: SideEvidence, sums: Mapping[str, Sums]
@@ -338,6 +217,26 @@ class Sides:
         kept = parts.all(axis=(1, 3)) if cells_kept.is_local else np.ones((rows, columns), bool)
         numbers = _laid_out(np.arange(rows * columns, dtype=np.float64), self._shapes[0])
         return _Counted(np.sort(numbers[kept]).astype(np.int64), cells_kept.share)
+
+
+def _is_finest_alone(planes: Planes) -> bool:
+    """Return whether what agrees of two sides is noise that was added, and tells of no sensor."""
+    agreement = scales(*planes)
+    return agreement.is_finest_alone and agreement.expected > SURE
+
+
+def _scores_less_second_peaks(planes: Planes, scores: Mapping[str, float]) -> dict[str, float]:
+    """Return each method's score, less what agrees at other lags as well, at any period."""
+    shape, (first, second) = planes[0].shape, map(fft.rfft2, planes)
+    lags, *own = (
+        np.asarray(fft.irfft2(np.conj(a) * b, shape), np.float32)
+        for a, b in ((second, first), (second, second), (first, first))
+    )
+    best = peak(lags, num_rows=1, num_columns=1)
+    if best.pce < CHECKED:
+        return dict(scores)
+    left = math.sqrt(once(lags, best, *own) / best.pce)
+    return {name: min(score, left * score) for name, score in scores.items()}
 
 
 class _Counted(NamedTuple):

@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from camid.dataset.manifest import ImageTable
-from camid.io.content import SAME
+from camid.io.scene_hash import SAME
 
 Rows = NDArray[np.int64]
 
@@ -30,7 +30,7 @@ def with_scenes_of_copies(images: ImageTable, hashes: NDArray[np.bytes_]) -> Ima
     Parameters
     ----------
     hashes
-        Of what each image shows, ``(image,)``, as :func:`camid.io.content.scene_hash` returns
+        Of what each image shows, ``(image,)``, as :func:`camid.io.scene_hash.scene_hash` returns
         them, empty where it shows nothing.
     """
     shown = np.flatnonzero(hashes != b"")

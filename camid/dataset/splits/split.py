@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from camid.config import Splits
@@ -22,6 +21,7 @@ from camid.dataset.splits.grouping import (
     shared_scenes,
 )
 from camid.dataset.splits.seeded import dealt_devices, dealt_scenes
+from camid.io.yaml_text import yaml_texts
 
 Part = Literal["train", "validation", "test"]
 
@@ -179,10 +179,9 @@ def _parts(name: str) -> tuple[dict[str, list[str]], dict[str, list[str]] | None
         names = ["all", *names, "seeded"]
         raise ValueError(f"no split {name!r}; there are {', '.join(names)}, or a YAML file")
     try:
-        # Every scalar as text: YAML reads the scene 0010 as the number 8.
-        tree = yaml.load(text, Loader=yaml.BaseLoader)
-    except yaml.YAMLError:
-        tree = None
+        tree = yaml_texts(text)  # as the scene 0010 is no number 8
+    except ValueError as error:
+        raise ValueError(f"split {name!r}: {error}") from None
     scenes = tree.pop("scenes", None) if isinstance(tree, dict) else None
     if not _two_lists(tree) or not (scenes is None or _two_lists(scenes)):
         raise ValueError(

@@ -11,7 +11,8 @@ from camid.casework.quality import GRADES
 from camid.casework.reference_population import IDENTIFICATION_FILE, VERIFICATION_FILE
 from camid.casework.verbal_scale import DECIDED
 from camid.casework.verify import compared_shapes, verification
-from camid.casework.verify_scores import LEAST_SIDE, Sides, compared_strips, turns_between, verdict
+from camid.casework.verify_scores import Sides, verdict
+from camid.casework.verify_sides import LEAST_SIDE, compared_strips, turns_between
 from camid.config import Simulate
 from camid.dataset.simulate import phones
 from camid.evaluation.fusion import shipped_fusion

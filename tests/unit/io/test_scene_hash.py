@@ -8,8 +8,8 @@ from PIL import Image
 
 from camid.config import Simulate
 from camid.dataset.simulate import phones
-from camid.io.content import Contents, turned_hashes
 from camid.io.images import pixels
+from camid.io.scene_hash import Contents, turned_hashes
 
 SETTINGS = Simulate(num_devices=2, num_models=1, sizes=((480, 360),), portraits=0)
 NUM = 6

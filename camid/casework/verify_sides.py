@@ -1,0 +1,120 @@
+"""Evidence of a side of a verification: sums over its photographs' middles, strip by strip."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camid.comparison.methods.method import Array, Method
+from camid.prnu.borders import residual_inside
+from camid.prnu.cleaning import JPEG_BLOCK
+from camid.prnu.luminance import LUMA
+from camid.prnu.residual import quantised, restored
+from camid.prnu.strips import Position, cut, intensity, positions
+
+Image = NDArray[np.uint8]
+"""``(height, width, 3)``."""
+Shape = tuple[int, int]
+
+STRIP = 256
+"""Pixels a side of strips of evidence, as calibrated."""
+LEAST_SIDE = 128
+"""Pixels a side that an image has at least."""
+AREA = 1024
+"""Pixels a side of the middle that is compared at most."""
+MARGIN = 64
+"""Pixels around the middle that are denoised too, as the transform reaches so far."""
+
+
+def turns_between(first: Shape, second: Shape) -> tuple[int, ...]:
+    """Return the turns, degrees anticlockwise, that give an image of one shape the other shape."""
+    upright = (0, 180) if first == second else ()
+    sideways = (90, 270) if first == second[::-1] else ()
+    return tuple(sorted((*upright, *sideways)))
+
+
+@dataclass(kw_only=True)
+class SideEvidence:
+    """Sums of a side's images, all turned alike."""
+
+    turn: int
+    num_images: int = 0
+    totals: dict[str, Array] = field(default_factory=dict)
+    """Sums by method, ``(strip, …, height, width)``."""
+
+    def add(self, image: Image, methods: Mapping[str, Method]) -> None:
+        """Add an image."""
+        for name, planes in image_evidence(image, methods, turn=self.turn).items():
+            self.totals[name] = self.totals[name] + planes if name in self.totals else planes
+        self.num_images += 1
+
+    @property
+    def strip_size(self) -> int:
+        """Pixels a side of a strip."""
+        return int(next(iter(self.totals.values())).shape[-1])
+
+    @property
+    def num_strips(self) -> int:
+        """Strips of an image."""
+        return len(next(iter(self.totals.values())))
+
+    def prepared(self, name: str, method: Method) -> Array:
+        """Return the strips that a method compares, ``(strip, …, height, width)``."""
+        prepare, total = method.first.prepared, self.totals[name]
+        return np.stack([prepare(strip, self.num_images) for strip in total])
+
+
+def image_evidence(image: Image, methods: Mapping[str, Method], *, turn: int) -> dict[str, Array]:
+    """Return an image's contribution to a side by each method, ``(strip, …, height, width)``.
+
+    Parameters
+    ----------
+    turn
+        Degrees anticlockwise that the image is turned by first.
+    """
+    turned = np.rot90(image, turn // 90)
+    height, width = turned.shape[:2]
+    size, corners = compared_strips(height, width)
+    (top, left), (bottom, right) = corners[0], corners[-1]
+    row, column = max(top - MARGIN, 0), max(left - MARGIN, 0)
+    region = np.ascontiguousarray(
+        turned[row : bottom + size + MARGIN, column : right + size + MARGIN]
+    )
+    places = [(y - row, x - column) for y, x in corners]
+    noise = cut(restored(quantised(residual_inside(region))), places, size=size)
+    light = intensity(cut(region, places, size=size), LUMA)
+    evidence = {}
+    for name, method in methods.items():
+        gathered = method.first.gathered
+        strips = [
+            gathered.of(strip, *([grey] if gathered.needs_intensity else []))
+            for strip, grey in zip(noise, light, strict=True)
+        ]
+        evidence[name] = np.stack(strips).astype(np.float32)
+    return evidence
+
+
+def compared_strips(height: int, width: int) -> tuple[int, list[Position]]:
+    """Return the side, pixels, and the corners of the strips that are compared.
+
+    Strips cover the middle of an image, on the grid of JPEG's blocks.
+
+    Raises
+    ------
+    ValueError
+        If the image is too small.
+    """
+    if min(height, width) < LEAST_SIDE:
+        raise ValueError(
+            f"{width}x{height} px are too few to carry an answer: both sides need "
+            f"{LEAST_SIDE} px or more"
+        )
+    size = STRIP if min(height, width) >= STRIP else LEAST_SIDE
+    rows, columns = (min(side, AREA) // size for side in (height, width))
+    top, left = (
+        (side - count * size) // 2 // JPEG_BLOCK * JPEG_BLOCK
+        for side, count in ((height, rows), (width, columns))
+    )
+    grid = positions(rows * size, columns * size, size=size)
+    return size, [(top + y, left + x) for y, x in grid]
