@@ -18,6 +18,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from camid.io.counts import counted
+from camid.io.jpeg import check_segments, decoded_jpeg, is_jpeg
+
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")  # JPEG opens MPO too
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".tif", ".tiff", ".webp"})
 RAW_SUFFIXES = frozenset(
@@ -26,6 +29,10 @@ RAW_SUFFIXES = frozenset(
 )
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 VIDEO_SUFFIXES = frozenset({".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mts", ".webm"})
+
+MOST_PER_BYTE, SMALL = 1000, 4e6
+"""Pixels a byte of a file that may have many pixels, and pixels that any file may have: JPEG of low
+quality holds 60 pixels of a photograph in a byte, and memory is taken for all that are declared."""
 
 EDITORS = (
     *("photoshop", "lightroom", "gimp", "snapseed", "picasa", "affinity", "capture one"),
@@ -114,6 +121,8 @@ def pixels(data: bytes, *, max_megapixels: float = 250.0) -> NDArray[np.uint8]:
     """
     with quiet(), _opened(io.BytesIO(data), max_megapixels=max_megapixels) as image:
         try:
+            if image.format in {"JPEG", "MPO"} and (rgb := decoded_jpeg(data)) is not None:
+                return rgb
             orientation = _exif(image).orientation if image.format == "TIFF" else 0
             Image.core.set_use_block_allocator(1)  # type: ignore[attr-defined]  # one piece, for Arrow
             image.load()
@@ -144,6 +153,8 @@ def quiet() -> Iterator[None]:
 def _opened(file: IO[bytes], *, max_megapixels: float) -> Iterator[Image.Image]:
     Image.MAX_IMAGE_PIXELS = None  # camid's own limit below counts, with its own words
     try:
+        if is_jpeg(file):
+            check_segments(file)
         image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
         raise ValueError(f"not an image in one of the formats {', '.join(FORMATS)}") from None
@@ -155,6 +166,13 @@ def _opened(file: IO[bytes], *, max_megapixels: float) -> Iterator[Image.Image]:
             raise ValueError(
                 f"{width}x{height} px is beyond the limit of {max_megapixels:g} megapixels "
                 "(images.max_megapixels)"
+            )
+        place = file.tell()
+        num_bytes = file.seek(0, io.SEEK_END)
+        file.seek(place)
+        if width * height > max(SMALL, MOST_PER_BYTE * num_bytes):
+            raise ValueError(
+                f"{width}x{height} px in {counted(num_bytes, 'byte')}, which no photograph is"
             )
         yield image
 

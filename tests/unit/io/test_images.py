@@ -59,7 +59,7 @@ def test_a_truncated_file_has_a_header_and_no_pixels():
     data = encoded(Image.fromarray(GRADIENT), "JPEG", quality=95)
     cut = data[: len(data) * 2 // 3]
     assert header(io.BytesIO(cut)).width == 60
-    with pytest.raises(ValueError, match="cannot be decoded: .*truncated"):
+    with pytest.raises(ValueError, match="cannot be decoded: a part of the image is missing"):
         pixels(cut)
 
 
