@@ -7,14 +7,11 @@ enrolments makes a difference. The footer has the entry's facts, and digests of 
 """
 
 import hashlib
-import json
-import math
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,20 +22,19 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from camid.casework.database_entry import Entry, empty_entry, entry_of
-from camid.casework.fingerprint_sums import NOISE_STEP, EnrolledImage, Half, Plane, Sums
+from camid.casework.entry_facts import STEP, EntryFacts, entry_facts, facts_json
+from camid.casework.fingerprint_sums import Half, Plane, Sums
 from camid.dataset.records import device_name
 from camid.io.folder import TEMPORARY, Folder, absolute
 from camid.prnu.residual import quantised, restored
 
-SCHEMA_VERSION = 1
 BAND = 256
 """Rows of pixels in a row group."""
-STEP = 1 / 16
-"""Standard deviations a unit of a stored pattern: clipped near ±8, correlating by 0.9998."""
 LOCK = ".lock"
 
 _FACTS = b"camid.fingerprint"
 _ENTRY_OR_CLOSED = re.compile(r"device=(.*\.parquet|[^/]*)", re.DOTALL)
+CURE = "; remove it and enrol the device again"
 _SUMS = ("products_0", "squares_0", "products_1", "squares_1")
 
 
@@ -50,8 +46,8 @@ class Fingerprints:
 
     @property
     def folder(self) -> Folder:
-        """The folder of the database."""
-        return Folder(absolute(self.uri))
+        """The folder of the database; what is made in it is for the user alone."""
+        return Folder(absolute(self.uri), is_private=True)
 
     def entries(self) -> list[Entry]:
         """Return all readable entries, by name; only footers are read."""
@@ -109,13 +105,9 @@ class Fingerprints:
         shape = entry.height, entry.width
         columns = self._columns(entry.file, _SUMS, "sums_digest")
         planes = [columns[name].view("<i4").reshape(shape) for name in _SUMS]
-        images = tuple(
-            EnrolledImage(**{**image, "warnings": tuple(image["warnings"])})
-            for image in self._facts(entry.file)["images"]
-        )
         halves = Half(*planes[:2]), Half(*planes[2:])
-        left_out = tuple(self._facts(entry.file).get("left_out", ()))
-        return Sums(images=images, halves=halves, left_out=left_out)
+        facts = self._facts(entry.file)
+        return Sums(images=facts.enrolled, halves=halves, left_out=facts.left_out)
 
     def write(self, device: str, sums: Sums, *, lens: str = "") -> Entry:
         """Write the entry of ``sums``, whole or not at all, and return the entry.
@@ -131,21 +123,16 @@ class Fingerprints:
         columns: dict[str, NDArray[Any]] = {"pattern": quantised(sums.pattern(), step=STEP)}
         planes = [plane for half in sums.halves for plane in half]
         columns |= {name: plane.astype("<i4") for name, plane in zip(_SUMS, planes, strict=True)}
-        facts = {
-            "schema_version": SCHEMA_VERSION,
-            **asdict(entry),
-            "split_half": None if math.isnan(entry.split_half) else entry.split_half,
-            "images": [asdict(image) for image in sums.images],
-            "left_out": list(sums.left_out),
-            "step": STEP,
-            "noise_step": NOISE_STEP,
-            "pattern_digest": _digest(columns, ("pattern",)),
-            "sums_digest": _digest(columns, _SUMS),
-        }
-        facts["seal"] = _seal(facts)
+        facts = facts_json(
+            entry,
+            sums.images,
+            left_out=sums.left_out,
+            pattern_digest=_digest(columns, ("pattern",)),
+            sums_digest=_digest(columns, _SUMS),
+        )
         schema = pa.schema(
             [(name, pa.binary(plane.shape[1] * plane.itemsize)) for name, plane in columns.items()],
-            metadata={_FACTS: json.dumps(facts)},
+            metadata={_FACTS: facts},
         )
 
         def fill(sink: Any) -> None:
@@ -174,9 +161,11 @@ class Fingerprints:
             yield
             return
         folder = self._place(device)
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder.is_symlink():
+            raise ValueError(f"{folder}: a link, and a database holds its entries itself")
+        (self.folder / device_name(device)).make()
         try:
-            lock = FileLock(folder / LOCK, timeout=0).acquire()
+            lock = FileLock(folder / LOCK, timeout=0, mode=0o600).acquire()
         except (Timeout, FileNotFoundError):  # a process that ends may delete the folder
             raise ValueError(
                 f"{self.uri}: {device} is being enrolled by another; wait for it"
@@ -195,21 +184,31 @@ class Fingerprints:
     def remove(self, device: str) -> int:
         """Delete all entries of a device, damaged ones too, and return their number.
 
-        The device's folder is deleted with them.
+        The device's folder is deleted with them. Links are deleted, and nothing behind them.
 
         Raises
         ------
         ValueError
-            If the device is being enrolled.
+            If the device is being enrolled, or its folder holds what no enrolment writes.
         """
         if not self._own(device):
             return 0
+        if self.folder.is_local and self._place(device).is_symlink():
+            self.folder.delete(device_name(device))
+            return 1
         with self.alone(device):
             count = len(self._own(device))
-            if self.folder.is_local:
-                _empty(self._place(device))
-            else:
+            if not self.folder.is_local:
                 self.folder.delete(device_name(device))
+                return count
+            place = self._place(device)
+            if strangers := [path.name for path in place.iterdir() if not _is_own(path)]:
+                raise ValueError(
+                    f"{place}: holds what no enrolment writes, and nothing is removed: "
+                    f"{', '.join(sorted(strangers))}; move it elsewhere"
+                )
+            for path in place.glob("*.parquet"):
+                path.unlink()
         return count
 
     def _place(self, device: str) -> Path:
@@ -224,21 +223,12 @@ class Fingerprints:
         return [name for name in names if name == "." or _ENTRY_OR_CLOSED.fullmatch(name)]
 
     def _entry(self, name: str) -> Entry:
-        facts = self._facts(name)
-        fields = {field: facts[field] for field in Entry.__dataclass_fields__ if field in facts}
-        fields |= {
-            field: tuple(facts[field])
-            for field in ("sha256s", "contents", "warnings")
-            if field in facts
-        }
-        if facts["split_half"] is None:
-            fields["split_half"] = math.nan
-        entry = Entry(**fields)
+        entry = self._facts(name).entry
         if entry.file != name:
             raise ValueError(f"{self.folder.uri}/{name}: the file of the entry {entry.name!r}")
         return entry
 
-    def _facts(self, name: str) -> dict[str, Any]:
+    def _facts(self, name: str) -> EntryFacts:
         address = f"{self.folder.uri}/{name}"
         with self._open(name) as file:
             return _facts_of(_parsed(file, address), address)
@@ -252,7 +242,7 @@ class Fingerprints:
             with _content(address):
                 table = parsed.read(columns=list(names), use_threads=False)
                 columns = {column: _bytes(table[column]) for column in names}
-        if _digest(columns, names) != facts[digest]:
+        if _digest(columns, names) != getattr(facts, digest):
             raise _damaged(address, "not as it was written")
         return columns
 
@@ -294,24 +284,18 @@ def _content(address: str) -> Iterator[None]:
         raise _damaged(address, error) from None
 
 
-def _facts_of(file: pq.ParquetFile, address: str) -> dict[str, Any]:
+def _facts_of(file: pq.ParquetFile, address: str) -> EntryFacts:
     try:
-        facts: dict[str, Any] = json.loads(file.schema_arrow.metadata[_FACTS])
-        version, seal = facts["schema_version"], facts.pop("seal")
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise ValueError(f"{address}: not an entry of a fingerprint database") from None
-    if version != SCHEMA_VERSION:
-        raise ValueError(
-            f"{address}: an entry of schema version {version!r}, and this camid reads "
-            f"{SCHEMA_VERSION}; enrol the device again or use the camid that wrote it"
-        )
-    if seal != _seal(facts):
-        raise _damaged(address, "what it says of itself is not as it was written")
+        facts = entry_facts((file.schema_arrow.metadata or {}).get(_FACTS, b""))
+    except ValueError as error:
+        cure = CURE if str(error).startswith("damaged") else ""
+        raise ValueError(f"{address}: {error}{cure}") from None
+    rows, held = file.metadata.num_rows, file.schema_arrow
+    widths = {"pattern": 1, **dict.fromkeys(_SUMS, 4)}
+    wanted = {name: pa.binary(facts.width * size) for name, size in widths.items()}
+    if rows != facts.height or dict(zip(held.names, held.types, strict=True)) != wanted:
+        raise _damaged(address, f"not of {facts.width}x{facts.height} px")
     return facts
-
-
-def _seal(facts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(columns: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> str:
@@ -323,16 +307,13 @@ def _digest(columns: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> str:
 
 def _damaged(address: str, error: Exception | str) -> ValueError:
     words = " ".join(str(error).split())
-    return ValueError(f"{address}: damaged ({words}); remove it and enrol the device again")
+    return ValueError(f"{address}: damaged ({words}){CURE}")
 
 
-def _empty(folder: Path) -> None:
-    """Delete a folder's content, except its lock."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
+def _is_own(path: Path) -> bool:
+    """Return whether a path is a file as enrolments write them, or a link."""
+    has_name = path.suffix == ".parquet" or path.name == LOCK
+    return has_name and (path.is_symlink() or path.is_file())
 
 
 def _binary(rows: NDArray[Any]) -> pa.Array:

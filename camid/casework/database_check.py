@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.casework.alignment import CELL, cell_scores
-from camid.casework.database import STEP, Fingerprints
+from camid.casework.database import Fingerprints
 from camid.casework.database_entry import DISAGREES, MIXED, REPEATS, Entry
+from camid.casework.entry_facts import STEP
 from camid.casework.fingerprint_sums import Plane, reliability
 from camid.casework.region_answer import place_words
 from camid.casework.spread import LEAST, spread
 from camid.casework.transforms import Shape
 from camid.io.counts import counted
+from camid.prnu.correlation import ncc
 from camid.prnu.residual import quantised
 
 CENTRE = 1024
@@ -27,6 +29,12 @@ SHARED = 8.0
 """Standard deviations of a chance correlation from which two patterns agree."""
 ONE_DEVICE = 0.5
 """Share of one device's expected correlation from which two patterns are taken for one device's."""
+MADE = 0.99
+"""Least correlation of a pattern as stored with the one that its photographs' sums make."""
+REPLACED = (
+    "its pattern is not what the sums of its photographs make, so it was changed after it was "
+    "enrolled; remove it and enrol the device again"
+)
 MEMORY = 2**28
 """Bytes of middles that are held at once; the others are on disk."""
 TILE = 1024
@@ -38,9 +46,9 @@ def problems(
 ) -> list[str]:
     """Return a sentence for each problem: damaged files, doubtful entries, shared contents.
 
-    Patterns are compared where devices differ and pixel sizes are equal; of more than :data:`TILE`
-    entries of a size, where models are equal or not known. Each pattern is read once, and again
-    where two share an artefact.
+    Each pattern is compared with what its sums make. Patterns are compared with each other where
+    devices differ and pixel sizes are equal; of more than :data:`TILE` entries of a size, where
+    models are equal or not known. Each is read once, and again where two share an artefact.
 
     Parameters
     ----------
@@ -55,12 +63,14 @@ def problems(
         for number, entry in enumerate(entries, 1):
             tell(f"{number} of {counted(len(entries), 'fingerprint')}: {entry.name}")
             try:
-                fingerprints.sums(entry)
+                made = fingerprints.sums(entry).pattern()
                 pattern = fingerprints.pattern(entry)
             except (ValueError, OSError) as error:
                 sentences.append(str(error))
                 continue
             readable.append(entry)
+            if not ncc(pattern, made) > MADE:
+                sentences.append(f"{entry.name}: {REPLACED}")
             if entry.file in compared:
                 middles.keep(entry, pattern)
         sentences += [words for entry in readable for words in _doubts(entry)]

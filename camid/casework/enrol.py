@@ -10,12 +10,13 @@ from typing import Any
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
 from camid.casework.decisions import RESERVED, is_reserved
+from camid.casework.entry_facts import name_problem
 from camid.casework.fingerprint_sums import Sums
 from camid.casework.growing_entry import GrowingEntry, read_image
 from camid.casework.photographs import Opened, named, opened
 from camid.casework.received import UNTIED, is_tied, largest
-from camid.io.content import Contents
 from camid.io.counts import counted
+from camid.io.scene_hash import Contents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +208,8 @@ def _contents(fingerprints: Fingerprints, device: str) -> Contents:
 
 
 def _check_name(device: str) -> None:
-    if not device.strip() or not device.isprintable():
-        raise ValueError(f"a device needs a name of printable characters, got {device!r}")
+    if problem := name_problem(device):
+        raise ValueError(problem)
     if is_reserved(device):
         raise ValueError(
             f"a device needs a name that is no decision of an answer, got {device!r}; "

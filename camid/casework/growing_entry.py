@@ -11,8 +11,8 @@ from camid.casework.fingerprint_sums import EnrolledImage, Half, Sample, Sums
 from camid.casework.kept_samples import KeptSamples, middle, whole
 from camid.casework.outliers import strangers
 from camid.casework.photographs import Opened, Refused, photographs
-from camid.io.content import Contents, turned_hashes
 from camid.io.counts import counted
+from camid.io.scene_hash import Contents, turned_hashes
 
 KEPT_EVERY = 16
 """Images after which an entry is written: a process that dies loses no more."""

@@ -7,12 +7,12 @@ from typing import Any
 from camid.casework.alignment import Match
 from camid.casework.composite import Composite
 from camid.casework.decisions import NONE_SUPPORTED, UNDECIDED
+from camid.casework.match_detail import FINEST_ALONE
 from camid.casework.photographs import Photograph, Refused
 from camid.casework.quality import REFUSED
 from camid.casework.query import THRESHOLD, Candidate, Ranking
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference
 from camid.casework.region_answer import with_regions
-from camid.casework.scales import FINEST_ALONE
 from camid.casework.verbal_scale import DECIDED, answer, ratio_words, support
 from camid.evaluation.calibration import Logistic
 from camid.io.counts import counted

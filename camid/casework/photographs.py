@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from camid.casework.decisions import REFUSED, UNREADABLE
 from camid.casework.quality import Quality, quality
+from camid.io.folder import endless_reason
 from camid.io.images import (
     HEIF_SUFFIXES,
     RAW_SUFFIXES,
@@ -135,7 +136,8 @@ def opened(path: str) -> Opened:
         If the file cannot be used, with the reason.
     """
     try:
-        if reason := unreadable_reason(path, Path(path).stat().st_size):
+        size = Path(path).stat().st_size
+        if reason := endless_reason(path) or unreadable_reason(path, size):
             raise ValueError(reason)
         with quiet(), Path(path).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -161,6 +163,8 @@ def photographs(paths: Sequence[str]) -> Iterator[Photograph | Refused]:
 
 
 def _read(path: str) -> Photograph | Refused:
+    if reason := endless_reason(path):
+        raise ValueError(reason)
     data = Path(path).read_bytes()
     if reason := unreadable_reason(path, len(data)):
         raise ValueError(reason)

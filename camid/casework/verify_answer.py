@@ -8,10 +8,10 @@ from typing import Any
 from camid.casework.alignment import Match
 from camid.casework.decisions import DIFFERENT, SAME, UNDECIDED
 from camid.casework.identify_answer import MOSTLY, UNFOUND, bounds, match_facts, rounded
+from camid.casework.match_detail import FINEST_ALONE
 from camid.casework.photographs import Refused
 from camid.casework.quality import GRADES, REFUSED
 from camid.casework.reference_population import IDENTIFICATION_FILE, VERIFICATION_FILE, Reference
-from camid.casework.scales import FINEST_ALONE
 from camid.casework.verbal_scale import DECIDED, answer, support
 from camid.casework.verify_scores import Verdict
 

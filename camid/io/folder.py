@@ -3,6 +3,8 @@
 import errno
 import io
 import os
+import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +19,7 @@ import pyarrow.fs as pafs
 
 from camid.io.filesystems import BUCKETS, RemoteFile, absolute, answered, filesystem_of, upload
 
-__all__ = ["FULL", "MARK", "TEMPORARY", "Folder", "absolute", "in_threads"]
+__all__ = ["FULL", "MARK", "TEMPORARY", "Folder", "absolute", "endless_reason", "in_threads"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,6 +36,19 @@ NUM_THREADS = 8
 BATCH = 1024
 
 
+def endless_reason(path: str | Path) -> str:
+    """Return why what is at a path, its links followed, may have no end; empty for files.
+
+    Raises
+    ------
+    OSError
+        If nothing is there.
+    """
+    mode = Path(path).stat().st_mode
+    is_file = stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # a folder is left to who opens it
+    return "" if is_file else "not a regular file, but a pipe, a socket or a device"
+
+
 def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Yield ``work(item)`` for every item, in order; threads wait for storage together."""
     remaining = iter(items)
@@ -47,6 +62,8 @@ class Folder:
     """A folder named by a path or an address; names inside it are relative, with ``/``."""
 
     uri: str
+    is_private: bool = False
+    """Whether what is made in it on a file system is for the user alone, whatever the umask."""
 
     @property
     def _place(self) -> tuple[pafs.FileSystem, str]:
@@ -72,7 +89,7 @@ class Folder:
         return str(self._place[1]).rstrip("/").rsplit("/", 1)[-1]
 
     def __truediv__(self, name: str) -> "Folder":
-        return Folder(self.address(name))
+        return Folder(self.address(name), is_private=self.is_private)
 
     def address(self, name: str) -> str:
         """Return the path or address of ``name`` in the folder; :meth:`at` takes it apart again.
@@ -111,7 +128,7 @@ class Folder:
             If it cannot be made; its bucket must be there.
         """
         if self.is_local:
-            Path(self.local_path).mkdir(parents=True, exist_ok=True)
+            self._make(Path(self.local_path))
             return
         filesystem, path = self._place
         bucket = path.partition("/")[0]
@@ -184,8 +201,16 @@ class Folder:
         return max(status.st_mtime_ns, status.st_ctime_ns)
 
     def read(self, name: str = "") -> bytes:
-        """Return the bytes of the file ``name``."""
+        """Return the bytes of the file ``name``.
+
+        Raises
+        ------
+        OSError
+            If it is missing, or no regular file: a pipe or a device may give no end of bytes.
+        """
         filesystem, path = self._path(name)
+        if self.is_local and (reason := endless_reason(path)):
+            raise OSError(f"{path}: {reason}")
         with (
             answered(self.address(name)),
             filesystem.open_input_stream(path, compression=None) as stream,
@@ -196,8 +221,15 @@ class Folder:
         """Open the file ``name`` for reading at any place in it.
 
         Closing the file raises a server's earlier failure again.
+
+        Raises
+        ------
+        OSError
+            If it is missing or no regular file.
         """
         filesystem, path = self._path(name)
+        if self.is_local and (reason := endless_reason(path)):
+            raise OSError(f"{path}: {reason}")
         address = self.address(name)
         with answered(address):
             file = filesystem.open_input_file(path)
@@ -218,7 +250,9 @@ class Folder:
         """
         filesystem, path = self._path(name)
         fill = write if callable(write) else lambda sink: sink.write(write)
-        if not self._has_buckets:
+        if self.is_local:
+            self._make(Path(path).parent)
+        elif not self._has_buckets:
             filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
         if not self.is_local:
             content = io.BytesIO()
@@ -228,7 +262,7 @@ class Folder:
             return
         temporary = Path(f"{path}.{uuid.uuid4().hex}{TEMPORARY}")
         try:
-            with _Steady(temporary) as sink:
+            with _Steady(temporary, is_private=self.is_private) as sink:
                 fill(sink)
             temporary.replace(path)
         except OSError as error:
@@ -239,8 +273,27 @@ class Folder:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def _make(self, place: Path) -> None:
+        """Make a folder and those above it that are missing."""
+        if not self.is_private:
+            place.mkdir(parents=True, exist_ok=True)
+        elif not place.is_dir():
+            self._make(place.parent)
+            place.mkdir(mode=0o700, exist_ok=True)
+
     def delete(self, name: str = "") -> None:
-        """Delete the file or folder ``name``, or the folder itself; ignore if it is missing."""
+        """Delete the file or folder ``name``, or the folder itself; ignore if it is missing.
+
+        A link is deleted, and nothing that lies behind one.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be deleted, or lies behind a link within the folder.
+        """
+        if self.is_local:
+            _delete(Path(self.local_path), name)
+            return
         filesystem, path = self._path(name)
         kind = self._info(name).type
         with suppress(FileNotFoundError), answered(self.address(name)):
@@ -251,11 +304,27 @@ class Folder:
                     filesystem.delete_file(path)
 
 
+def _delete(folder: Path, name: str) -> None:
+    place = folder
+    for part in Path(name).parts[:-1]:
+        place /= part
+        if place.is_symlink():
+            raise OSError(f"{place}: a link, and nothing that lies behind it is deleted")
+    path = folder / name
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 class _Steady(io.BufferedRandom):
     """A new file that is synced to the disk while it is written, and wholly when it is closed."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path, "w+"))
+    def __init__(self, path: Path, *, is_private: bool) -> None:
+        mode = 0o600 if is_private else 0o666
+        super().__init__(
+            io.FileIO(path, "w+", opener=lambda name, flags: os.open(name, flags, mode))
+        )
         self._disk = ThreadPoolExecutor(1)
         self._syncs: list[Future[None]] = []
         self._num_unsynced = 0

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -8,8 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from camid.casework.database import STEP, Fingerprints
+from camid.casework.database import Fingerprints
 from camid.casework.database_entry import AGREEMENT, FEW
+from camid.casework.entry_facts import STEP
 from camid.casework.fingerprint_sums import EnrolledImage, Half, Sample, Sums
 from camid.config import Simulate
 from camid.dataset.simulate import phones
@@ -137,6 +139,22 @@ def test_an_entry_of_every_lens_and_size_has_a_file_of_its_own(database, samples
     assert database.damaged() == []
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_database_is_for_the_user_alone(tmp_path, samples, umask):
+    before = os.umask(umask)
+    try:
+        database = Fingerprints(str(tmp_path / "new/db"))
+        with database.alone("a"):
+            database.write("a", sums_of(samples, range(2)))
+        (tmp_path / "plain").mkdir()
+    finally:
+        os.umask(before)
+    made = [path for path in (tmp_path / "new").rglob("*") if not path.name.startswith(".")]
+    assert len(made) == 3
+    assert all(path.stat().st_mode & 0o077 == 0 for path in made)
+    assert (tmp_path / "plain").stat().st_mode & 0o777 == 0o777 & ~umask
+
+
 def test_removing_a_device_leaves_the_others(database, samples):
     for device in ("a", "ab", "b"):
         database.write(device, sums_of(samples, range(2)))
@@ -162,10 +180,45 @@ def test_of_a_removed_device_s_folder_nothing_is_left(database, samples):
     place = Path(database.uri) / entry.file
     place.with_suffix(".parquet.1.part").write_bytes(b"killed")
     (place.parent / "gone.parquet").symlink_to("nowhere")
-    (place.parent / "below").mkdir()
-    (place.parent / "below/b.parquet").write_bytes(b"x")
-    assert database.remove("a") == 3
+    assert database.remove("a") == 2
     assert list(Path(database.uri).iterdir()) == []
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "below/b.parquet", ".ssh/id", "c.parquet/d"])
+def test_what_no_enrolment_wrote_is_not_removed(database, samples, stranger):
+    entry = database.write("a", sums_of(samples, range(2)))
+    place = (Path(database.uri) / entry.file).parent
+    (place / stranger).parent.mkdir(exist_ok=True)
+    (place / stranger).write_bytes(b"mine")
+    with pytest.raises(ValueError, match=f"nothing is removed: {stranger.partition('/')[0]}; move"):
+        database.remove("a")
+    assert database.folder.exists(entry.file)
+    assert (place / stranger).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("is_linked_by_entry", [True, False])
+def test_what_lies_behind_a_link_is_not_removed(database, samples, tmp_path, is_linked_by_entry):
+    elsewhere = Fingerprints(str(tmp_path / "elsewhere"))
+    kept = elsewhere.write("a", sums_of(samples, range(2)))
+    theirs = tmp_path / "elsewhere" / kept.file
+    (theirs.parent / "notes.txt").write_bytes(b"mine")
+    link = Path(database.uri) / (kept.file if is_linked_by_entry else "device=a")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(theirs if is_linked_by_entry else theirs.parent)
+    assert database.remove("a") == 1
+    assert list(Path(database.uri).iterdir()) == []
+    assert elsewhere.entries() == [kept]
+    assert (theirs.parent / "notes.txt").read_bytes() == b"mine"
+
+
+def test_a_device_whose_folder_is_a_link_is_not_enrolled(database, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Path(database.uri).mkdir()
+    (Path(database.uri) / "device=a").symlink_to(elsewhere)
+    with pytest.raises(ValueError, match="device=a: a link"), database.alone("a"):
+        pass
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_removing_where_nothing_is_leaves_no_folder(database, samples):
@@ -195,6 +248,8 @@ def seen_by_all():
 def test_what_may_not_be_read_is_said_to_be_that_and_not_damaged(seen_by_all, samples):
     entries = [seen_by_all.write(name, sums_of(samples, range(2))) for name in "abc"]
     place = Path(seen_by_all.uri)
+    for path in place.rglob("*"):
+        path.chmod(0o755)
     (place / entries[0].file).chmod(0)
     (place / "device=c").chmod(0)
     with as_nobody():

@@ -1,9 +1,12 @@
 import os
+import socket
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from camid.casework.database import Fingerprints
+from camid.casework.photographs import photographs
 from camid.io.folder import Folder, absolute
 from tests.unit.conftest import as_nobody
 
@@ -33,6 +36,41 @@ def test_what_is_written_is_read_back(tmp_path, scheme):
     folder.delete("a/b.txt")
     folder.delete("a")
     assert folder.files() == []
+
+
+@pytest.fixture
+def linked(tmp_path):
+    """A folder with links to a folder and a file elsewhere."""
+    (tmp_path / "elsewhere/below").mkdir(parents=True)
+    (tmp_path / "elsewhere/below/kept.txt").write_bytes(b"kept")
+    (tmp_path / "folder/own").mkdir(parents=True)
+    (tmp_path / "folder/own/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "folder/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "folder/file").symlink_to(tmp_path / "elsewhere/below/kept.txt")
+    (tmp_path / "folder/nowhere").symlink_to("gone")
+    return Folder(str(tmp_path / "folder"))
+
+
+@pytest.mark.parametrize("name", ["own", "link", "file", "nowhere", "own/link", ""])
+def test_a_link_is_deleted_and_nothing_behind_it(linked, tmp_path, name):
+    linked.delete(name)
+    assert not os.path.lexists(tmp_path / "folder" / name)
+    assert (tmp_path / "elsewhere/below/kept.txt").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("name", ["link/below", "link/below/kept.txt", "own/link/below"])
+def test_a_name_behind_a_link_is_not_deleted(linked, tmp_path, name):
+    with pytest.raises(OSError, match="link: a link, and nothing that lies behind it is deleted"):
+        linked.delete(name)
+    assert (tmp_path / "elsewhere/below/kept.txt").read_bytes() == b"kept"
+
+
+def test_a_folder_that_is_a_link_is_used_as_the_folder_itself(linked, tmp_path):
+    linked.delete("link")
+    Folder(str(tmp_path / "folder")).write("a.txt", b"a")
+    (tmp_path / "other").symlink_to(tmp_path / "folder")
+    Folder(str(tmp_path / "other")).delete("a.txt")
+    assert not (tmp_path / "folder/a.txt").exists()
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -88,3 +126,37 @@ def test_an_address_is_taken_apart_into_what_it_was_made_of(root, name):
         assert folder.uri == Folder(root).address(name.rsplit("/", 1)[0])
     else:
         assert (folder.uri, last) == (root, name)
+
+
+@pytest.fixture(params=["pipe", "linked pipe", "socket", "device"])
+def endless(request, tmp_path):
+    """A path at which no file with an end is."""
+    path, linked = tmp_path / "x.jpg", tmp_path / "pipe"
+    if request.param == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            yield path
+        return
+    if request.param == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(path if request.param == "pipe" else linked)
+        if request.param == "linked pipe":
+            path.symlink_to(linked)
+    yield path
+
+
+@pytest.mark.parametrize("read", [Folder.read, Folder.open])
+def test_what_has_no_end_is_not_read(endless, read):
+    with pytest.raises(OSError, match="not a regular file, but a pipe, a socket or a device"):
+        read(Folder(str(endless.parent)), endless.name)
+
+
+def test_what_has_no_end_is_no_photograph_and_no_entry(endless):
+    (refused,) = photographs([str(endless)])
+    assert refused.reason.endswith("not a regular file, but a pipe, a socket or a device")
+    database = Fingerprints(str(endless.parent / "db"))
+    (endless.parent / "db/device=a").mkdir(parents=True)
+    endless.rename(endless.parent / "db/device=a/320x320.parquet")
+    ((_, reason),) = database.damaged()
+    assert reason == "cannot be read: not a regular file, but a pipe, a socket or a device"
