@@ -14,6 +14,8 @@ from urllib.parse import quote, unquote
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from camid.io.secrets import has_secret, redacted
+
 BUCKETS = {"s3", "gs", "gcs"}
 """Schemes of object stores: one client per bucket, and no folders but in names."""
 
@@ -52,10 +54,16 @@ def absolute(uri: str) -> str:
     """Return ``uri`` with a local path made absolute; addresses such as ``s3://…`` are kept.
 
     Characters that an address may not have, a space for example, are quoted.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, or an address that holds a password.
     """
     if not uri:
         raise ValueError("expected a path or an address, got an empty string")
     if "://" in uri:
+        _check_without_secret(uri)
         base, mark, query = uri.partition("?")
         base = re.sub("%(?![0-9A-Fa-f]{2})", "%25", base.rstrip("/"))
         return f"{quote(base, safe=URI_CHARACTERS)}{mark}{query}"
@@ -67,6 +75,7 @@ def filesystem_of(uri: str) -> tuple[pafs.FileSystem, str]:
     """Return the file system of an address and the path on it."""
     if "://" not in uri:
         return pafs.LocalFileSystem(), absolute(uri)
+    _check_without_secret(uri)
     base, mark, query = uri.partition("?")
     scheme, _, place = base.partition("://")
     if scheme not in BUCKETS:
@@ -75,6 +84,15 @@ def filesystem_of(uri: str) -> tuple[pafs.FileSystem, str]:
     bucket, slash, path = place.partition("/")
     filesystem, root = _client(f"{scheme}://{bucket}{mark}{query}")
     return filesystem, f"{root}{slash}{unquote(path)}"
+
+
+def _check_without_secret(uri: str) -> None:
+    if has_secret(uri):
+        raise ValueError(
+            f"{redacted(uri)}: an address with a password or key, which results would keep; "
+            "give it apart: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or "
+            "GOOGLE_APPLICATION_CREDENTIALS"
+        )
 
 
 @lru_cache(maxsize=16)

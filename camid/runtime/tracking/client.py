@@ -15,6 +15,7 @@ from typing import Any
 from camid.config import Config, config_tree
 from camid.io.folder import FULL, Folder
 from camid.io.output_layout import TRAINING
+from camid.io.secrets import has_secret
 from camid.runtime.cluster.session import home
 
 EXPERIMENT = "camid"
@@ -52,9 +53,15 @@ def tracking_uri() -> str:
     Raises
     ------
     ValueError
-        If there is no server and the home folder is not on a file system.
+        If it holds a password, or there is no server and the home folder is not on a file system.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if has_secret(uri):
+        raise ValueError(
+            "MLFLOW_TRACKING_URI holds a password, which results would keep; give it apart: "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD for a server, PGPASSWORD or "
+            "~/.pgpass for PostgreSQL"
+        )
     if uri:
         return uri
     if not home().is_local:
