@@ -6,7 +6,6 @@ A YAML file states only differences, ``--set section.field=value`` overrides it,
 
 import difflib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Annotated, Any, Literal
@@ -23,6 +22,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from camid.io.folder import Folder
+from camid.io.yaml_text import yaml_values
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -488,21 +488,6 @@ class Config:
     metrics: Metrics = Metrics()
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 with the floats people write: PyYAML alone reads ``1e-4`` as text."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [pair for pair in resolvers if pair[0] != "tag:yaml.org,2002:float"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?$"),
-    list("-+0123456789."),
-)
-
-
 def load_config(
     file: str | None = None,
     *,
@@ -586,9 +571,9 @@ def _set(tree: dict[str, Any], settings: Sequence[str]) -> None:
 
 def _yaml(text: str, *, source: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+        return yaml_values(text)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
 
 
 def _yaml_file(file: str) -> dict[str, Any]:

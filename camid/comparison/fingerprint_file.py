@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -44,22 +44,21 @@ def write_fingerprint(folder: Folder, store: Store, images: tuple[ImageRecord, .
     with ExitStack() as stack:
         chunks = [stack.enter_context(store.chunk(device, number)) for number in numbers]
         size = chunks[0].format["shape"][0]
+        facts = {
+            "device": device,
+            "num_images": len(images),
+            "size": size,
+            "digest": enrolment_digest(store, images),
+        }
         schema = pa.schema(
             [("top", pa.int32()), ("left", pa.int32()), ("pattern", pa.binary(size * size * 4))],
-            metadata={
-                _FACTS: json.dumps(
-                    {
-                        "device": device,
-                        "num_images": len(images),
-                        "size": size,
-                        "digest": enrolment_digest(store, images),
-                    }
-                )
-            },
+            metadata={_FACTS: json.dumps(facts | {"seal": _seal(facts)})},
         )
 
         def fill(sink: Any) -> None:
-            with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False) as writer:
+            with pq.ParquetWriter(
+                sink, schema, compression="zstd", use_dictionary=False, write_page_checksum=True
+            ) as writer:
                 for group in range(chunks[0].num_row_groups):
                     total = PatternSum(np.zeros((size, size)), 0)
                     for chunk in chunks:
@@ -73,12 +72,42 @@ def write_fingerprint(folder: Folder, store: Store, images: tuple[ImageRecord, .
         folder.write(fingerprint_name(device), fill)
 
 
+def _seal(facts: Mapping[str, Any]) -> str:
+    stated = {name: value for name, value in facts.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+
 class FingerprintFile:
-    """One device's fingerprint, open for reading."""
+    """One device's fingerprint, open for reading.
+
+    Raises
+    ------
+    ValueError
+        Here and where it is read, if the file is not as it was written.
+    """
 
     def __init__(self, folder: Folder, device: str) -> None:
-        self._file = pq.ParquetFile(folder.open(fingerprint_name(device)))
-        self._facts = json.loads(self._file.schema_arrow.metadata[_FACTS])
+        name = fingerprint_name(device)
+        self._address = folder.address(name)
+        with self._whole():
+            self._file = pq.ParquetFile(folder.open(name), page_checksum_verification=True)
+            self._facts = json.loads(self._file.schema_arrow.metadata[_FACTS])
+            self._size = int(self._facts["size"])
+            if _seal(self._facts) != self._facts["seal"]:
+                raise ValueError("what it says of itself was changed")
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Raise a sentence about the file where it is damaged."""
+        try:
+            yield
+        except (FileNotFoundError, ConnectionError):
+            raise
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+            words = " ".join(str(error).split())
+            raise ValueError(
+                f"{self._address}: not as it was written ({words}); delete it and run again"
+            ) from None
 
     @property
     def digest(self) -> str:
@@ -88,7 +117,8 @@ class FingerprintFile:
     @cached_property
     def positions(self) -> dict[Position, int]:
         """The row group of each position."""
-        table = self._file.read(columns=["top", "left"], use_threads=False)
+        with self._whole():
+            table = self._file.read(columns=["top", "left"], use_threads=False)
         positions = zip(table["top"].to_pylist(), table["left"].to_pylist(), strict=True)
         return {position: group for group, position in enumerate(positions)}
 
@@ -101,9 +131,10 @@ class FingerprintFile:
             If the device has no such position.
         """
         group = self.positions[position]
-        table = self._file.read_row_group(group, columns=["pattern"], use_threads=False)
-        size = self._facts["size"]
-        return np.frombuffer(table["pattern"][0].as_py(), np.float32).reshape(size, size)
+        with self._whole():
+            table = self._file.read_row_group(group, columns=["pattern"], use_threads=False)
+            plane = np.frombuffer(table["pattern"][0].as_py(), np.float32)
+            return plane.reshape(self._size, self._size)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,10 +1,18 @@
-"""Tables of an output folder, as CSV."""
+"""Tables of an output folder, as CSV.
+
+Spreadsheets take a cell that begins with ``=``, ``+``, ``-`` or ``@`` for a formula: where text of
+others, such as a device's name, does so, an apostrophe stands before it.
+"""
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 
+from camid.io.escaping import visible
 from camid.io.folder import Folder
+
+_FORMULA = re.compile(r"'*[=+\-@]")
 
 
 def write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) -> None:
@@ -18,7 +26,7 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -26,4 +34,17 @@ def csv_rows(folder: Folder, name: str) -> list[dict[str, str]]:
     """Return the rows of a CSV file; none where there is no such file."""
     if not folder.exists(name):
         return []
-    return list(csv.DictReader(io.StringIO(folder.read(name).decode(), newline="")))
+    rows = csv.DictReader(io.StringIO(folder.read(name).decode(), newline=""))
+    return [{key: _text(cell) for key, cell in row.items()} for row in rows]
+
+
+def _cell(value: object) -> object:
+    """Return a value as a cell: text without what programs act on."""
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _text(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -110,7 +110,7 @@ class ImageStatus:
     status: str
     """``ok``, or ``rejected: <reason>``."""
     scene_hash: str = ""
-    """Of what it shows (:mod:`camid.io.content`); empty if it shows nothing or is rejected."""
+    """Of what it shows (:mod:`camid.io.scene_hash`); empty if it shows nothing or is rejected."""
 
 
 def write_chunk(

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from camid.config import Config, Residual
 from camid.dataset.records import OK, ImageRecord, chunk_name, rejected
-from camid.io.content import scene_hash
 from camid.io.folder import Folder
 from camid.io.images import pixels, resized
+from camid.io.scene_hash import scene_hash
 from camid.prnu.filters import skrabec2021
 from camid.prnu.filters.lukas import checked_wavelet
 from camid.prnu.luminance import LUMA

@@ -13,7 +13,7 @@ from camid.runtime.cluster.session import home, session
 from camid.runtime.console import say
 from camid.runtime.ingest.preprocess import Ingested, preprocess
 from camid.runtime.ingest.simulate import simulate
-from camid.runtime.run_folder.output import replaced
+from camid.runtime.run_folder.output import output_lock, replaced
 from camid.runtime.run_folder.stage_times import Clock
 from camid.store.make_chunk import smallest_side
 from camid.store.store import DESCRIPTION, Store, is_finished, open_store, read_description
@@ -41,8 +41,9 @@ def make_recorded_store(config: Config, *, fresh: bool = False) -> Ingested:
     """Call :func:`make_store`, and write configuration and counts to ``config.paths.out``."""
     check_nodes(config.paths)
     ingested = make_store(config, fresh=fresh)
-    output = replaced(config, pipeline="preprocess")
-    output.folder.write(RESULTS, (json.dumps([asdict(ingested)], indent=2) + "\n").encode())
+    with output_lock(config):
+        output = replaced(config, pipeline="preprocess")
+        output.folder.write(RESULTS, (json.dumps([asdict(ingested)], indent=2) + "\n").encode())
     return ingested
 
 

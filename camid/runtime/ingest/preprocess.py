@@ -15,6 +15,7 @@ from camid.dataset.manifest import ImageTable
 from camid.dataset.records import OK, ImageRecord, chunk_name, manifest_table
 from camid.dataset.sources import find_files, read_headers
 from camid.io.folder import Folder
+from camid.io.lock import locked
 from camid.runtime.cluster.map_tasks import streamed
 from camid.runtime.cluster.resources import num_cpus
 from camid.runtime.cluster.session import session
@@ -23,7 +24,7 @@ from camid.runtime.ingest.simulate import simulated_with
 from camid.store.build import StoreBuild
 from camid.store.chunk_file import ImageStatus
 from camid.store.chunk_plan import Plan, chunks_of, planned
-from camid.store.lock import check_place, check_settings, clear, locked
+from camid.store.claim import check_place, check_settings, clear
 from camid.store.make_chunk import make_chunk, sample_format, smallest_side
 from camid.store.settings import store_settings
 from camid.store.source_changes import changes
@@ -103,7 +104,7 @@ def preprocess(
     """
     store, settings = Folder(config.paths.store), store_settings(config)
     check_place(store, data=config.paths.data)
-    with locked(store):
+    with locked(store, what="this store"):
         if not fresh:
             check_settings(store, settings)
         records = catalogued(config, only=only)

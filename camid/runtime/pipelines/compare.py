@@ -18,7 +18,7 @@ from camid.io.folder import Folder, absolute
 from camid.io.output_layout import DATA, DIFFERENCES, LIST, PICTURES, SCORES, TABLE
 from camid.runtime.cluster.session import home
 from camid.runtime.console import say
-from camid.runtime.run_folder.output import Output, replaced
+from camid.runtime.run_folder.output import Output, output_lock, replaced
 from camid.runtime.tracking.client import answering, open_tracking
 from camid.runtime.tracking.runs import PARENT, WHAT
 
@@ -71,13 +71,14 @@ def make_comparison(
     rows, differences = paired_rows(scored, pairs, seed=config.seed)
     if not rows:
         raise ValueError(f"{' and '.join(runs)}: share no comparison of one device and of two")
-    output = replaced(config, pipeline="compare")
-    output.finish(rows)
     first_facts = next((run_facts for run_facts in facts.values() if run_facts), {})
     data = {**first_facts, "pipeline": "compare", "runs": list(runs), "than": than}
-    output.folder.write(DATA, (json.dumps(data, indent=2) + "\n").encode())
-    _write(output.folder, rows, differences)
-    write_report(output.folder, seed=config.seed, scored=scored)
+    with output_lock(config):
+        output = replaced(config, pipeline="compare")
+        output.finish(rows)
+        output.folder.write(DATA, (json.dumps(data, indent=2) + "\n").encode())
+        _write(output.folder, rows, differences)
+        write_report(output.folder, seed=config.seed, scored=scored)
     return output, differences
 
 

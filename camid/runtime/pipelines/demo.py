@@ -12,7 +12,7 @@ from camid.runtime.ingest.preprocess import preprocess
 from camid.runtime.ingest.simulate import PATTERNS
 from camid.runtime.pipelines.publish import close, keep_facts
 from camid.runtime.pipelines.workflow import chosen_split, finished_before, make_cnn, make_siamese
-from camid.runtime.run_folder.output import Output, claimed
+from camid.runtime.run_folder.output import Output, claimed, output_lock
 from camid.runtime.run_folder.stage_times import Clock
 from camid.runtime.scoring.evaluate import BASELINES, run_evaluation
 from camid.runtime.tracking.runs import begin
@@ -45,6 +45,14 @@ def make_demo(config: Config, *, fresh: bool = False) -> tuple[Output, list[Resu
         raise ValueError("the demo simulates its photographs; `make baselines DATA=…` takes yours")
     paths = replace(config.paths, data=photographs.uri, store=(out / "store").uri)
     config = replace(config, paths=paths)
+    with output_lock(config):
+        return _demo(config, fresh=fresh)
+
+
+def _demo(config: Config, *, fresh: bool) -> tuple[Output, list[ResultRow]]:
+    """Simulate, preprocess, run the baselines and train, all below the output folder."""
+    paths, out = config.paths, Folder(config.paths.out)
+    photographs = Folder(paths.data)
     output = claimed(config, fresh=fresh, parts=SIMULATED)
     clock = Clock()
     clock.keep(output.folder)

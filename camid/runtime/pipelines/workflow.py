@@ -16,7 +16,7 @@ from camid.runtime.console import say
 from camid.runtime.ingest.ensure_store import make_residuals, make_store, naming_residuals
 from camid.runtime.pipelines.check_settings import check_settings
 from camid.runtime.pipelines.publish import close, keep_facts
-from camid.runtime.run_folder.output import Output, claimed
+from camid.runtime.run_folder.output import Output, claimed, output_lock
 from camid.runtime.run_folder.stage_times import Clock
 from camid.runtime.scoring.evaluate import BASELINES, run_evaluation
 from camid.runtime.scoring.prepare_list import prepared_list
@@ -159,6 +159,7 @@ def _results(
     checked_config = adopted(config) if is_made else config
     check_settings(checked_config, evaluate or config.evaluate, trained=trained)
     with ExitStack() as stack:
+        stack.enter_context(output_lock(config))
         if not Folder(config.paths.out).exists(RESULTS):
             check_nodes(config.paths)
             if trained:  # fails before hours of work if Ray lacks processors

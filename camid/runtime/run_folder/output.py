@@ -1,16 +1,17 @@
 """A pipeline's output folder: its resolved configuration, and results once it is finished."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from camid.config import Config, config_tree, config_yaml, differences
 from camid.evaluation.result_rows import ResultRow, read_rows, write_rows
-from camid.io.folder import MARK, Folder
+from camid.io.folder import MARK, TEMPORARY, Folder
+from camid.io.lock import LOCK, locked
 from camid.io.output_layout import CONFIG, INPUTS, PARTS, RESULTS
+from camid.io.yaml_text import yaml_values
 
 MEANS = {
     "training": (
@@ -60,10 +61,10 @@ def claimed(
     ValueError
         If it belongs to another configuration or to other inputs, or holds other files.
     """
-    folder = _folder(config)
+    folder = output_folder(config)
     new = {CONFIG: config_tree(config), INPUTS: dict(inputs or {})}
     if not folder.exists(CONFIG):
-        if any(not name.startswith(MARK) for name in folder.files()):
+        if _others(folder):
             raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
     else:
         old = _stated(folder)
@@ -96,20 +97,51 @@ def replaced(config: Config, *, pipeline: str) -> Output:
     ValueError
         If the folder holds other files.
     """
-    folder, inputs = _folder(config), {"pipeline": pipeline}
-    others = [name for name in folder.files() if not name.startswith(MARK)]
-    if others and (not folder.exists(CONFIG) or _stated(folder)[INPUTS] != inputs):
+    folder, inputs = output_folder(config), {"pipeline": pipeline}
+    if _others(folder) and (not folder.exists(CONFIG) or _stated(folder)[INPUTS] != inputs):
         raise ValueError(f"{folder.uri}: holds files of others; name another with --out")
     folder.write(INPUTS, (json.dumps(inputs, indent=2) + "\n").encode())
     folder.write(CONFIG, config_yaml(config).encode())
     return Output(folder)
 
 
-def _folder(config: Config) -> Folder:
+@contextmanager
+def output_lock(config: Config) -> Iterator[None]:
+    """Make the output folder and hold its lock: two runs that write there would mix.
+
+    Raises
+    ------
+    ValueError
+        If another run holds it, or a file is there.
+    """
+    with locked(output_folder(config), what="these results"):
+        yield
+
+
+def output_folder(config: Config) -> Folder:
+    """Return the output folder of a configuration.
+
+    Raises
+    ------
+    ValueError
+        If a file is there.
+    """
     folder = Folder(config.paths.out)
     if folder.is_file():
         raise ValueError(f"{folder.uri}: is a file; name a folder with --out")
     return folder
+
+
+def _others(folder: Folder) -> list[str]:
+    """Return the files of a folder besides those that a run may leave that ends as it begins."""
+    first = (MARK, LOCK, CONFIG, INPUTS)
+    return [
+        name
+        for name in folder.files()
+        if name not in {LOCK, INPUTS}
+        and not name.startswith(MARK)
+        and not (name.endswith(TEMPORARY) and name.startswith(first))
+    ]
 
 
 def _ends(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,9 +157,9 @@ def _ends(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _stated(folder: Folder) -> dict[str, dict[str, Any]]:
     """Return the configuration and inputs that an output folder was made with."""
     try:
-        config = yaml.safe_load(folder.read(CONFIG))
+        config = yaml_values(folder.read(CONFIG).decode())
         inputs = json.loads(folder.read(INPUTS)) if folder.exists(INPUTS) else {}
-    except (yaml.YAMLError, ValueError):
+    except ValueError:
         config = None
     sections = set(config_tree(Config()))
     if not isinstance(config, dict) or not {"seed", "paths"} <= set(config) <= sections:

@@ -15,6 +15,7 @@ from camid.comparison.fingerprint_file import (
 from camid.dataset.records import ImageRecord, manifest_table
 from camid.io.folder import Folder
 from camid.runtime.cluster.map_tasks import streamed
+from camid.runtime.console import say
 from camid.store.store import Store, open_store
 
 
@@ -25,14 +26,24 @@ def enrol(store: Store, listed: ComparisonList, folder: Folder) -> None:
     records = store.images().of_sha256(digests)
     for side, device in devices.items():
         images = tuple(records[sha256] for sha256 in listed.sides[side].images)
-        if folder.exists(fingerprint_name(device)):
-            with FingerprintFile(folder, device) as file:
-                if file.digest == enrolment_digest(store, images):
-                    continue
+        if _is_there(folder, device, enrolment_digest(store, images)):
+            continue
         missing.append(manifest_table(images))
     work = partial(_enrol_device, store=store.folder.uri, folder=folder.uri)
     for _ in streamed(missing, work, description="enrol", unit="images"):
         pass
+
+
+def _is_there(folder: Folder, device: str, digest: str) -> bool:
+    """Return whether a device's fingerprint is there, whole and of these images."""
+    if not folder.exists(fingerprint_name(device)):
+        return False
+    try:
+        with FingerprintFile(folder, device) as file:
+            return file.digest == digest
+    except ValueError as error:
+        say(f"made again: {error}")
+        return False
 
 
 def fingerprints(listed: ComparisonList, folder: Folder) -> Fingerprints:

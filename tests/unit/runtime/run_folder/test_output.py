@@ -1,10 +1,12 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from camid.config import load_config
 from camid.evaluation.result_rows import ResultRow
-from camid.runtime.run_folder.output import claimed
+from camid.runtime.run_folder.output import claimed, output_lock
 
 
 def config(out, *settings):
@@ -97,3 +99,47 @@ def test_a_file_is_no_output_folder(tmp_path):
     config = load_config(settings=[f"paths.out={tmp_path / 'out'}"])
     with pytest.raises(ValueError, match="is a file; name a folder with --out"):
         claimed(config, fresh=False)
+
+
+@pytest.mark.parametrize("left", ["inputs.json", "inputs.json.0f.part", "config.yaml.0f.part"])
+def test_a_folder_that_a_full_disk_left_in_its_first_file_is_claimed(tmp_path, left):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / left).write_bytes(b"")
+    with output_lock(config(tmp_path / "out")):
+        claimed(config(tmp_path / "out"), fresh=False).finish([])
+    assert claimed(config(tmp_path / "out"), fresh=False).is_finished
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "thesis.part", "inputs/a.txt", "config.yml"])
+def test_a_folder_with_files_of_others_is_not_claimed(tmp_path, stranger):
+    (tmp_path / "out" / stranger).parent.mkdir(parents=True)
+    (tmp_path / "out" / stranger).write_bytes(b"mine")
+    for fresh in (False, True):
+        with pytest.raises(ValueError, match="holds files of others"):
+            claimed(config(tmp_path / "out"), fresh=fresh)
+    assert (tmp_path / "out" / stranger).read_bytes() == b"mine"
+
+
+HOLDER = """
+import sys, time
+from camid.config import load_config
+from camid.runtime.run_folder.output import output_lock
+
+with output_lock(load_config(settings=[f"paths.out={sys.argv[1]}"])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_one_run_at_a_time_writes_an_output_and_a_dead_one_s_lock_is_free(tmp_path):
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with (
+            pytest.raises(ValueError, match="another run is writing these results; wait for it"),
+            output_lock(config(tmp_path / "out")),
+        ):
+            pass
+        other.kill()
+    with output_lock(config(tmp_path / "out")):
+        pass

@@ -1,41 +1,12 @@
-"""Lock of a store's folder: one run writes at a time, and only over a store of its settings."""
+"""Claim of a folder for a store: it holds nothing of others, and no store of other settings."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from camid.config import differences
 from camid.io.folder import Folder
+from camid.io.lock import LOCK
 from camid.store.store import DESCRIPTION, FILES, INDEX, MANIFEST, read_description, stray_files
-
-LOCK = ".lock"
-
-
-@contextmanager
-def locked(store: Folder) -> Iterator[None]:
-    """Make the store's folder and hold its lock, where the file system has locks.
-
-    A dead run's lock is free.
-
-    Raises
-    ------
-    ValueError
-        If another run holds the lock.
-    OSError
-        If the folder cannot be made.
-    """
-    store.make()
-    if not store.is_local:
-        yield
-        return
-    try:
-        with FileLock(Path(store.local_path) / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise ValueError(f"{store.uri}: another run is writing this store; wait for it") from None
 
 
 def check_place(store: Folder, *, data: str) -> None:
