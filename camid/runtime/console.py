@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +18,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from camid.io.escaping import visible
+from camid.io.secrets import redacted
+
 T = TypeVar("T")
 
 console = Console(stderr=True)
@@ -25,7 +29,7 @@ console = Console(stderr=True)
 def say(*lines: str) -> None:
     """Print lines, which may hold any path, on standard error."""
     for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        console.print(visible(redacted(line)), soft_wrap=True, markup=False, highlight=False)
 
 
 @contextmanager
@@ -70,7 +74,7 @@ def progress() -> Progress:
 def tracked(items: Iterable[T], *, description: str, unit: str, total: int) -> Iterator[T]:
     """Yield ``items`` under a progress display."""
     with progress() as display:
-        task = display.add_task(description, total=total, unit=unit)
+        task = display.add_task(escape(visible(description)), total=total, unit=unit)
         for item in items:
             yield item
             display.advance(task)

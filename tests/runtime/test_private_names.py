@@ -29,3 +29,13 @@ def test_a_backend_of_a_training_is_told_of_its_workers():
 
     parameters = [*inspect.signature(Backend.on_start).parameters]
     assert parameters == ["self", "worker_group", "backend_config"], version("Backend.on_start")
+
+
+def test_a_ray_of_this_machine_listens_on_its_loopback_where_there_are_no_clusters():
+    from ray._private import ray_constants, services
+    from ray._private.utils import get_ray_address_file
+
+    assert ray_constants.ENABLE_RAY_CLUSTER in {True, False}, version("ENABLE_RAY_CLUSTER")
+    made = inspect.getsource(services.get_node_ip_address)
+    assert "ENABLE_RAY_CLUSTER" in made, version("services.get_node_ip_address")
+    assert get_ray_address_file("/a").startswith("/a/"), version("get_ray_address_file")

@@ -3,16 +3,24 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from camid.config import Config, Paths
 from camid.io.folder import Folder, absolute
+from camid.io.stopping import kept_signals
 from camid.runtime.console import quiet
 
 CONNECT_SECONDS = 10
+SHORT = "/tmp"
+"""Folder of Ray's files on a machine: the paths of its sockets have 107 characters at most."""
+CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray's variable for systems on which it starts no clusters; others obey it too."""
 
 
 def home() -> Folder:
@@ -69,7 +77,6 @@ def session() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import ray
     import ray.data
-    from ray.exceptions import AuthenticationError
 
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -80,9 +87,60 @@ def session() -> Iterator[None]:
         yield
         return
     address = _address()
-    options = {"include_dashboard": False} if address == "local" else {}  # nobody looks at it
+    with ExitStack() as stack:
+        options = stack.enter_context(_local_options()) if address == "local" else {}
+        _init(address, options)
+        stack.callback(ray.shutdown)
+        yield
+
+
+@contextmanager
+def _local_options() -> Iterator[dict[str, Any]]:
+    """Yield what a Ray of this program's own is started with.
+
+    Nobody else reaches it or is told of it: it listens on this machine's loopback alone, and its
+    files, with the address that other programs would join, are in a folder for the user alone.
+    """
+    base = os.environ.get("RAY_TMPDIR") or (SHORT if Path(SHORT).is_dir() else None)
+    private = TemporaryDirectory(prefix="camid-ray-", dir=base, ignore_cleanup_errors=True)
+    with private as folder, loopback_alone():
+        place = f"{folder}/ray"  # which Ray opens to all, behind a folder that is not
+        yield {"include_dashboard": False, "_temp_dir": place}
+
+
+@contextmanager
+def loopback_alone() -> Iterator[None]:
+    """Have a Ray that the body starts listen on the loopback alone, on every system.
+
+    Ray does so by itself on those where it starts no clusters.
+    """
+    from ray._private import ray_constants
+
+    before, in_environment = ray_constants.ENABLE_RAY_CLUSTER, os.environ.get(CLUSTERS)
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[CLUSTERS] = "0"  # for the processes that Ray starts
     try:
-        with quiet():
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        del os.environ[CLUSTERS]
+        if in_environment is not None:
+            os.environ[CLUSTERS] = in_environment
+
+
+def _init(address: str | None, options: Mapping[str, Any]) -> None:
+    """Start or join a Ray.
+
+    Raises
+    ------
+    ValueError
+        If it lets this program not in.
+    """
+    import ray
+    from ray.exceptions import AuthenticationError
+
+    try:
+        with quiet(), kept_signals():
             ray.init(
                 address=address,
                 log_to_driver=False,
@@ -94,10 +152,6 @@ def session() -> Iterator[None]:
         if not _is_named() and not isinstance(error, AuthenticationError):
             raise
         raise ValueError(_refused(error)) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def tensorflow_uses(num_threads: int, *, use_gpu: bool = False) -> None:
@@ -118,14 +172,16 @@ def _is_named() -> bool:
 def _address() -> str | None:
     """Return ``local`` to start a Ray, or ``None`` to join the running one that Ray detects.
 
-    Ray tries an address for minutes before it gives up, even one that a dead Ray left behind.
+    Ray tries an address for minutes before it gives up, even one that a dead Ray left behind. The
+    file in which it notes its address counts only if it is this user's: whoever it names gets the
+    user's token.
 
     Raises
     ------
     ValueError
         If nobody answers at ``RAY_ADDRESS``.
     """
-    from ray._private.utils import read_ray_address
+    from ray._private.utils import get_ray_address_file, read_ray_address
 
     if _is_named():
         address = os.environ["RAY_ADDRESS"]
@@ -135,7 +191,8 @@ def _address() -> str | None:
             message = f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}"
             raise ValueError(message) from None
         return None
-    last_address = "" if "RAY_ADDRESS" in os.environ else read_ray_address()
+    is_told = "RAY_ADDRESS" not in os.environ and _is_own(get_ray_address_file(None))
+    last_address = read_ray_address() if is_told else ""
     try:
         if last_address:
             _reach(last_address)
@@ -158,14 +215,34 @@ def _refused(error: Exception) -> str:
     )
 
 
+def _is_own(path: str) -> bool:
+    """Return whether a file is this user's, and no other user writes it."""
+    try:
+        status = Path(path).lstat()
+    except OSError:
+        return False
+    is_shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not is_shared
+
+
 def _reach(address: str) -> None:
     """Connect once to the host and port of an address; Ray itself would try for minutes.
 
     Raises
     ------
     OSError
-        If nobody answers.
+        If nobody answers, or who answers does not speak as a Ray does.
     """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    if not colon or not port.isdecimal():
+        return
+    socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return  # certificates are Ray's business
+    import grpc
+
+    with grpc.insecure_channel(f"{host}:{port}") as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
+        except grpc.FutureTimeoutError:
+            raise OSError("who listens there does not answer as a Ray does") from None
