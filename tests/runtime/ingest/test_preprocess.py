@@ -8,8 +8,8 @@ from PIL import Image
 
 from camid.dataset.records import chunk_name
 from camid.dataset.sources import find_files, read_headers
-from camid.io.content import scene_hash
 from camid.io.images import pixels
+from camid.io.scene_hash import scene_hash
 from camid.runtime.ingest.preprocess import preprocess
 from camid.store.chunk_plan import chunks_of, planned
 from camid.store.index import num_strips

@@ -20,6 +20,7 @@ def test_baselines_score_the_devices_that_a_seeded_split_tests(made, tmp_path, h
         assert [row["device"] for row in csv.DictReader(file)] == inputs["devices"]
 
 
+@pytest.mark.soak
 def test_images_that_the_split_leaves_out_are_listed_with_the_reason(made, tmp_path, home):
     table = tmp_path / "list.csv"
     with table.open("w") as file:

@@ -119,22 +119,15 @@ def test_scores_are_those_of_the_plain_reference(scored):
         np.testing.assert_allclose(found, plain.scores(numbers, enhance=enhance), atol=2e-6)
 
 
-@pytest.mark.parametrize(
-    ("settings", "enhance"),
-    [
-        (["enhancer.domain=spatial", "enhancer.model=4"], model_4),
-        (["enhancer.alpha=2"], partial(enhancer_5, alpha=2)),
-    ],
-    ids=["spatial-model-4", "alpha-2"],
-)
-def test_the_enhancer_s_settings_reach_the_method(made, tmp_path, home, settings, enhance):
+def test_the_enhancer_s_settings_reach_the_method(made, tmp_path, home):
+    settings = ["enhancer.domain=spatial", "enhancer.model=4", "enhancer.alpha=2"]
     config = made.config(*settings)
     config = replace(config, paths=replace(config.paths, data="", out=str(tmp_path / "out")))
     make_baselines(config)
     listed, store = read_list(Folder(config.paths.out), LIST), open_store(config.paths.store)
     table, numbers = pq.read_table(tmp_path / "out/scores.parquet"), range(0, 180, 71)
     found = [table["li"][number].as_py()[0] for number in numbers]
-    expected = PlainBaselines(listed, store).scores(numbers, enhance=enhance)
+    expected = PlainBaselines(listed, store).scores(numbers, enhance=partial(model_4, alpha=2))
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
@@ -225,6 +218,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(scored, home):
     assert (out / "patterns" / fingerprint_name("101")).exists()
 
 
+@pytest.mark.soak
 def test_sizes_are_compared_on_the_positions_both_have(made, tmp_path, home):
     """A device with narrower photographs shares the left strips only, and is still recognised."""
     from PIL import Image
@@ -254,6 +248,7 @@ def test_photographs_without_exif_have_no_model_to_share(made, tmp_path, home):
     assert (tmp_path / "out/figures/roc.png").exists()
 
 
+@pytest.mark.soak
 def test_centred_strips_of_images_of_any_size_are_compared(made, tmp_path, home):
     from PIL import Image
 
@@ -266,6 +261,7 @@ def test_centred_strips_of_images_of_any_size_are_compared(made, tmp_path, home)
     assert (found.figures["num_positives"], found.figures["num_negatives"]) == (30, 30 * 5)
 
 
+@pytest.mark.soak
 def test_new_photographs_make_finished_results_old(made, tmp_path, home):
     shutil.copytree(made.root / "photographs", tmp_path / "photographs")
     config = Place(tmp_path).config()

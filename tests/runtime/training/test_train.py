@@ -61,11 +61,10 @@ def check_alike(rows, plain, *figures, **within):
 
 @pytest.fixture(scope="module")
 def whole(made, tmp_path_factory):
-    """The folder of a training whose two workers were followed by one, and what each told."""
+    """The folder of a training of one worker, and what it told."""
     folder = Folder(str(tmp_path_factory.mktemp("whole")))
-    two, _ = trained(made, folder, "training.num_steps=4", "training.num_workers=2")
-    one, _ = trained(made, folder, "training.num_steps=8")
-    return folder, [*two, *one]
+    told, _ = trained(made, folder, "training.num_steps=8")
+    return folder, told
 
 
 @pytest.mark.usefixtures("ray_here")
@@ -80,7 +79,7 @@ def test_a_training_takes_all_its_steps_and_tells_of_each_validation(whole):
 
 
 @pytest.mark.usefixtures("ray_here")
-def test_two_workers_and_then_one_follow_the_curves_of_one_that_was_not_stopped(whole, made, capfd):
+def test_a_training_follows_the_plain_loop_s_curves_and_takes_no_step_again(whole, made, capfd):
     folder, _ = whole
     plain = plain_history(source(made, "training.num_steps=8"))
     check_alike(history(folder), plain, "loss", "validation_auc", rtol=1e-3)
@@ -136,13 +135,15 @@ STACKS = (
 
 @pytest.mark.soak
 @pytest.mark.usefixtures("ray_here")
-def test_a_pair_network_goes_through_the_same_loop_on_two_workers(made, tmp_path):
-    of = source(made, *STACKS, "training.num_workers=2")
-    task = StackTask(config=of.config, store=of.store, split=of.split)
+def test_two_workers_and_then_one_follow_the_curves_of_one_that_was_not_stopped(made, tmp_path):
     folder = Folder(str(tmp_path))
     folder.make()
-    train(task, folder)
+    for settings in (["training.num_workers=2"], ["training.num_steps=4"]):
+        of = source(made, *STACKS, *settings)
+        task = StackTask(config=of.config, store=of.store, split=of.split)
+        train(task, folder)
     assert sorted(folder.files()) == [PAIRNET, CHECKPOINT]
+    assert [row["step"] for row in history(folder)] == [0, 2, 4]
     check_alike(history(folder), plain_history(task), "loss", "validation_auc", rtol=1e-3)
 
 

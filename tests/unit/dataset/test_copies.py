@@ -11,8 +11,8 @@ from camid.dataset.copies import BAND_BITS, copies, with_scenes_of_copies
 from camid.dataset.manifest import ImageTable
 from camid.dataset.records import ImageRecord
 from camid.dataset.simulate import phones
-from camid.io.content import SAME, scene_hash
 from camid.io.images import pixels
+from camid.io.scene_hash import SAME, scene_hash
 
 DIGITS = 64
 

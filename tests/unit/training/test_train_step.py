@@ -75,6 +75,7 @@ def two_replicas():
     return json.loads(told.stdout)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("case", CASES)
 def test_two_replicas_with_half_a_batch_each_learn_what_one_learns_of_the_whole(case, two_replicas):
     found, alone = two_replicas[case], followed(learner(case), case)
@@ -84,12 +85,14 @@ def test_two_replicas_with_half_a_batch_each_learn_what_one_learns_of_the_whole(
     assert alone["losses"][-1] < alone["losses"][0]
 
 
+@pytest.mark.soak
 def test_of_a_process_with_two_replicas_values_are_added_once(two_replicas):
     assert two_replicas["num_replicas"] == 2
     np.testing.assert_array_equal(two_replicas["added"], VALUES)
     np.testing.assert_array_equal(fresh().added(VALUES), VALUES)
 
 
+@pytest.mark.soak
 def test_every_replica_needs_a_share(two_replicas):
     assert two_replicas["refusal"] == "expected 2 parts, got 1"
     with pytest.raises(ValueError, match="expected 1 parts, got 2"):
