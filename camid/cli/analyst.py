@@ -59,7 +59,7 @@ def enrol(device: str, paths: tuple[str, ...], db: str, is_json: bool) -> None:
             click.echo(json.dumps(facts, indent=2))
         else:
             for line in outcome.lines():
-                click.echo(line)
+                echo(line)
         if not outcome.accepted and not outcome.skipped:
             rejected = counted(len(outcome.rejected), "photograph")
             raise ValueError(f"{device}: nothing was enrolled, of {rejected}")
@@ -83,7 +83,7 @@ def list_command(db: str, is_json: bool) -> None:
         ]
         print_named(shown, f"{db}: enrolled; --json has the warnings")
         for name, reason in fingerprints.damaged():
-            click.echo(f"{name}: {reason}", err=True)
+            echo(f"{name}: {reason}", err=True)
 
 
 @click.command(epilog=EXIT_CODES)
@@ -101,14 +101,14 @@ def remove(device: str, paths: tuple[str, ...], db: str) -> None:
             for path, reason in rejected:
                 echo(f"{path}: {reason}")
             left = f", {len(rejected):,} not" if rejected else ""
-            click.echo(f"{device}: {counted(len(removed), 'photograph')} removed{left}")
+            echo(f"{device}: {counted(len(removed), 'photograph')} removed{left}")
             if not removed:
                 sys.exit(WRONG)
             return
         count = fingerprints.remove(device)
         if not count:
             raise ValueError(f"{db}: no device {device!r}; `camid list` names those that are there")
-        click.echo(f"{device}: {count} {'entry' if count == 1 else 'entries'} removed")
+        echo(f"{device}: {count} {'entry' if count == 1 else 'entries'} removed")
 
 
 @click.command(epilog=EXIT_CODES)
@@ -134,7 +134,7 @@ def export(device: str, out: str, db: str) -> None:
             np.save(f"{stem}.npy", pattern)
             Path(f"{stem}.json").write_text(json.dumps(_entry_facts(entry), indent=2) + "\n")
             Path(f"{stem}.png").write_bytes(png(pattern_figure({entry.device: pattern})))
-            click.echo(f"{stem}.npy, .json and .png")
+            echo(f"{stem}.npy, .json and .png")
 
 
 @click.command(epilog=EXIT_CODES)
@@ -151,8 +151,8 @@ def check(db: str, is_json: bool) -> None:
             click.echo(json.dumps(sentences, indent=2))
         else:
             for sentence in sentences:
-                click.echo(sentence)
-            click.echo(f"{db}: {counted(len(sentences), 'problem')}")
+                echo(sentence)
+            echo(f"{db}: {counted(len(sentences), 'problem')}")
         if sentences:
             sys.exit(WRONG)
 
@@ -338,10 +338,10 @@ def verify(words: tuple[str, ...], is_json: bool, report: Path | None) -> None:
         if is_json:
             click.echo(json.dumps(answer, indent=2))
         else:
-            click.echo(answer["answer"])
+            echo(answer["answer"])
             if answer["llr"] is not None:
                 low, high = answer["bounds"]
-                click.echo(
+                echo(
                     f"log-likelihood ratio {answer['llr']:+.2f} nats "
                     f"(the reference devices support {low:+.2f} to {high:+.2f}), "
                     f"grade {answer['grade']}"
@@ -393,7 +393,7 @@ def _model(make: str, model: str) -> str:
 
 def _tell(is_json: bool) -> Callable[[str], None]:
     """Return a function that prints progress on standard error, or nothing for JSON."""
-    return (lambda _: None) if is_json else (lambda words: click.echo(words, err=True))
+    return (lambda _: None) if is_json else (lambda words: echo(words, err=True))
 
 
 COMMANDS = {

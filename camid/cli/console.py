@@ -13,6 +13,8 @@ import click
 from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
 from camid.io.counts import counted
+from camid.io.escaping import visible
+from camid.io.secrets import redacted
 
 T = TypeVar("T")
 
@@ -43,8 +45,8 @@ reported = click.option(
 
 
 def echo(words: str, *, err: bool = False) -> None:
-    """Print a line, with the parts of file names that cannot be encoded as escapes."""
-    click.echo(words.encode("utf-8", "backslashreplace").decode(), err=err)
+    """Print one line, in which others' text is :func:`~camid.io.escaping.visible`."""
+    click.echo(visible(words), err=err)
 
 
 def waited(begun: Callable[[Callable[[str], None]], Iterator[T]]) -> Iterator[T]:
@@ -75,7 +77,7 @@ def _status() -> tuple[Any, Callable[[str], None]]:
     from rich.markup import escape
 
     status = Console(stderr=True).status("reading")
-    return status, lambda words: status.update(escape(words))
+    return status, lambda words: status.update(escape(visible(words)))
 
 
 def print_identified(answer: Mapping[str, Any]) -> None:
@@ -149,8 +151,8 @@ def write_report(
     """Write the page of a case and its facts beside the page, and print both paths."""
     from camid.casework.report import case_facts, case_page
 
-    command = shlex.join(["camid", *sys.argv[1:]])
+    command = redacted(shlex.join(["camid", *sys.argv[1:]]))
     facts = case_facts(question, answers, command=command, parameters=parameters)
     place.write_text(case_page(facts, pictures), "utf-8")
     place.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-    click.echo(f"report: {place} and {place.with_suffix('.json')}", err=is_json)
+    echo(f"report: {place} and {place.with_suffix('.json')}", err=is_json)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import click
 import pyarrow.compute as pc
 
+from camid.cli.console import echo
 from camid.cli.errors import one_sentence
 from camid.cli.pipeline import print_facts, print_lines
 from camid.config import load_config
@@ -43,7 +44,7 @@ def simulate_command(folder: str, seed: int, settings: tuple[str, ...]) -> None:
             count = simulate(place, config.simulate, seed=config.seed)
         devices = config.simulate.num_devices
         written = counted(count, "photograph")
-        click.echo(f"{place.uri}: {counted(devices, 'device')}, {written} written now")
+        echo(f"{place.uri}: {counted(devices, 'device')}, {written} written now")
 
 
 @click.command()
@@ -59,7 +60,7 @@ def ui(port: int, is_opened: bool) -> None:
         uri = tracking_uri()
         server = uri if uri.startswith("http") else stack.enter_context(served(port))
         address = view_address(server)
-        click.echo(f"methods beside one another: {address}")
+        echo(f"methods beside one another: {address}")
         if is_opened and sys.stdout.isatty():
             click.launch(address)
 
@@ -144,7 +145,8 @@ def _compile_case_loops() -> None:
     from camid.casework.alignment import query_plane
     from camid.casework.binarized import Patterns
     from camid.casework.search import identify
-    from camid.casework.verify_scores import STRIP, verdict
+    from camid.casework.verify_scores import verdict
+    from camid.casework.verify_sides import STRIP
 
     image = np.random.default_rng(1).integers(0, 256, (STRIP, STRIP, 3)).astype(np.uint8)
     plane = query_plane(image)
@@ -202,17 +204,17 @@ def verify(uri: str, sources: bool, mend: bool) -> None:
         checks = tracked(problems(strip_store), description="verify", unit="chunks", total=total)
         wrong = [problem for problem in checks if problem]
         for problem in wrong:
-            click.echo(problem, err=True)
+            echo(str(problem), err=True)
         changed = _changed_sources(strip_store) if sources else []
         chunks, found = counted(total, "chunk"), counted(len(wrong), "problem")
         gone = f"; {counted(len(changed), 'photograph')} gone or changed" if sources else ""
-        click.echo(f"{strip_store.folder.uri}: {chunks}, {found}{gone}")
+        echo(f"{strip_store.folder.uri}: {chunks}, {found}{gone}")
         if (wrong or changed) and mend:
             from camid.runtime.ingest.repair import repair
 
             print_lines(repair(strip_store, [*wrong, *changed]))
         elif wrong or changed:
-            click.echo("the same command with --repair makes anew what is named above")
+            echo("the same command with --repair makes anew what is named above")
             sys.exit(DAMAGED)
 
 
@@ -224,7 +226,7 @@ def _changed_sources(strip_store: Store) -> list[Problem]:
     )
     changed = [problem for problem in checks if problem]
     for problem in changed:
-        click.echo(problem, err=True)
+        echo(str(problem), err=True)
     return changed
 
 

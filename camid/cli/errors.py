@@ -4,19 +4,24 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Timer
 
 import click
 
+from camid.io.escaping import visible
+from camid.io.secrets import redacted
+from camid.io.stopping import Stopped, stoppable
+
 USER_ERROR = 2
-INTERRUPTED = 130
+BY_SIGNAL = 128
+"""Added to a signal's number, this is the exit code of a program that it stopped."""
 AGAIN = 0.1
 """Seconds after which a Ctrl-C that was ignored comes again."""
 EXIT_CODES = (
     "Exit codes: 0 answered, whatever the answer; 1 check or store verify found problems, remove "
     "removed nothing, or identify and verify could use no photograph; 2 wrong use, or nothing "
-    "could be done; 130 stopped."
+    "could be done; 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."
 )
 """What commands end with, for ``--help``."""
 GOES_ON = "stopped; the same command goes on where it was"
@@ -29,10 +34,10 @@ def one_sentence(stopped: str = GOES_ON) -> Iterator[None]:
     ``stopped`` is the sentence for an interruption by the user.
     """
     try:
-        with _interruptible():
+        with stoppable(), _interruptible():
             yield
     except (ValueError, OSError) as error:
-        click.echo(f"camid: {' '.join(_words(error).split())}", err=True)
+        click.echo(f"camid: {visible(redacted(' '.join(_words(error).split())))}", err=True)
         sys.exit(USER_ERROR)
     except ModuleNotFoundError as error:
         name = (getattr(error, "name", "") or "").partition(".")[0]
@@ -40,9 +45,10 @@ def one_sentence(stopped: str = GOES_ON) -> Iterator[None]:
             raise
         click.echo(f"camid: the package {name} is not installed; `make setup` does it", err=True)
         sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        click.echo(f"camid: {stopped}", err=True)
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        with suppress(OSError):  # the terminal may be gone
+            click.echo(f"camid: {stopped}", err=True)
+        sys.exit(BY_SIGNAL + (stop.number if isinstance(stop, Stopped) else signal.SIGINT))
 
 
 @contextmanager

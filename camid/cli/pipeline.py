@@ -14,6 +14,7 @@ from camid.config import Config, load_config
 from camid.evaluation.columns import COLUMNS, against
 from camid.evaluation.result_rows import DifferenceRow, ResultRow
 from camid.io.counts import counted, tally
+from camid.io.escaping import visible
 from camid.io.folder import Folder
 from camid.io.output_layout import CONFIG, REPORT, SEARCH, TRIALS_PICTURE, TRIALS_TABLE, WINNER
 from camid.runtime.cluster.session import placed
@@ -222,7 +223,7 @@ def _cell(row: Mapping[str, Any], name: str, *, is_interval: bool) -> str:
 def print_lines(lines: Sequence[str]) -> None:
     """Print lines that may hold any path."""
     for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        console.print(visible(line), soft_wrap=True, markup=False, highlight=False)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
@@ -232,5 +233,5 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in facts.items():
-        table.add_row(name, escape(str(value)))
+        table.add_row(name, escape(visible(str(value))))
     console.print(table)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from camid.io.escaping import visible
+
 
 class Heading(NamedTuple):
     """A column's title, which may be of several lines."""
@@ -35,7 +37,7 @@ def print_table(
     from rich.table import Table
 
     table = Table(
-        title=escape(title) or None,
+        title=escape(visible(title)) or None,
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -50,10 +52,5 @@ def print_table(
             min_width=heading.min_width or None,
         )
     for row in rows:
-        table.add_row(*(escape(_printable(str(cell))) for cell in row))
+        table.add_row(*(escape(visible(str(cell))) for cell in row))
     Console().print(table)
-
-
-def _printable(words: str) -> str:
-    """Return text with the parts of file names that cannot be encoded as escapes."""
-    return words.encode("utf-8", "backslashreplace").decode()

@@ -31,6 +31,7 @@ from camid.io.output_layout import (
     SEARCH,
     STAGES,
 )
+from camid.io.yaml_text import yaml_values
 
 SECTIONS = {
     "": "",
@@ -78,7 +79,7 @@ def report_facts(output: Folder) -> dict[str, Any]:
     if not rows:
         raise ValueError(f"{output.uri}: no results to report; run a pipeline into it")
     text = output.read(CONFIG).decode() if output.exists(CONFIG) else ""
-    config = yaml.safe_load(text) or {}
+    config = yaml_values(text) or {}
     data = json.loads(output.read(DATA)) if output.exists(DATA) else {}
     sections = [
         _part(output, name, [row for row in rows if row.part == name]) for name in parts(rows)

@@ -8,6 +8,7 @@ import numpy as np
 
 from camid.evaluation.columns import COLUMNS, count, rate
 from camid.evaluation.report.facts import part_folder, report_facts
+from camid.io.escaping import visible
 from camid.io.folder import Folder
 from camid.io.output_layout import PICTURES
 
@@ -104,13 +105,29 @@ def page_environment(package: str = __package__) -> "Environment":
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     folders = dict.fromkeys((package, __package__))
-    return Environment(
+    environment = Environment(
         loader=ChoiceLoader([PackageLoader(folder) for folder in folders]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
+    environment.filters["lines"] = _lines
+    return environment
+
+
+def _shown(value: object) -> object:
+    """Return what stands on a page for a value: text on one line, with all of it to be seen."""
+    is_text = isinstance(value, str) and not hasattr(value, "__html__")
+    return visible(str(value)) if is_text else value
+
+
+def _lines(text: str) -> str:
+    """Return a text of several lines for a page."""
+    from markupsafe import Markup, escape
+
+    return Markup(escape(visible(text, keep="\n")))
 
 
 def embedded(picture: bytes) -> str:
