@@ -66,10 +66,18 @@ def case_facts(
     *,
     command: str,
     parameters: Mapping[str, Any],
+    missing: str = "",
 ) -> dict[str, Any]:
-    """Return the facts of the page, all but its pictures, for JSON."""
+    """Return the facts of the page, all but its pictures, for JSON.
+
+    Parameters
+    ----------
+    missing
+        What was asked and has no answer, as the work was stopped.
+    """
     return {
         "question": question,
+        "missing": missing,
         "made": datetime.now(UTC).isoformat(sep=" ", timespec="seconds"),
         "folder": str(Path.cwd()),
         "answers": list(answers),

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,20 +122,21 @@ def export(device: str, out: str, db: str) -> None:
         import numpy as np
 
         from camid.evaluation.report.figures import pattern_figure, png
+        from camid.io.folder import Folder, absolute
 
         fingerprints = _opened(db)
         entries = [entry for entry in fingerprints.entries() if entry.device == device]
         if not entries:
             raise ValueError(f"{db}: no device {device!r}; `camid list` names those that are there")
-        folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = Folder(absolute(out))
         for entry in entries:
-            stem = folder / entry.name.replace("/", "-")
-            pattern = fingerprints.pattern(entry)
-            np.save(f"{stem}.npy", pattern)
-            Path(f"{stem}.json").write_text(json.dumps(_entry_facts(entry), indent=2) + "\n")
-            Path(f"{stem}.png").write_bytes(png(pattern_figure({entry.device: pattern})))
-            echo(f"{stem}.npy, .json and .png")
+            stem, pattern = entry.name.replace("/", "-"), fingerprints.pattern(entry)
+            folder.write(f"{stem}.npy", partial(np.save, arr=pattern))
+            folder.write(
+                f"{stem}.json", (json.dumps(_entry_facts(entry), indent=2) + "\n").encode()
+            )
+            folder.write(f"{stem}.png", png(pattern_figure({entry.device: pattern})))
+            echo(f"{out.rstrip('/')}/{stem}.npy, .json and .png")
 
 
 @click.command(epilog=EXIT_CODES)
@@ -229,9 +231,11 @@ def identify(
         }
         ways = {(True, False): _answered_together, (False, True): _answered_by_ray}
         results = ways.get((is_together, is_ray), _answered)(fingerprints, files, options)
+        is_complete = False
         try:
             for answer, pictures in results:
                 printed.add(answer, pictures)
+            is_complete = True
         finally:  # print the answers so far, whatever stops the others
             printed.print_list()
             if report and printed.answers:
@@ -248,6 +252,10 @@ def identify(
                     printed.pictures,
                     parameters,
                     is_json=printed.is_json,
+                    missing=""
+                    if is_complete
+                    else f"it was stopped after {len(printed.answers):,} of "
+                    f"{counted(len(files), 'photograph')}",
                 )
         if not printed.has_answer:
             sys.exit(WRONG)

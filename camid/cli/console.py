@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 SHOWN = 5
 """Candidates of a photograph that are printed; JSON and report have more."""
+GENERATOR = '<meta name="generator" content="camid">'
+"""What every page of camid's says of itself."""
 LEAST = 1e-300
 """Numbers below this may have been too small for a float."""
 
@@ -32,6 +34,9 @@ def _page(_: click.Context, __: click.Parameter, name: str | None) -> Path | Non
     with one_sentence():
         if path.suffix.lower() not in {".html", ".htm"} or path.is_dir():
             raise ValueError(f"{name}: expected the name of an HTML file, such as case.html")
+        for file, mark in ((path, GENERATOR), (path.with_suffix(".json"), '"shipped"')):
+            if file.exists() and mark not in file.read_text("utf-8", "replace"):
+                raise ValueError(f"{file}: is there and no report of camid's; name another page")
         path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -147,12 +152,23 @@ def write_report(
     parameters: Mapping[str, Any],
     *,
     is_json: bool,
+    missing: str = "",
 ) -> None:
-    """Write the page of a case and its facts beside the page, and print both paths."""
+    """Write the page of a case and its facts beside the page, and print both paths.
+
+    Both are seen whole or not at all, the page last.
+
+    Parameters
+    ----------
+    missing
+        What the page lacks, if it was stopped; it says so.
+    """
     from camid.casework.report import case_facts, case_page
+    from camid.io.folder import Folder, absolute
 
     command = redacted(shlex.join(["camid", *sys.argv[1:]]))
-    facts = case_facts(question, answers, command=command, parameters=parameters)
-    place.write_text(case_page(facts, pictures), "utf-8")
-    place.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    facts = case_facts(question, answers, command=command, parameters=parameters, missing=missing)
+    folder, name = Folder(absolute(str(place.parent))), place.name
+    folder.write(f"{place.stem}.json", (json.dumps(facts, indent=2) + "\n").encode())
+    folder.write(name, case_page(facts, pictures).encode())
     echo(f"report: {place} and {place.with_suffix('.json')}", err=is_json)

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from camid.store.store import open_store
 from camid.store.verify import problems
 from tests.commands import ROOT, environment, pipeline
 from tests.runtime.conftest import contents
-from tests.soak.processes import family, settle
+from tests.soak.processes import SECONDS, family, settle
 
 pytestmark = pytest.mark.soak
 
@@ -78,6 +79,25 @@ def test_kill_9_of_any_process_shows_nothing_half_and_the_next_run_ends_with_the
     assert code == 0, log(store).read_text()  # a worker's death is one that a run outlives
     assert contents(store) == whole
     assert not any(problems(open_store(str(store))))
+
+
+def test_a_run_that_is_told_to_stop_says_so_ends_all_it_started_and_goes_on(undisturbed, tmp_path):
+    """As a scheduler, a closed terminal and Ctrl-C tell it."""
+    whole, store = contents(undisturbed / "store"), tmp_path / "store"
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        process, begun = preprocess(undisturbed, store), len(names(store))
+        watch(process, store, whole, new=begun + 1)
+        started = family(process)
+        process.send_signal(number)
+        assert process.wait() == 128 + number, log(store).read_text()
+        assert log(store).read_text().splitlines()[-1] == (
+            "camid: stopped; the same command goes on where it was"
+        )
+        assert "Traceback" not in log(store).read_text()
+        assert psutil.wait_procs(started, timeout=SECONDS)[1] == []
+        check(store, whole)
+    assert preprocess(undisturbed, store).wait() == 0, log(store).read_text()
+    assert contents(store) == whole
 
 
 @pytest.mark.long

@@ -67,6 +67,7 @@ def whole(made, tmp_path_factory):
     return folder, told
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("ray_here")
 def test_a_training_takes_all_its_steps_and_tells_of_each_validation(whole):
     folder, told = whole
@@ -78,6 +79,7 @@ def test_a_training_takes_all_its_steps_and_tells_of_each_validation(whole):
     assert sorted(folder.files()) == [SIAMESE, CHECKPOINT]
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("ray_here")
 def test_a_training_follows_the_plain_loop_s_curves_and_takes_no_step_again(whole, made, capfd):
     folder, _ = whole

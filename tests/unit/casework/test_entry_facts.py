@@ -109,13 +109,17 @@ def test_a_fact_that_is_missing_is_damage(database, field):
         assert is_listed(database, resealed(database, change))
 
 
-@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-@pytest.mark.parametrize("field", FIELDS)
+OTHER_TYPES = [
+    (field, value)
+    for field in FIELDS
+    for value in VALUES.values()
+    if (field, value) != ("split_half", None)  # of an entry whose halves are not both there
+    and not (field in {"make", "model", "lens"} and isinstance(value, str))
+]
+
+
+@pytest.mark.parametrize(("field", "value"), OTHER_TYPES)
 def test_a_fact_of_another_type_is_damage(database, field, value):
-    if (field, value) == ("split_half", None):
-        pytest.skip("of an entry whose halves are not both there")
-    if field in {"make", "model", "lens"} and isinstance(value, str):
-        pytest.skip("any text")
     assert is_listed(database, resealed(database, lambda facts: facts.update({field: value})))
 
 

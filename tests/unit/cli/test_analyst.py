@@ -277,6 +277,7 @@ def endless(folder, tmp_path):
     for number in range(24):
         shutil.copy(folder / "camera-0/8.jpg", tmp_path / f"{number:02d}.jpg")
     words = ["identify", str(tmp_path), "--db", str(folder / "db"), "--jsonl", "--budget", "0"]
+    words += ["--report", str(tmp_path / "case.html")]
     code = "from camid.cli import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", code, *words],
@@ -289,13 +290,13 @@ def endless(folder, tmp_path):
         process.kill()
 
 
-@pytest.mark.parametrize("end", ["interrupted", "closed"])
-def test_answers_by_line_come_one_by_one_and_stay_when_the_rest_is_stopped(endless, end):
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, "closed"])
+def test_answers_by_line_come_one_by_one_and_stay_when_the_rest_is_stopped(endless, tmp_path, end):
     line = endless.stdout.readline()
     first = json.loads(line or endless.stderr.read())
     assert first["decision"] == "camera-0"
-    if end == "interrupted":
-        endless.send_signal(signal.SIGINT)
+    if end != "closed":
+        endless.send_signal(end)
         rest, said = endless.communicate()
         assert all(row["decision"] == "camera-0" for row in lines(rest))
         assert len(lines(rest)) < 23
@@ -303,7 +304,13 @@ def test_answers_by_line_come_one_by_one_and_stay_when_the_rest_is_stopped(endle
         endless.stdout.close()
         said = endless.stderr.read()
         endless.wait()
-    assert (endless.returncode, said) == (130, "camid: stopped\n")
+    code = 130 if end == "closed" else 128 + end
+    report, *stopped = said.splitlines()
+    assert (endless.returncode, stopped) == (code, ["camid: stopped"])
+    assert report.startswith("report: ")
+    number = len(json.loads((tmp_path / "case.json").read_text())["answers"])
+    words = f"Not complete: it was stopped after {number} of 24 photographs."
+    assert words in (tmp_path / "case.html").read_text()
 
 
 def test_the_help_of_questions_names_the_exit_codes():
@@ -325,6 +332,23 @@ def test_a_report_and_json_beside_it_say_what_was_answered(folder, tmp_path, que
     assert facts["answers"][0]["answer"] in page
     assert list(facts["references"]) == [facts["answers"][0]["reference"]]
     assert page.count("data:image/png;base64,") == 2
+
+
+@pytest.mark.parametrize(("name", "content"), [("notes.json", "[1]"), ("notes.html", "<p>Mine")])
+def test_a_report_replaces_reports_and_no_other_file(folder, tmp_path, name, content):
+    words = [folder / "camera-0/8.jpg", "--db", folder / "db", "--report", tmp_path / "notes.html"]
+    for _ in range(2):
+        done = run("identify", *words)
+        assert done.exit_code == 0, done.output
+        assert "Not complete" not in (tmp_path / "notes.html").read_text()
+    (tmp_path / name).write_text(content)
+    before = sorted((file.name, file.read_bytes()) for file in tmp_path.iterdir())
+    done = run("identify", *words)
+    assert (done.exit_code, f"{name}: is there and no report of camid's" in done.output) == (
+        2,
+        True,
+    )
+    assert sorted((file.name, file.read_bytes()) for file in tmp_path.iterdir()) == before
 
 
 def test_what_is_enrolled_is_listed_exported_and_removed(folder, tmp_path):

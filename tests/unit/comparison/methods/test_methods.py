@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import kstest
 
+from camid.comparison.methods import METHODS, chosen_methods
 from camid.comparison.methods.correlation import (
     likelihood_moments,
     likelihood_ncc,
@@ -189,3 +190,7 @@ def test_weighting_finds_a_pattern_that_scenes_hide(rng):
         np.corrcoef(found.ravel(), pattern.ravel())[0, 1] for found in (plain_mean, weighted)
     ]
     assert likeness[1] > 2 * abs(likeness[0])
+
+
+def test_all_stands_for_every_method():
+    assert list(chosen_methods(["all"])) == list(METHODS)
