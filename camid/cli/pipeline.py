@@ -25,6 +25,8 @@ from camid.training.trials import figure_words, read_trials
 SHOWN_FIELDS = 4
 """Fields of a search that its table has room for: those that mattered most."""
 
+FEW = "no interval: of fewer than five devices, which do not tell how others would fare"
+UNDECIDED = "undecided: the interval holds 0, or there are too few devices for one"
 CONVENTION = "* by one threshold, as the study's Table 1 (50+1 images) has it: EER* + AUC* = 1"
 
 console = Console()
@@ -138,6 +140,8 @@ def print_rows(rows: Sequence[ResultRow], columns: Sequence[str], *, title: str)
     print_table(headings, cells, title=title, gap=0)
     if "single_threshold_eer" in shown:
         print_lines([CONVENTION])
+    if any("eer" in row and "eer_low" not in row and row.get("num_devices") for row in flat):
+        print_lines([FEW])
 
 
 def print_search(output: Folder, *, again: str, figure: str) -> None:
@@ -184,6 +188,12 @@ def print_search(output: Folder, *, again: str, figure: str) -> None:
     )
 
 
+def _interval(row: DifferenceRow) -> str:
+    if row.low is None or row.high is None:
+        return "too few devices"
+    return f"{row.low:+.2f} … {row.high:+.2f}"
+
+
 def print_differences(rows: Sequence[DifferenceRow], *, folder: Folder) -> None:
     """Print methods' differences with intervals and verdicts, and the report's address."""
     names = ("method", "than", "negatives", "", "difference (95 %)", "verdict")
@@ -194,7 +204,7 @@ def print_differences(rows: Sequence[DifferenceRow], *, folder: Folder) -> None:
             row.baseline,
             against(row.negatives),
             row.figure.upper(),
-            f"{row.value:+.3f} ({row.low:+.2f} … {row.high:+.2f})",
+            f"{row.value:+.3f} ({_interval(row)})",
             row.verdict,
         )
         for row in rows
@@ -202,7 +212,7 @@ def print_differences(rows: Sequence[DifferenceRow], *, folder: Folder) -> None:
     ]
     print_table(headings, cells, title="Differences, paired by devices")
     print_lines(
-        ["undecided: the interval holds 0", f"Report: {folder.address(REPORT)}"],
+        [UNDECIDED, f"Report: {folder.address(REPORT)}"],
     )
 
 

@@ -30,6 +30,9 @@ Verdict = Literal["better", "worse", "undecided"]
 
 RANK1 = "rank1"
 LOWER_IS_BETTER = frozenset({"eer"})
+FEWEST = 5
+"""Devices from which on intervals are stated: fewer have few different resamples, whose figures
+say how the same comparisons repeat, and not how other devices would fare."""
 
 _LEVELS = (0.025, 0.975)
 _CELLS = 1 << 18
@@ -37,28 +40,31 @@ _CELLS = 1 << 18
 
 
 class Estimate(NamedTuple):
-    """A figure and its 95 % interval."""
+    """A figure and its 95 % interval, None of fewer than :data:`FEWEST` devices."""
 
     value: float
     """On all comparisons, each counted once."""
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 class Difference(NamedTuple):
     """A figure of one method less that of another, and the difference's 95 % interval."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    """None, as ``high``, of fewer than :data:`FEWEST` devices."""
+    high: float | None
     verdict: Verdict
-    """On the first method: undecided where the interval holds zero."""
+    """On the first method: undecided where the interval holds zero, or there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Resampled:
     """Figures of methods on all comparisons, and on resamples that all methods share."""
 
+    num_devices: int
+    """That are drawn from."""
     names: tuple[str, ...]
     """Of the figures."""
     values: Mapping[str, Array]
@@ -68,7 +74,7 @@ class Resampled:
 
     def estimates(self, method: str) -> dict[str, Estimate]:
         """Return a method's figures, each with the percentile interval of its resamples."""
-        intervals = _intervals(self.draws[method])
+        intervals = self._intervals(self.draws[method])
         return {
             name: Estimate(float(value), low, high)
             for name, value, (low, high) in zip(
@@ -83,11 +89,17 @@ class Resampled:
         difficulty for both cancels.
         """
         values = self.values[method] - self.values[baseline]
-        intervals = _intervals(self.draws[method] - self.draws[baseline])
+        intervals = self._intervals(self.draws[method] - self.draws[baseline])
         return {
             name: Difference(float(value), low, high, _verdict(name, low, high))
             for name, value, (low, high) in zip(self.names, values, intervals, strict=True)
         }
+
+    def _intervals(self, draws: Array) -> list[tuple[float, float] | tuple[None, None]]:
+        """Return the percentile interval of each figure's draws ``(figure, resample)``."""
+        if self.num_devices < FEWEST:
+            return [(None, None)] * len(draws)
+        return [(float(low), float(high)) for low, high in np.quantile(draws, _LEVELS, axis=1).T]
 
 
 def resampled(
@@ -124,7 +136,8 @@ def resampled(
     for times, meetings in _resamples(devices, rng, num_resamples, num_runs=num_runs):
         for method, ranked in curves.items():
             blocks[method].append(ranked.figures(times, meetings))
-    return _resampled(FIGURES, {method: np.hstack(parts) for method, parts in blocks.items()})
+    figures = {method: np.hstack(parts) for method, parts in blocks.items()}
+    return _resampled(FIGURES, figures, num_devices=devices.num_devices)
 
 
 def resampled_rank1(
@@ -162,12 +175,15 @@ def resampled_rank1(
     for method, matrix in scores.items():
         hits = np.bincount(own_devices, weights=recognised(queries, matrix))
         rates[method] = ((hits @ times) / (counts @ times))[None]
-    return _resampled((RANK1,), rates)
+    return _resampled((RANK1,), rates, num_devices=len(devices))
 
 
-def _resampled(names: tuple[str, ...], figures: Mapping[str, Array]) -> Resampled:
+def _resampled(
+    names: tuple[str, ...], figures: Mapping[str, Array], *, num_devices: int
+) -> Resampled:
     """Return figures ``(figure, 1 + resample)`` as values on all comparisons and on resamples."""
     return Resampled(
+        num_devices=num_devices,
         names=names,
         values={method: values[:, 0] for method, values in figures.items()},
         draws={method: values[:, 1:] for method, values in figures.items()},
@@ -200,11 +216,7 @@ def _check(num_resamples: int) -> None:
         raise ValueError(f"expected at least one resample, got num_resamples={num_resamples}")
 
 
-def _intervals(draws: Array) -> list[tuple[float, float]]:
-    return [(float(low), float(high)) for low, high in np.quantile(draws, _LEVELS, axis=1).T]
-
-
-def _verdict(name: str, low: float, high: float) -> Verdict:
-    if low <= 0 <= high:
+def _verdict(name: str, low: float | None, high: float | None) -> Verdict:
+    if low is None or high is None or low <= 0 <= high:
         return "undecided"
     return "better" if (high < 0) == (name in LOWER_IS_BETTER) else "worse"

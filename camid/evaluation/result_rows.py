@@ -78,10 +78,12 @@ class DifferenceRow(Condition):
     baseline: str
     figure: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    """End of the 95 % interval; None, as ``high``, of too few devices."""
+    high: float | None
     verdict: str
-    """On the first method: ``better``, ``worse``, or ``undecided`` where the interval holds 0."""
+    """On the first method: ``better``, ``worse``, or ``undecided`` where the interval holds 0, or
+    there is none."""
     of_method: float
     """The figure itself."""
     of_baseline: float

@@ -260,11 +260,12 @@ def difference_rows(
 
 
 def with_intervals(estimates: Mapping[str, Estimate]) -> Iterator[tuple[str, float]]:
-    """Yield figures by name, each with the ends of its interval."""
+    """Yield figures by name, each with the ends of its interval where there is one."""
     for name, estimate in estimates.items():
         yield name, estimate.value
-        yield f"{name}_low", estimate.low
-        yield f"{name}_high", estimate.high
+        if estimate.low is not None and estimate.high is not None:
+            yield f"{name}_low", estimate.low
+            yield f"{name}_high", estimate.high
 
 
 def _costs(compared: Compared, values: Scores, *, seed: int) -> dict[str, float]:

@@ -195,7 +195,8 @@ def difference_figure(rows: Sequence[DifferenceRow], *, figure: str = "EER") -> 
     colours = {"better": COLOURS[2], "worse": COLOURS[1], "undecided": "0.45"}
     for y, row in enumerate(rows):
         colour = colours[row.verdict]
-        axes.plot([row.low, row.high], [y, y], color=colour, lw=1.5)
+        if row.low is not None and row.high is not None:
+            axes.plot([row.low, row.high], [y, y], color=colour, lw=1.5)
         axes.plot(row.value, y, "o", color=colour, ms=5)
     names = [f"{row.method} − {row.baseline}" for row in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=9, parse_math=False)

@@ -4,9 +4,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from camid.evaluation.bootstrap import resampled, resampled_rank1
+from camid.evaluation.bootstrap import FEWEST, resampled, resampled_rank1
 from camid.evaluation.labels import Compared
 from camid.evaluation.metrics import equal_error_rate, roc_auc, tpr_at_fpr
+from camid.evaluation.results import with_intervals
 from camid.evaluation.weighted_roc import FIGURES, curve, parties
 
 NUM_DEVICES = 4
@@ -96,7 +97,8 @@ def test_a_method_differs_from_itself_by_nothing(rows):
     compared, scores = of(rows)
     found = resampled(compared, {"m": scores}, rng=np.random.default_rng(3), num_resamples=20)
     for difference in found.differences("m", baseline="m").values():
-        assert difference == (0, 0, 0, "undecided")
+        assert (difference.value, difference.verdict) == (0, "undecided")
+        assert difference[1:3] in {(0, 0), (None, None)}
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say_and_those_over_comparisons_do_not():
@@ -161,7 +163,8 @@ def test_resamples_without_positives_or_without_negatives_are_drawn_again():
     compared = Compared(labels=np.array([1, 0]), first=np.array([0, 0]), second=np.array([0, 1]))
     found = resampled(compared, {"m": [1.0, 0.0]}, rng=np.random.default_rng(0), num_resamples=50)
     assert found.draws["m"].shape == (len(FIGURES), 50)
-    assert found.estimates("m")["auc"] == (1, 1, 1)
+    assert found.estimates("m")["auc"] == (1, None, None)
+    assert (found.draws["m"][FIGURES.index("auc")] == 1).all()
 
 
 def test_devices_are_names_or_numbers_alike():
@@ -223,3 +226,20 @@ def test_no_resamples_and_too_few_devices_are_refused(rng):
         resampled(compared, {"m": scores}, rng=rng, num_resamples=0)
     with pytest.raises(ValueError, match="queries of at least two devices, got 1"):
         resampled_rank1(np.zeros(3, np.int64), {"m": np.ones((3, 2))}, rng=rng)
+
+
+@pytest.mark.parametrize("num_devices", range(2, FEWEST + 3))
+def test_of_few_devices_nothing_is_said_to_be_certain(num_devices):
+    """Of a method that never errs and one that always does."""
+    first, second = np.triu_indices(num_devices)
+    compared = Compared(labels=(first == second).astype(np.int64), first=first, second=second)
+    scores = {"right": compared.labels, "wrong": -compared.labels}
+    found = resampled(compared, scores, rng=np.random.default_rng(1), num_resamples=200)
+    difference = found.differences("right", baseline="wrong")["auc"]
+    assert difference.value == 1
+    ends = (*found.estimates("right")["auc"][1:], *difference[1:3])
+    if num_devices < FEWEST:
+        assert (set(ends), difference.verdict) == ({None}, "undecided")
+        assert {*dict(with_intervals(found.estimates("right")))} == {*FIGURES}
+    else:
+        assert (set(ends), difference.verdict) == ({1}, "better")
