@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from cachetools import LRUCache
 
@@ -184,38 +185,28 @@ def answers(
     check_scales(scales or ())
     reference, gallery = shipped_reference(IDENTIFICATION_FILE), Snapshot(fingerprints)
     cache_warning = refresh(gallery, fingerprints.folder)
-    finder = partial(
-        Finder,
-        gallery=gallery,
-        llr=partial(match_llr, reference=reference),
-        folder=fingerprints.folder,
-        budget=budget,
-        scales=scales,
-        most=MOST,
-    )
+    search: dict[str, Any] = {"budget": budget, "scales": scales, "most": MOST}
+    search["folder"] = fingerprints.folder
+    llr = partial(match_llr, reference=reference)
+    finder = partial(Finder, gallery=gallery, llr=llr, **search)
     todo, number = map(gallery.asked, photographs(files)), 0
     while group := list(islice(todo, TOGETHER)):
         number += len(group)
         progress = f"{number} of {counted(len(files), 'photograph')}"
         tell(f"{progress}: denoising")
-        readable = [photograph for photograph in group if isinstance(photograph, Photograph)]
-        planes = [query_plane(photograph.rgb) for photograph in readable]
-        results = rankings(
-            planes,
-            gallery,
-            folder=fingerprints.folder,
-            budget=budget,
-            scales=scales,
-            num_candidates=None,
-            most=MOST,
-            tell=partial(_tell, tell, progress),
-        )
-        ranked = dict(zip(map(id, readable), zip(planes, results, strict=True), strict=True))
-        for photograph in group:
+        planes = {
+            place: query_plane(photograph.rgb)
+            for place, photograph in enumerate(group)
+            if isinstance(photograph, Photograph)
+        }
+        told = partial(_tell, tell, progress)
+        found = rankings([*planes.values()], gallery, num_candidates=None, tell=told, **search)
+        ranked = dict(zip(planes, [*found], strict=True))
+        for place, photograph in enumerate(group):
             if not isinstance(photograph, Photograph):
                 yield not_identified(photograph), {}
                 continue
-            plane, ranking = ranked[id(photograph)]
+            plane, ranking = planes[place], ranked[place]
             yield _answered(
                 photograph,
                 without_copies(plane, ranking, gallery, reference),

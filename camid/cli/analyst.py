@@ -231,11 +231,12 @@ def identify(
         }
         ways = {(True, False): _answered_together, (False, True): _answered_by_ray}
         results = ways.get((is_together, is_ray), _answered)(fingerprints, files, options)
-        is_complete = False
+        missing = "it was stopped"
         try:
-            for answer, pictures in results:
+            for number, (answer, pictures) in enumerate(results, 1):
                 printed.add(answer, pictures)
-            is_complete = True
+                missing = f"it was stopped after {number:,} of {counted(len(files), 'photograph')}"
+            missing = ""
         finally:  # print the answers so far, whatever stops the others
             printed.print_list()
             if report and printed.answers:
@@ -245,18 +246,8 @@ def identify(
                     "Scales": ", ".join(map(str, scales))
                     or "what the sizes imply, and common ones",
                 }
-                write_report(
-                    report,
-                    f"Which enrolled device took {'these' if is_together else 'this'}?",
-                    printed.answers,
-                    printed.pictures,
-                    parameters,
-                    is_json=printed.is_json,
-                    missing=""
-                    if is_complete
-                    else f"it was stopped after {len(printed.answers):,} of "
-                    f"{counted(len(files), 'photograph')}",
-                )
+                question = f"Which enrolled device took {'these' if is_together else 'this'}?"
+                printed.write_report(report, question, parameters, missing=missing)
         if not printed.has_answer:
             sys.exit(WRONG)
 

@@ -4,12 +4,13 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from camid.casework.decisions import NO_ANSWER
-from camid.cli.console import print_identified
+from camid.cli.console import print_identified, write_report
 
 
 class Printed:
@@ -50,6 +51,20 @@ class Printed:
         """Print the list of the answers so far, if there are any and a list was asked for."""
         if self._is_list and self.answers:
             click.echo(json.dumps(self.answers, indent=2))
+
+    def write_report(
+        self, place: Path, question: str, parameters: Mapping[str, Any], *, missing: str
+    ) -> None:
+        """Write the page of the answers, which says what it is missing (:func:`write_report`)."""
+        write_report(
+            place,
+            question,
+            self.answers,
+            self.pictures,
+            parameters,
+            is_json=self.is_json,
+            missing=missing,
+        )
 
 
 def _print_line(facts: Mapping[str, Any]) -> None:
