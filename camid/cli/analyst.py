@@ -231,15 +231,12 @@ def identify(
         }
         ways = {(True, False): _answered_together, (False, True): _answered_by_ray}
         results = ways.get((is_together, is_ray), _answered)(fingerprints, files, options)
-        missing = "it was stopped"
         try:
-            for number, (answer, pictures) in enumerate(results, 1):
+            for answer, pictures in results:
                 printed.add(answer, pictures)
-                missing = f"it was stopped after {number:,} of {counted(len(files), 'photograph')}"
-            missing = ""
         finally:  # print the answers so far, whatever stops the others
             printed.print_list()
-            if report and printed.answers:
+            if report and printed.kept:
                 parameters = {
                     "Enrolled devices": state(fingerprints),
                     "Budget": f"{num_samples:,} samples of Fourier transforms",
@@ -247,7 +244,8 @@ def identify(
                     or "what the sizes imply, and common ones",
                 }
                 question = f"Which enrolled device took {'these' if is_together else 'this'}?"
-                printed.write_report(report, question, parameters, missing=missing)
+                num_asked = 1 if is_together else len(files)
+                printed.write_report(report, question, parameters, num_asked=num_asked)
         if not printed.has_answer:
             sys.exit(WRONG)
 

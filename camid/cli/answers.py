@@ -11,6 +11,7 @@ import click
 
 from camid.casework.decisions import NO_ANSWER
 from camid.cli.console import print_identified, write_report
+from camid.io.counts import counted
 
 
 class Printed:
@@ -30,8 +31,8 @@ class Printed:
                 "--json prints one list and --jsonl a line an answer: expected one of them"
             )
         self.is_json = is_list or is_lines
-        self.answers: list[Mapping[str, Any]] = []
-        self.pictures: list[Mapping[str, bytes]] = []
+        self.kept: list[tuple[Mapping[str, Any], Mapping[str, bytes]]] = []
+        """Answers and their pictures so far, if they are kept."""
         self.has_answer = False
         """Whether a photograph could be used."""
         self._is_list, self._is_lines, self._is_kept = is_list, is_lines, is_kept
@@ -40,8 +41,7 @@ class Printed:
         """Print an answer, unless a list is printed at the end."""
         self.has_answer |= answer["decision"] not in NO_ANSWER
         if self._is_list or self._is_kept:
-            self.answers.append(answer)
-            self.pictures.append(pictures)
+            self.kept.append((answer, pictures))
         if self._is_lines:
             _print_line(answer)
         elif not self._is_list:
@@ -49,21 +49,25 @@ class Printed:
 
     def print_list(self) -> None:
         """Print the list of the answers so far, if there are any and a list was asked for."""
-        if self._is_list and self.answers:
-            click.echo(json.dumps(self.answers, indent=2))
+        if self._is_list and self.kept:
+            click.echo(json.dumps([answer for answer, _ in self.kept], indent=2))
 
     def write_report(
-        self, place: Path, question: str, parameters: Mapping[str, Any], *, missing: str
+        self, place: Path, question: str, parameters: Mapping[str, Any], *, num_asked: int
     ) -> None:
-        """Write the page of the answers, which says what it is missing (:func:`write_report`)."""
+        """Write the page of the answers, which says so if there are fewer than were asked for."""
+        kept = tuple(self.kept)
+        is_stopped = len(kept) < num_asked
         write_report(
             place,
             question,
-            self.answers,
-            self.pictures,
+            [answer for answer, _ in kept],
+            [pictures for _, pictures in kept],
             parameters,
             is_json=self.is_json,
-            missing=missing,
+            missing=f"it was stopped after {len(kept):,} of {counted(num_asked, 'photograph')}"
+            if is_stopped
+            else "",
         )
 
 
