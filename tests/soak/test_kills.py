@@ -82,9 +82,9 @@ def test_kill_9_of_any_process_shows_nothing_half_and_the_next_run_ends_with_the
 
 
 def test_a_run_that_is_told_to_stop_says_so_ends_all_it_started_and_goes_on(undisturbed, tmp_path):
-    """As a scheduler, a closed terminal and Ctrl-C tell it."""
+    """As a scheduler and Ctrl-C tell it."""
     whole, store = contents(undisturbed / "store"), tmp_path / "store"
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT):
         process, begun = preprocess(undisturbed, store), len(names(store))
         watch(process, store, whole, new=begun + 1)
         started = family(process)
