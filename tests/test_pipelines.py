@@ -31,7 +31,8 @@ def stored(home) -> Path:
 
 
 def test_simulate_writes_photographs_of_known_cameras(home, tmp_path):
-    sizes = [f"--set={s}" for s in ("num_devices=2", "num_background=2", "num_foreground=1")]
+    small = ("num_devices=2", "num_background=2", "num_foreground=1", "sizes=[[320,320]]")
+    sizes = [f"--set={setting}" for setting in small]
     written = camid("simulate", str(tmp_path / "phones"), *sizes, home=home)
     assert (written.returncode, "6 photographs written now" in written.stdout) == (0, True)
     assert len(list((tmp_path / "phones").glob("Eurecom_10[01]_pic[BF]G_00[12].jpg"))) == 6
