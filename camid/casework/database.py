@@ -22,19 +22,18 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from camid.casework.database_entry import Entry, empty_entry, entry_of
-from camid.casework.entry_facts import STEP, EntryFacts, entry_facts, facts_json
+from camid.casework.entry_facts import CURE, STEP, EntryFacts, entry_facts, facts_json
 from camid.casework.fingerprint_sums import Half, Plane, Sums
 from camid.dataset.records import device_name
 from camid.io.folder import TEMPORARY, Folder, absolute
+from camid.io.lock import LOCK
 from camid.prnu.residual import quantised, restored
 
 BAND = 256
 """Rows of pixels in a row group."""
-LOCK = ".lock"
 
 _FACTS = b"camid.fingerprint"
 _ENTRY_OR_CLOSED = re.compile(r"device=(.*\.parquet|[^/]*)", re.DOTALL)
-CURE = "; remove it and enrol the device again"
 _SUMS = ("products_0", "squares_0", "products_1", "squares_1")
 
 
@@ -288,12 +287,10 @@ def _facts_of(file: pq.ParquetFile, address: str) -> EntryFacts:
     try:
         facts = entry_facts((file.schema_arrow.metadata or {}).get(_FACTS, b""))
     except ValueError as error:
-        cure = CURE if str(error).startswith("damaged") else ""
-        raise ValueError(f"{address}: {error}{cure}") from None
-    rows, held = file.metadata.num_rows, file.schema_arrow
-    widths = {"pattern": 1, **dict.fromkeys(_SUMS, 4)}
-    wanted = {name: pa.binary(facts.width * size) for name, size in widths.items()}
-    if rows != facts.height or dict(zip(held.names, held.types, strict=True)) != wanted:
+        raise ValueError(f"{address}: {error}") from None
+    sizes = {"pattern": 1, **dict.fromkeys(_SUMS, 4)}
+    expected = pa.schema([(name, pa.binary(facts.width * size)) for name, size in sizes.items()])
+    if file.metadata.num_rows != facts.height or not file.schema_arrow.equals(expected):
         raise _damaged(address, f"not of {facts.width}x{facts.height} px")
     return facts
 

@@ -31,6 +31,8 @@ LONGEST = 256
 """Characters of a device's name at most."""
 MOST_PIXELS = 2**30
 """Pixels of a pattern at most."""
+CURE = "; remove it and enrol the device again"
+"""What helps against damage, after the words about it."""
 
 _SHA256 = "^[0-9a-f]{64}$"
 
@@ -160,13 +162,14 @@ def entry_facts(text: bytes) -> EntryFacts:
             "enrol the device again or use the camid that wrote it"
         )
     if seal != _seal(stated):
-        raise ValueError("damaged (what it says of itself is not as it was written)")
+        raise ValueError(f"damaged (what it says of itself is not as it was written){CURE}")
     try:
         return _FACTS.validate_json(json.dumps(stated))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"damaged ({place + ': ' if place else ''}{first['msg']})") from None
+        words = f"{place + ': ' if place else ''}{first['msg']}"
+        raise ValueError(f"damaged ({words}){CURE}") from None
 
 
 def _seal(facts: Mapping[str, Any]) -> str:

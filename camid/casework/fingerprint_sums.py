@@ -84,10 +84,10 @@ class Sample(NamedTuple):
         """
         levels = grey_levels(rgb)
         weight = np.rint(intensity_weight(levels) / np.float32(WEIGHT_STEP)).astype(np.uint8)
-        noise = quantised(residual_inside(levels), step=NOISE_STEP)
-        rows, columns = inside_borders(levels)
+        window = inside_borders(levels)
+        noise = quantised(residual_inside(levels, window), step=NOISE_STEP)
         inside = np.zeros_like(weight)
-        inside[rows, columns] = weight[rows, columns]
+        inside[window] = weight[window]
         return cls(noise, inside)
 
     def placed(self, *, turn: int, is_mirrored: bool) -> "Sample":

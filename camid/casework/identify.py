@@ -199,9 +199,14 @@ def answers(
             for place, photograph in enumerate(group)
             if isinstance(photograph, Photograph)
         }
-        told = partial(_tell, tell, progress)
-        found = rankings([*planes.values()], gallery, num_candidates=None, tell=told, **search)
-        ranked = dict(zip(planes, [*found], strict=True))
+        results = rankings(
+            [*planes.values()],
+            gallery,
+            num_candidates=None,
+            tell=partial(_tell, tell, progress),
+            **search,
+        )
+        ranked = dict(zip(planes, results, strict=True))
         for place, photograph in enumerate(group):
             if not isinstance(photograph, Photograph):
                 yield not_identified(photograph), {}

@@ -21,7 +21,7 @@ from camid.casework.kernels import cell_products
 from camid.casework.quality import NOISELESS
 from camid.casework.spread import spread
 from camid.casework.transforms import Shape
-from camid.prnu.borders import residual_inside
+from camid.prnu.borders import inside_borders, residual_inside
 from camid.prnu.fingerprint import intensity_weight
 from camid.prnu.luminance import grey_levels
 
@@ -145,7 +145,7 @@ def amplitude(rgb: NDArray[np.uint8]) -> Plane:
     strength multiplies it.
     """
     levels = grey_levels(rgb)
-    noise = residual_inside(levels)
+    noise = residual_inside(levels, inside_borders(levels))
     energy = uniform_filter(noise * noise, 9)
     shown = intensity_weight(levels) * np.sqrt(np.maximum(energy, 0)) / (energy + np.float32(1))
     return np.where(energy > NOISELESS, shown, np.float32(0)).astype(np.float32)

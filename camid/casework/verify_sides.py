@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.comparison.methods.method import Array, Method
-from camid.prnu.borders import residual_inside
+from camid.prnu.borders import inside_borders, residual_inside
 from camid.prnu.cleaning import JPEG_BLOCK
-from camid.prnu.luminance import LUMA
+from camid.prnu.luminance import LUMA, grey_levels
 from camid.prnu.residual import quantised, restored
 from camid.prnu.strips import Position, cut, intensity, positions
 
@@ -82,7 +82,8 @@ def image_evidence(image: Image, methods: Mapping[str, Method], *, turn: int) ->
         turned[row : bottom + size + MARGIN, column : right + size + MARGIN]
     )
     places = [(y - row, x - column) for y, x in corners]
-    noise = cut(restored(quantised(residual_inside(region))), places, size=size)
+    residuals = residual_inside(region, inside_borders(grey_levels(region)))
+    noise = cut(restored(quantised(residuals)), places, size=size)
     light = intensity(cut(region, places, size=size), LUMA)
     evidence = {}
     for name, method in methods.items():

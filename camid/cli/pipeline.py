@@ -11,6 +11,7 @@ from rich.console import Console
 from camid.cli.errors import one_sentence
 from camid.cli.tables import Heading, print_table
 from camid.config import Config, load_config
+from camid.evaluation.bootstrap import FEWEST
 from camid.evaluation.columns import COLUMNS, against
 from camid.evaluation.result_rows import DifferenceRow, ResultRow
 from camid.io.counts import counted, tally
@@ -25,7 +26,7 @@ from camid.training.trials import figure_words, read_trials
 SHOWN_FIELDS = 4
 """Fields of a search that its table has room for: those that mattered most."""
 
-FEW = "no interval: of fewer than five devices, which do not tell how others would fare"
+FEW = f"no interval: of fewer than {FEWEST} devices, which do not tell how others would fare"
 UNDECIDED = "undecided: the interval holds 0, or there are too few devices for one"
 CONVENTION = "* by one threshold, as the study's Table 1 (50+1 images) has it: EER* + AUC* = 1"
 

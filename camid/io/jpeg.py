@@ -80,7 +80,7 @@ def decoded_jpeg(data: bytes) -> NDArray[np.uint8] | None:
 
 
 def _check_scans(data: bytes) -> None:
-    """Check that an image has not too many scans, and all that its last bits are in.
+    """Check that an image has not too many scans and, if progressive, each coefficient's last bit.
 
     Raises
     ------
@@ -108,10 +108,11 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the markers of the first image, each with the bytes of its segment."""
     place = 2
     for _ in range(MOST_SEGMENTS):
-        found = _MARKER.search(data, place)
-        if found is None or found[1][0] == _END:
+        marker = _MARKER.search(data, place)
+        if marker is None or marker[1][0] == _END:
             return
-        length = int.from_bytes(data[found.end() : found.end() + 2], "big")
-        yield found[1][0], data[found.end() + 2 : found.end() + length]
-        place = found.end() + max(length, 2)
+        start = marker.end()
+        length = int.from_bytes(data[start : start + 2], "big")
+        yield marker[1][0], data[start + 2 : start + length]
+        place = start + max(length, 2)
     raise ValueError(f"more than {MOST_SEGMENTS:,} segments")

@@ -7,7 +7,6 @@ whichever camera took them. So the noise is taken of what lies inside alone.
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.prnu.luminance import grey_levels
 from camid.prnu.residual import residual
 
 Window = tuple[slice, slice]
@@ -39,35 +38,33 @@ def inside_borders(levels: NDArray[np.uint8]) -> Window:
     (slice(0, 200, None), slice(20, 300, None))
     """
     whole = slice(0, levels.shape[0]), slice(0, levels.shape[1])
-    inside, found = None, whole
-    while found != inside:
-        inside = found
+    before, window = None, whole
+    while window != before:
+        before = window
         for axis in (0, 1):
-            found = _without_flat_edge(levels, found, axis)
-            if found[axis].stop - found[axis].start < LEAST_INSIDE:
+            window = _without_flat_edge(levels, window, axis)
+            if window[axis].stop - window[axis].start < LEAST_INSIDE:
                 return whole
-    return found
+    return window
 
 
-def residual_inside(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return a picture's residual by the filter ``lukas``, and exactly 0 in its flat borders.
+def residual_inside(levels: NDArray[np.uint8], window: Window) -> NDArray[np.float32]:
+    """Return the residual of a picture's window by the filter ``lukas``; exactly 0 outside.
 
     Parameters
     ----------
     levels
         ``(height, width)`` or ``(height, width, channel)``, 0–255.
+    window
+        What lies inside its borders (:func:`inside_borders`).
 
     Raises
     ------
     ValueError
-        If the picture is too small for the filter.
+        If the window is too small for the filter.
     """
-    window = inside_borders(grey_levels(levels) if levels.ndim == 3 else levels)
-    inside = levels[window]
-    if inside.shape == levels.shape:
-        return residual(levels)
     noise = np.zeros(levels.shape, np.float32)
-    noise[window] = residual(np.ascontiguousarray(inside))
+    noise[window] = residual(np.ascontiguousarray(levels[window]))
     return noise
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from camid.evaluation.bootstrap import FEWEST
 from camid.evaluation.columns import COLUMNS, count, rate
 from camid.evaluation.report.facts import part_folder, report_facts
 from camid.io.escaping import visible
@@ -85,7 +86,7 @@ def report_page(output: Folder) -> str:
         notes=NOTES,
         columns=COLUMNS,
         limits={"rows": MAX_ROWS, "open": OPEN_ROWS},
-        few={"devices": FEW_DEVICES, "queries": FEW_QUERIES},
+        few={"devices": FEW_DEVICES, "queries": FEW_QUERIES, "resampled": FEWEST},
     )
     return page.encode("utf-8", "backslashreplace").decode()
 

@@ -134,13 +134,12 @@ def output_folder(config: Config) -> Folder:
 
 def _others(folder: Folder) -> list[str]:
     """Return the files of a folder besides those that a run may leave that ends as it begins."""
-    first = (MARK, LOCK, CONFIG, INPUTS)
     return [
         name
         for name in folder.files()
         if name not in {LOCK, INPUTS}
         and not name.startswith(MARK)
-        and not (name.endswith(TEMPORARY) and name.startswith(first))
+        and not (name.endswith(TEMPORARY) and name.startswith((CONFIG, INPUTS)))
     ]
 
 

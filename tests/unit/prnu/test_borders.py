@@ -71,7 +71,7 @@ def test_the_noise_is_that_of_the_inside_alone(picture):
     framed = picture.copy()
     framed[:16] = framed[-16:] = framed[:, :16] = framed[:, -16:] = 255
     inside = inside_borders(grey_levels(framed))
-    noise = residual_inside(framed)
+    noise = residual_inside(framed, inside)
     assert_array_equal(noise[inside], residual(np.ascontiguousarray(framed[inside])))
     for plane in (noise, query_plane(framed), *Sample.of(framed)):
         assert plane[inside].any()
@@ -81,4 +81,5 @@ def test_the_noise_is_that_of_the_inside_alone(picture):
 
 
 def test_without_a_border_the_noise_is_the_picture_s(picture):
-    assert_array_equal(residual_inside(picture), residual(picture))
+    window = inside_borders(grey_levels(picture))
+    assert_array_equal(residual_inside(picture, window), residual(picture))
