@@ -22,6 +22,7 @@ from pydantic.dataclasses import dataclass
 
 from camid.casework.database_entry import Entry
 from camid.casework.fingerprint_sums import NOISE_STEP, EnrolledImage
+from camid.io.digested import first_fault
 from camid.io.escaping import visible
 
 SCHEMA_VERSION = 1
@@ -166,10 +167,7 @@ def entry_facts(text: bytes) -> EntryFacts:
     try:
         return _FACTS.validate_json(json.dumps(stated))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        words = f"{place + ': ' if place else ''}{first['msg']}"
-        raise ValueError(f"damaged ({words}){CURE}") from None
+        raise ValueError(f"damaged ({first_fault(error)}){CURE}") from None
 
 
 def _seal(facts: Mapping[str, Any]) -> str:

@@ -14,10 +14,11 @@ from camid.config import Config, load_config
 from camid.evaluation.bootstrap import FEWEST
 from camid.evaluation.columns import COLUMNS, against
 from camid.evaluation.result_rows import DifferenceRow, ResultRow
+from camid.evaluation.search_summary import read_search
 from camid.io.counts import counted, tally
 from camid.io.escaping import visible
 from camid.io.folder import Folder
-from camid.io.output_layout import CONFIG, REPORT, SEARCH, TRIALS_PICTURE, TRIALS_TABLE, WINNER
+from camid.io.output_layout import CONFIG, REPORT, TRIALS_PICTURE, TRIALS_TABLE, WINNER
 from camid.runtime.cluster.session import placed
 from camid.runtime.run_folder.stage_times import stage_line, stage_seconds
 from camid.training.search_space import told_value
@@ -155,7 +156,7 @@ def print_search(output: Folder, *, again: str, figure: str) -> None:
     figure
         The validation figure that trials are compared by.
     """
-    search = json.loads(output.read(SEARCH))
+    search = read_search(output)
     importances: dict[str, float] = search["importances"]
     trials = sorted(read_trials(output), key=lambda trial: -trial.best(figure).get(figure, 0.0))
     shown = list(importances)[:SHOWN_FIELDS]

@@ -1,12 +1,14 @@
 """Result rows: the figures of a method on comparisons of one condition, and their differences."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
+from pydantic import TypeAdapter, ValidationError
+
+from camid.io.digested import damaged, first_fault, read_json, write_json
 from camid.io.folder import Folder
-from camid.io.output_layout import RESULTS
+from camid.io.output_layout import DIFFERENCES, RESULTS
 
 Kind = Literal["gallery", "pairs", "classifier"]
 """Kind of comparisons: queries with every enrolled device, drawn pairs of sides, or photographs
@@ -94,13 +96,43 @@ class DifferenceRow(Condition):
 
 
 def read_rows(folder: Folder) -> list[ResultRow]:
-    """Return the result rows of an output folder; empty if it is unfinished."""
+    """Return the result rows of an output folder; empty if it is unfinished.
+
+    Raises
+    ------
+    ValueError
+        If they are not as they were written.
+    """
     if not folder.exists(RESULTS):
         return []
-    return [ResultRow.of_flat(flat) for flat in json.loads(folder.read(RESULTS))]
+    try:
+        rows = [
+            ResultRow.of_flat(flat) for flat in read_json(folder, RESULTS, list[dict[str, Any]])
+        ]
+        TypeAdapter(list[ResultRow]).validate_python([vars(row) for row in rows])
+    except TypeError as error:
+        raise damaged(folder, RESULTS, str(error)) from None
+    except ValidationError as error:
+        raise damaged(folder, RESULTS, first_fault(error)) from None
+    return rows
+
+
+def read_differences(folder: Folder) -> list[DifferenceRow]:
+    """Return the differences of an output folder's methods; empty if there are none.
+
+    Raises
+    ------
+    ValueError
+        If they are not as they were written.
+    """
+    return read_json(folder, DIFFERENCES, list[DifferenceRow]) if folder.exists(DIFFERENCES) else []
+
+
+def write_differences(folder: Folder, rows: Iterable[DifferenceRow]) -> None:
+    """Write differences of an output folder's methods."""
+    write_json(folder, DIFFERENCES, [row.flat() for row in rows])
 
 
 def write_rows(folder: Folder, rows: Iterable[ResultRow]) -> None:
     """Write rows as the results of an output folder, which is then finished."""
-    text = json.dumps([row.flat() for row in rows], indent=2)
-    folder.write(RESULTS, f"{text}\n".encode())
+    write_json(folder, RESULTS, [row.flat() for row in rows])

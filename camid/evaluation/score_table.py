@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from camid.comparison.comparison_list import KINDS, LEVELS_OF, read_list
 from camid.evaluation.labels import Compared
 from camid.evaluation.result_rows import Kind
+from camid.io.digested import damaged, read_digested, write_digested
 from camid.io.folder import Folder
 from camid.io.output_layout import LIST, SCORES
 
@@ -100,7 +101,7 @@ def read_scored(folder: Folder, *, models: Mapping[str, str]) -> Scored | None:
     """
     if not folder.exists(SCORES):
         return None
-    table = pq.read_table(pa.BufferReader(folder.read(SCORES)))
+    table = read_scores(folder)
     listed = read_list(folder, LIST)
     sides = [_digest([side.device, *side.images]) for side in listed.sides]
     devices = np.array([side.device for side in listed.sides], np.str_)
@@ -120,6 +121,33 @@ def read_scored(folder: Folder, *, models: Mapping[str, str]) -> Scored | None:
         scores=scores_of(table),
         kind="gallery" if listed.is_gallery else "pairs",
     )
+
+
+def read_scores(folder: Folder) -> pa.Table:
+    """Return the table of an output folder's scores.
+
+    Raises
+    ------
+    ValueError
+        If the file is not as it was written, or holds no such table.
+    """
+    data = read_digested(folder, SCORES)
+    try:
+        # Not read_table: its threads may still start while a program exits early, which aborts it.
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(folder, SCORES, " ".join(str(error).split())) from None
+    for field in table.schema:
+        if field.name not in COMPARISON_COLUMNS and field.type != pa.list_(pa.float64()):
+            raise damaged(folder, SCORES, f"the column {field.name!r} holds no scores")
+    return table
+
+
+def write_scores(folder: Folder, table: pa.Table) -> None:
+    """Write the table of an output folder's scores."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_digested(folder, SCORES, sink.getvalue().to_pybytes())
 
 
 def scores_of(table: pa.Table) -> dict[str, NDArray[np.float64]]:

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 
+from camid.io.digested import read_digested, write_digested
 from camid.io.escaping import visible
 from camid.io.folder import Folder
 
@@ -16,8 +17,8 @@ _FORMULA = re.compile(r"'*[=+\-@]")
 
 
 def write_csv(folder: Folder, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV; columns that a row lacks are empty."""
-    folder.write(name, csv_text(rows).encode())
+    """Write rows as CSV, with its digest; columns that a row lacks are empty."""
+    write_digested(folder, name, csv_text(rows).encode())
 
 
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
@@ -31,10 +32,16 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def csv_rows(folder: Folder, name: str) -> list[dict[str, str]]:
-    """Return the rows of a CSV file; none where there is no such file."""
+    """Return the rows of a CSV file; none where there is no such file.
+
+    Raises
+    ------
+    ValueError
+        If the file is not as it was written.
+    """
     if not folder.exists(name):
         return []
-    rows = csv.DictReader(io.StringIO(folder.read(name).decode(), newline=""))
+    rows = csv.DictReader(io.StringIO(read_digested(folder, name).decode(), newline=""))
     return [{key: _text(cell) for key, cell in row.items()} for row in rows]
 
 

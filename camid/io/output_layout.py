@@ -1,5 +1,7 @@
 """Names of the files and folders that pipelines write into an output folder."""
 
+from camid.io.digested import DIGESTS
+
 CONFIG = "config.yaml"
 INPUTS = "inputs.json"
 DATA = "data.json"
@@ -8,6 +10,8 @@ LOGBOOK = "mlflow.json"
 
 RESULTS = "results.json"
 TABLE = "results.csv"
+SECONDS = "seconds.csv"
+"""Seconds of each method for a comparison; beside the results, which are the same each run."""
 LIST = "comparisons.parquet"
 SCORES = "scores.parquet"
 DIFFERENCES = "differences.json"
@@ -52,6 +56,6 @@ PARTS = (
     *(CONFIG, INPUTS, DATA, STAGES, LOGBOOK, RESULTS, TABLE, LIST, SCORES, DIFFERENCES, EVIDENCE),
     *(DEVICES, LEFT_OUT, GROUPS, BY_DEVICE, BY_MODELS, TRAINING, HISTORY, SIAMESE, CNN),
     *(PAIRNET, EMBEDDING, ANSWERS, TRIALS, TRIALS_TABLE, WINNER, SEARCH, REPORT, FACTS, PATTERNS),
-    FIGURES,
+    *(FIGURES, SECONDS, DIGESTS),
 )
 """All files and folders of an output folder, which ``fresh`` deletes."""

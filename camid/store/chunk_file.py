@@ -16,13 +16,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from camid.dataset.records import OK
+from camid.io.digested import first_fault
 from camid.io.filesystems import answered
 from camid.io.folder import Folder
 from camid.io.parquet_pages import Offsets, page_offsets
 from camid.prnu.residual import restored
 from camid.prnu.strips import INTENSITY_STEP, Position
+from camid.store.description import Count, Samples
 
 SCHEMA_VERSION = 5
 CHANNELS = 3
@@ -113,6 +117,19 @@ class ImageStatus:
     """Of what it shows (:mod:`camid.io.scene_hash`); empty if it shows nothing or is rejected."""
 
 
+class _ChunkFacts(TypedDict):
+    """Facts of a chunk in its file's footer."""
+
+    digest: str
+    content: str
+    positions: list[tuple[Count, Count]]
+    images: list[ImageStatus]
+    seal: str
+
+
+_FACTS, _SAMPLES = TypeAdapter(_ChunkFacts), TypeAdapter(Samples)
+
+
 def write_chunk(
     store: Folder,
     name: str,
@@ -185,8 +202,15 @@ class ChunkFile:
         try:
             self._file = pq.ParquetFile(self._stream, page_checksum_verification=True)
             metadata = self._file.metadata.metadata or {}
-            self._facts = json.loads(metadata[_CHUNK])
-            self._format = json.loads(self._file.schema_arrow.metadata[_FORMAT])
+            schema = self._file.schema_arrow
+            self._facts = _FACTS.validate_json(metadata[_CHUNK])
+            self._format = json.loads(schema.metadata[_FORMAT])
+            samples = _SAMPLES.validate_json(schema.metadata[_FORMAT])
+            _check(self._facts, samples, schema, num_row_groups=self._file.num_row_groups)
+        except ValidationError as error:
+            self._stream.close()
+            words = first_fault(error)
+            raise ValueError(f"{self._address}: not a whole chunk: {words}") from None
         except ConnectionError:
             raise  # not the file's fault
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
@@ -218,12 +242,12 @@ class ChunkFile:
     @property
     def statuses(self) -> list[ImageStatus]:
         """Status of each image of the chunk."""
-        return [ImageStatus(**image) for image in self._facts["images"]]
+        return list(self._facts["images"])
 
     @property
     def positions(self) -> list[Position]:
         """The position of each row group."""
-        return [(top, left) for top, left in self._facts["positions"]]
+        return list(self._facts["positions"])
 
     @property
     def num_row_groups(self) -> int:
@@ -283,6 +307,24 @@ class ChunkFile:
         """
         _, stated, actual = _sealed(self._stream)
         return stated == actual
+
+
+def _check(facts: _ChunkFacts, samples: Samples, schema: pa.Schema, *, num_row_groups: int) -> None:
+    """Raise if a file's columns are not those of the samples that it states."""
+    height, width, channels = samples["shape"]
+    if height != width:
+        raise ValueError(f"strips of {height}x{width} px")
+    form = SampleFormat(
+        size=height,
+        dtype=samples["dtype"],
+        step=samples["step"],
+        filter=samples["filter"],
+        channels=channels,
+    )
+    if not schema.equals(form.schema, check_metadata=False):
+        raise ValueError(f"it has the columns {', '.join(schema.names)} of other types")
+    if len(facts["positions"]) != num_row_groups:
+        raise ValueError(f"{num_row_groups} row groups of {len(facts['positions'])} positions")
 
 
 def _extents(columns: Sequence[Any]) -> tuple[list[int], list[int]]:

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
 
+from camid.io.digested import first_fault
 from camid.prnu.strips import Position
 
 Grid = dict[Position, int]
@@ -26,6 +28,7 @@ INDEX_SCHEMA = pa.schema(
     ]
 )
 _GRIDS = b"camid.grids"
+_ALL_GRIDS = TypeAdapter(list[list[Position]])
 
 
 class Indexed(NamedTuple):
@@ -51,9 +54,21 @@ def index_table(chunks: Iterable[Indexed]) -> pa.Table:
 
 
 def read_index(data: bytes) -> pa.Table:
-    """Return the index of an index file's bytes."""
+    """Return the index of an index file's bytes.
+
+    Raises
+    ------
+    ValueError
+        If they are no index.
+    """
     # Not read_table: its threads may still start while a program exits early, which aborts it.
-    return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+    index = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+    if not index.schema.equals(INDEX_SCHEMA, check_metadata=False):
+        raise ValueError(f"no index: it has the columns {', '.join(index.schema.names)}")
+    numbers = index["grid"].unique().to_pylist()
+    if not set(numbers) <= set(range(len(index_grids(index)))):
+        raise ValueError("no index: a chunk's grid is none of its grids")
+    return index
 
 
 def index_grids(index: pa.Table) -> list[Grid]:
@@ -61,10 +76,13 @@ def index_grids(index: pa.Table) -> list[Grid]:
 
     Raises
     ------
-    KeyError, ValueError
+    ValueError
         If the index has none.
     """
-    grids = json.loads((index.schema.metadata or {})[_GRIDS])
+    try:
+        grids = _ALL_GRIDS.validate_json((index.schema.metadata or {}).get(_GRIDS, b""))
+    except ValidationError as error:
+        raise ValueError(f"no index: its grids: {first_fault(error)}") from None
     return [{(top, left): row for row, (top, left) in enumerate(grid)} for grid in grids]
 
 

@@ -19,6 +19,7 @@ from camid.dataset.manifest import ImageTable
 from camid.dataset.records import chunk_name
 from camid.io.folder import MARK, TEMPORARY, Folder, absolute
 from camid.store.chunk_file import SCHEMA_VERSION, ChunkFile
+from camid.store.description import description_fault
 from camid.store.index import read_index
 
 T = TypeVar("T")
@@ -77,9 +78,13 @@ class Store:
             data = self.folder.read(name)
         except FileNotFoundError:
             raise ValueError(f"{self.folder.uri}/{name}: missing; {MEND}") from None
-        if hashlib.sha256(data).hexdigest() != self.description["files"][name]:
+        if hashlib.sha256(data).hexdigest() != self.description["files"].get(name):
             raise ValueError(f"{self.folder.uri}/{name}: not as it was written; {MEND}")
-        return read(data)
+        try:
+            return read(data)
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+            words = " ".join(str(error).split())
+            raise ValueError(f"{self.folder.uri}/{name}: {words}; {MEND}") from None
 
     @property
     def digest(self) -> str:
@@ -142,6 +147,8 @@ def read_description(folder: Folder) -> dict[str, Any]:
         )
     if description.pop("seal", None) != _seal(description):
         raise _no_description(folder)
+    if fault := description_fault(description):
+        raise _no_description(folder, fault)
     return description
 
 
@@ -192,8 +199,9 @@ def _seal(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
-def _no_description(folder: Folder) -> ValueError:
+def _no_description(folder: Folder, fault: str = "") -> ValueError:
+    words = f" ({fault})" if fault else ""
     return ValueError(
-        f"{folder.uri}/{DESCRIPTION}: not a store's description, or damaged; delete it and run "
-        "preprocess with the store's settings again: chunks that are whole are kept"
+        f"{folder.uri}/{DESCRIPTION}: not a store's description, or damaged{words}; delete it and "
+        "run preprocess with the store's settings again: chunks that are whole are kept"
     )

@@ -1,22 +1,19 @@
 """Checkpoints of a training: arrays and progress in one file (NumPy's ``.npz``)."""
 
-import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from camid.config import Training
+from camid.io.array_files import arrays_bytes, arrays_of
+from camid.io.digested import first_fault
 
 _FACTS = "progress"
-_DAMAGE = (
-    *(ValueError, KeyError, TypeError, OSError, EOFError),
-    *(zipfile.BadZipFile, NotImplementedError, RuntimeError),  # of a zip file's headers
-)
 
 
 @dataclass(kw_only=True)
@@ -53,11 +50,8 @@ class Progress:
 
 def checkpoint_bytes(arrays: Sequence[NDArray[Any]], progress: Progress) -> bytes:
     """Return arrays and progress as one file."""
-    file = io.BytesIO()
     members = {_name(number): array for number, array in enumerate(arrays)}
-    facts = {"arrays": len(arrays), **asdict(progress)}
-    np.savez(file, allow_pickle=False, **members, **{_FACTS: np.array(json.dumps(facts))})
-    return file.getvalue()
+    return arrays_bytes({**members, _FACTS: np.array(json.dumps(asdict(progress)))})
 
 
 def checkpoint_parts(data: bytes) -> tuple[list[NDArray[Any]], Progress]:
@@ -69,13 +63,15 @@ def checkpoint_parts(data: bytes) -> tuple[list[NDArray[Any]], Progress]:
         If the file is no checkpoint, or damaged.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            facts = json.loads(str(file[_FACTS]))
-            names = [_name(number) for number in range(facts.pop("arrays"))]
-            if sorted(file.files) != sorted([*names, _FACTS]):
-                raise ValueError("it holds other arrays than it states")
-            return [file[name] for name in names], Progress(**facts)
-    except _DAMAGE as error:
+        arrays = arrays_of(data)
+        facts = json.loads(str(arrays.pop(_FACTS)))
+        TypeAdapter(Progress).validate_python(facts)
+        return [arrays[_name(number)] for number in range(len(arrays))], Progress(**facts)
+    except ValidationError as error:
+        raise ValueError(f"not a checkpoint: {first_fault(error)}") from None
+    except KeyError as error:
+        raise ValueError(f"not a checkpoint: it lacks {error}") from None
+    except ValueError as error:
         raise ValueError(f"not a checkpoint, or damaged: {error}") from None
 
 

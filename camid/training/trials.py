@@ -3,18 +3,20 @@
 A trial is a folder below ``trials/``, a training like any other, with a record of its own.
 """
 
-import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from camid.io.digested import read_json, write_json
 from camid.io.folder import Folder
 from camid.io.output_layout import TRIALS
 from camid.training.search_space import Domain
 
 RECORD = "trial.json"
+_RECORD = re.compile(rf"([0-9]+)/{re.escape(RECORD)}")
 State = Literal["running", "finished", "stopped", "failed"]
 
 
@@ -56,15 +58,21 @@ class Trial:
 
 
 def read_trials(folder: Folder) -> list[Trial]:
-    """Return the trials of a search's folder, by their numbers."""
-    names = [name for name in (folder / TRIALS).files() if name.endswith(f"/{RECORD}")]
-    trials = [Trial(**json.loads(folder.read(f"{TRIALS}/{name}"))) for name in names]
+    """Return the trials of a search's folder, by their numbers.
+
+    Raises
+    ------
+    ValueError
+        If a record is not as it was written.
+    """
+    names = map(_RECORD.fullmatch, (folder / TRIALS).files())
+    trials = [read_json(folder / f"{TRIALS}/{name[1]}", RECORD, Trial) for name in names if name]
     return sorted(trials, key=lambda trial: trial.number)
 
 
 def write_trial(folder: Folder, trial: Trial) -> None:
     """Write a trial's record into a search's folder."""
-    folder.write(f"{trial.name}/{RECORD}", json.dumps(asdict(trial)).encode())
+    write_json(folder / trial.name, RECORD, asdict(trial))
 
 
 def winner(trials: Sequence[Trial], *, figure: str) -> Trial:

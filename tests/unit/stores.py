@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from camid.config import Config
 from camid.dataset.records import OK, ImageRecord, chunk_name
 from camid.io.folder import Folder
 from camid.prnu.strips import positions
 from camid.store.build import ChunkContent, finish
 from camid.store.chunk_file import ImageStatus, SampleFormat, StripBatch, write_chunk
+from camid.store.settings import store_settings
 from camid.store.store import Store, open_store
 
 SIZE = 32
@@ -73,7 +75,11 @@ def small_store(
             records += members
             where = positions(height, width, size=SIZE)
             contents.append((name, ChunkContent(content, chunk.images, where)))
-    description = {"settings": {}, "samples": form.facts, "plan_digest": "small"}
+    description = {
+        "settings": store_settings(Config()),
+        "samples": form.facts,
+        "plan_digest": "small",
+    }
     finish(folder, records, contents, description)
     return open_store(uri)
 

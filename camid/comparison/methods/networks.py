@@ -5,9 +5,6 @@ of one device or of two counts more than an undecided one. A classifier of other
 two sides by the cosine of their embeddings: of each image's patches on their own, then their mean.
 """
 
-import io
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +17,7 @@ from camid.comparison.methods.correlation import mean_ncc
 from camid.comparison.methods.estimators import mean
 from camid.comparison.methods.method import Array, Gathered, Method, Sums, Tile
 from camid.comparison.methods.pairnet import pairnet_method
+from camid.comparison.networks.archive import json_member, opened_archive
 from camid.io.folder import Folder
 
 SUFFIX = ".keras"
@@ -207,13 +205,14 @@ def network_samples(address: str) -> str | None:
     layers = _layers(address)
     if not _is_classifier(address) or "scaled" not in layers:
         return None
-    return "uint8" if layers["scaled"]["offset"] else "int8"
+    return "uint8" if layers["scaled"].get("offset") else "int8"
 
 
 def _is_classifier(address: str) -> bool:
     """Return whether a file holds a network of patches; a missing or damaged one does not."""
     first = next(iter(_layers(address).values()), {})
-    return len(first.get("batch_shape", ())) == 4
+    shape = first.get("batch_shape")
+    return isinstance(shape, list) and len(shape) == 4
 
 
 def _is_pairnet(address: str) -> bool:
@@ -230,10 +229,10 @@ def _layers(address: str) -> Mapping[str, Mapping[str, Any]]:
 def _read_layers(address: str, modified: int) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG001
     folder, name = Folder.at(address)
     try:
-        with zipfile.ZipFile(io.BytesIO(folder.read(name))) as file:
-            layers = json.loads(file.read("config.json"))["config"]["layers"]
-        return {layer["config"]["name"]: layer["config"] for layer in layers}
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError):
+        with opened_archive(folder.read(name)) as archive:
+            layers = json_member(archive, "config.json")["config"]["layers"]
+        return {layer["config"]["name"]: dict(layer["config"]) for layer in layers}
+    except (KeyError, TypeError, ValueError):
         return {}
 
 

@@ -1,5 +1,6 @@
 """Networks as files of Keras's format; read in its safe mode, which runs no stored code."""
 
+import math
 import tempfile
 import zipfile
 from pathlib import Path
@@ -7,9 +8,13 @@ from pathlib import Path
 import keras
 
 import camid.comparison.networks.layers  # noqa: F401 - known by name when a file is read
+from camid.comparison.networks.archive import json_member, opened_archive
 from camid.comparison.networks.pairnet import weights_of
 from camid.comparison.networks.pairnet_numpy import MEMBER, NETWORK, weights_bytes
 from camid.io.folder import Folder
+
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+"""Members of a file of Keras's format."""
 
 
 def network_bytes(network: keras.Model) -> bytes:
@@ -43,7 +48,25 @@ def read_network(folder: Folder, name: str) -> keras.Model:
         path = Path(temporary) / "network.keras"
         path.write_bytes(data)
         try:
+            _check_size(data)
             return keras.saving.load_model(path, compile=False, safe_mode=True)
-        except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        except Exception as error:
             words = " ".join(str(error).replace(str(path), name).split())[:200]
             raise ValueError(f"{address}: not a network, or damaged: {words}") from None
+
+
+def _check_size(data: bytes) -> None:
+    """Raise before memory is taken if a network's layers have more weights than its file."""
+    with opened_archive(data) as archive:
+        config = json_member(archive, _CONFIG)
+        num_stored = archive.getinfo(_WEIGHTS).file_size
+    num_needed = math.inf
+    try:
+        with keras.StatelessScope(initialize_variables=False):  # variables without values
+            network = keras.saving.deserialize_keras_object(config, safe_mode=True)
+            num_needed = sum(math.prod(weight.shape) for weight in network.variables)
+    finally:
+        if num_needed > num_stored:  # no scope that ends gives them values
+            keras.utils.clear_session(free_memory=False)
+    if num_needed > num_stored:
+        raise ValueError(f"its layers have {num_needed} weights, its file {num_stored} bytes")

@@ -5,7 +5,6 @@ by NumPy and compiled loops, so that no process that scores loads TensorFlow.
 """
 
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from scipy.special import log_softmax, logsumexp
 
+from camid.comparison.networks.archive import opened_archive
 from camid.jit import compiled
 from camid.prnu.luminance import LUMA
 
@@ -33,6 +33,10 @@ LAGS = tuple((y, x) for r in (4, 6) for y in (-r, 0, r) for x in (-r, 0, r) if y
 """Pixels down and across, at which nothing of a pattern is left and demosaicking's lattice is."""
 NUM_SUMS = 5 + len(LAGS)
 """Number of sums of two sides' products: five at zero lag, and one at each of the others."""
+NUM_FACTS = 13
+"""Facts of a cell besides those of the filters."""
+BANK_SIZE = 7
+"""Pixels a side of the bank's kernels."""
 SLACK = 1e-6
 MEMBER = "pairnet.npz"
 """Name of the weights in a network's file, beside what Keras keeps there."""
@@ -77,18 +81,51 @@ def read_weights(data: bytes) -> Weights:
         If the file holds none.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as file:
-            if MEMBER in file.namelist():
-                return read_weights(file.read(MEMBER))
-        with np.load(io.BytesIO(data)) as arrays:
-            return Weights(
+        with opened_archive(data) as archive:
+            if MEMBER in archive.namelist():
+                data = archive.read(MEMBER)
+        with opened_archive(data), np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            weights = Weights(
                 kernels=_of_layers(arrays, _KERNEL),
                 biases=_of_layers(arrays, _BIAS),
                 prior=arrays["prior"],
                 deviation=float(arrays["deviation"]),
             )
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        _check(weights)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"holds no pair network: {error}") from None
+    return weights
+
+
+def _check(weights: Weights) -> None:
+    """Raise if layers do not fit one another: compiled loops would read beyond their arrays."""
+    filters, width = weights.num_filters, int(weights.kernels["stem"].shape[-1])
+    blocks = [f"conv{block}{half}" for block in range(weights.num_blocks) for half in "ab"]
+    planes = filters * weights.num_planes
+    channels = {
+        "bank": (3, filters),
+        "stem": (NUM_FACTS + filters, width),
+        **dict.fromkeys(["context", *blocks], (width, width)),
+        "reliability": (width, planes),
+    }
+    biases = {name: (sizes[1],) for name, sizes in channels.items() if name != "bank"}
+    taps = {name: kernel.shape[0] for name, kernel in weights.kernels.items()}
+    kernels = {name: (taps.get(name), taps.get(name), *sizes) for name, sizes in channels.items()}
+    found = {name: kernel.shape for name, kernel in weights.kernels.items()}
+    if found != kernels or {name: bias.shape for name, bias in weights.biases.items()} != biases:
+        raise ValueError("its layers do not fit one another")
+    if taps["bank"] != BANK_SIZE or not all(
+        size % 2 and size <= BANK_SIZE for size in taps.values()
+    ):
+        raise ValueError("its kernels are of other sizes")
+    if weights.prior.shape != (3, len(STRENGTHS)):
+        raise ValueError(f"its prior is of shape {weights.prior.shape}")
+    arrays = [*weights.kernels.values(), *weights.biases.values()]
+    if any(array.dtype != np.float32 for array in arrays):
+        raise ValueError("its weights are no float32")
+    ends = [weights.prior, np.array(weights.deviation)]
+    if not all(bool(np.isfinite(array).all()) for array in [*arrays, *ends]):
+        raise ValueError("its weights are not finite")
 
 
 def weights_bytes(weights: Weights) -> bytes:

@@ -6,9 +6,14 @@ from collections import Counter, defaultdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
+
 from camid.dataset.manifest import ImageTable
 from camid.dataset.records import OK, rejected
 from camid.dataset.splits import Split
+from camid.io.digested import read_json, write_json
+from camid.io.folder import Folder
+from camid.io.output_layout import DATA
 from camid.store.store import Store
 
 PACKAGES = ("camid", "numpy", "scipy", "numba", "pywavelets", "pyarrow", "pillow", "ray")
@@ -20,7 +25,78 @@ _SIZE = re.compile(r"^\d+x\d+ px(?= is )")
 """A file's own pixel size: files that are too small for one reason are one group."""
 
 
-def data_summary(store: Store, split: Split, *, pipeline: str) -> dict[str, Any]:
+class Rejections(TypedDict):
+    """Files that were rejected for one reason."""
+
+    reason: str
+    files: int
+    examples: list[str]
+
+
+class Part(TypedDict):
+    """Images of one model or pixel size."""
+
+    name: str
+    devices: list[str]
+    images: int
+
+
+class SplitFacts(TypedDict):
+    """Devices of a split by part."""
+
+    name: str
+    train: list[str]
+    validation: list[str]
+    test: list[str]
+    missing: list[str]
+    num_scenes: dict[str, int]
+
+
+class DataFacts(TypedDict, total=False):
+    """Facts of a run's data."""
+
+    pipeline: str
+    """Name of the pipeline that repeats the run."""
+    runs: list[str]
+    """Runs that a comparison compares."""
+    than: str
+    """Method that a comparison compares with; empty for the best of each."""
+    source: str
+    """Folder of the photographs; empty if they are simulated."""
+    simulated: dict[str, Any] | None
+    """Settings of simulated photographs."""
+    store_seed: int
+    store_digest: str
+    plan_digest: str
+    num_files: int
+    num_images: int
+    num_devices: int
+    rejected: list[Rejections]
+    kinds: dict[str, int]
+    provenances: dict[str, int]
+    models: list[Part]
+    sizes: list[Part]
+    split: SplitFacts
+    versions: dict[str, str]
+
+
+def read_data(folder: Folder) -> DataFacts:
+    """Return the facts of an output folder's data; empty where there are none.
+
+    Raises
+    ------
+    ValueError
+        If they are not as they were written.
+    """
+    return read_json(folder, DATA, DataFacts) if folder.exists(DATA) else {}
+
+
+def write_data(folder: Folder, data: DataFacts) -> None:
+    """Write the facts of an output folder's data."""
+    write_json(folder, DATA, data)
+
+
+def data_summary(store: Store, split: Split, *, pipeline: str) -> DataFacts:
     """Return facts of a store and a split of its devices, as JSON can hold them.
 
     Parameters
@@ -63,7 +139,7 @@ def data_summary(store: Store, split: Split, *, pipeline: str) -> dict[str, Any]
     }
 
 
-def _rejections(store: Store) -> list[dict[str, Any]]:
+def _rejections(store: Store) -> list[Rejections]:
     """Return the reasons for which files were rejected, the commonest first."""
     names: dict[str, list[str]] = defaultdict(list)
     for record in store.manifest.where(store.manifest.has("status", lambda status: status != OK)):
@@ -80,7 +156,7 @@ def _counted(images: ImageTable, name: str) -> dict[str, int]:
     return {str(value): count for (value,), count in sorted(images.counted(name).items())}
 
 
-def _parts(images: ImageTable, *names: str, separator: str) -> list[dict[str, Any]]:
+def _parts(images: ImageTable, *names: str, separator: str) -> list[Part]:
     """Return devices and the number of images for each combination of values, in order."""
     devices: dict[str, set[str]] = defaultdict(set)
     counts: Counter[str] = Counter()

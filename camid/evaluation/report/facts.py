@@ -1,34 +1,30 @@
 """Facts that the report shows of an output folder, read from its files, pictures apart."""
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
 from camid.comparison.comparison_list import read_list
 from camid.evaluation.columns import IN_REPORT
 from camid.evaluation.gallery import gallery_matrices, mistakes
-from camid.evaluation.result_rows import Kind, ResultRow, read_rows
-from camid.evaluation.score_table import IMAGE, scores_of
+from camid.evaluation.report.data_summary import DataFacts, read_data
+from camid.evaluation.result_rows import Kind, ResultRow, read_differences, read_rows
+from camid.evaluation.score_table import IMAGE, read_scores, scores_of
+from camid.evaluation.search_summary import read_search
 from camid.io.csv_tables import csv_rows
 from camid.io.folder import Folder
 from camid.io.output_layout import (
     BY_DEVICE,
     BY_MODELS,
     CONFIG,
-    DATA,
     DEVICES,
-    DIFFERENCES,
     LEFT_OUT,
     LIST,
     SCORES,
-    SEARCH,
     STAGES,
 )
 from camid.io.yaml_text import yaml_values
@@ -60,7 +56,7 @@ def part_folder(output: Folder, part: str) -> Folder:
     return output / part if part else output
 
 
-def device_models(data: Mapping[str, Any]) -> dict[str, str]:
+def device_models(data: DataFacts) -> dict[str, str]:
     """Return the make and model of each device that a folder's :data:`DATA` names."""
     return {
         device: model["name"] for model in data.get("models", ()) for device in model["devices"]
@@ -80,7 +76,7 @@ def report_facts(output: Folder) -> dict[str, Any]:
         raise ValueError(f"{output.uri}: no results to report; run a pipeline into it")
     text = output.read(CONFIG).decode() if output.exists(CONFIG) else ""
     config = yaml_values(text) or {}
-    data = json.loads(output.read(DATA)) if output.exists(DATA) else {}
+    data = read_data(output)
     sections = [
         _part(output, name, [row for row in rows if row.part == name]) for name in parts(rows)
     ]
@@ -110,7 +106,7 @@ def _part(output: Folder, name: str, results: Sequence[ResultRow]) -> dict[str, 
         (finding for finding in findings if "eer" in finding), key=lambda finding: finding["eer"]
     )
     reasons = Counter(row["reason"] for row in left_out).most_common()
-    differences = json.loads(folder.read(DIFFERENCES)) if folder.exists(DIFFERENCES) else []
+    differences = [row.flat() for row in read_differences(folder)]
     return {
         "name": name,
         "title": SECTIONS[name],
@@ -129,7 +125,7 @@ def _part(output: Folder, name: str, results: Sequence[ResultRow]) -> dict[str, 
         "mistakes": _mistakes(folder),
         "left_out": left_out,
         "reasons": [list(reason) for reason in reasons],
-        "search": json.loads(folder.read(SEARCH)) if folder.exists(SEARCH) else {},
+        "search": read_search(folder),
     }
 
 
@@ -175,7 +171,7 @@ def _mistakes(output: Folder) -> dict[str, list[dict[str, Any]]]:
     """Return by method the gallery's photographs that it assigns to another device."""
     if not (output.exists(SCORES) and output.exists(LIST)):
         return {}
-    table = pq.read_table(pa.BufferReader(output.read(SCORES)))
+    table = read_scores(output)
     if IMAGE not in table.column_names:
         return {}
     listed = read_list(output, LIST)
@@ -185,9 +181,7 @@ def _mistakes(output: Folder) -> dict[str, list[dict[str, Any]]]:
     return {method: mistakes(listed, gallery, method, names) for method in gallery.scores}
 
 
-def _commands(
-    output: Folder, config: Mapping[str, Any], data: Mapping[str, Any]
-) -> list[tuple[str, str]]:
+def _commands(output: Folder, config: Mapping[str, Any], data: DataFacts) -> list[tuple[str, str]]:
     """Return the commands that repeat the run, each with its description."""
     python, file = ".venv/bin/python", shlex.quote(output.address(CONFIG))
     if not config or not data:

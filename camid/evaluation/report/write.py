@@ -11,6 +11,7 @@ from camid.evaluation.error_analysis import (
     reached,
     tippett_points,
 )
+from camid.evaluation.report.data_summary import read_data
 from camid.evaluation.report.facts import device_models, part_folder, parts, report_facts
 from camid.evaluation.report.page import report_page
 from camid.evaluation.result_rows import read_rows
@@ -20,7 +21,6 @@ from camid.io.folder import Folder
 from camid.io.output_layout import (
     BY_DEVICE,
     BY_MODELS,
-    DATA,
     FACTS,
     PICTURES,
     REPORT,
@@ -48,7 +48,7 @@ def write_report(output: Folder, *, seed: int, scored: Scored | None = None) -> 
     """
     if scored is not None:
         _write_breakdown(output, scored.against("all"), seed=seed)
-    data = json.loads(output.read(DATA)) if output.exists(DATA) else {}
+    data = read_data(output)
     for part in parts(read_rows(output)):
         folder = part_folder(output, part)
         if folder.exists(BY_MODELS):

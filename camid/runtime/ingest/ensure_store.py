@@ -1,11 +1,11 @@
 """Stores that pipelines read, made from photographs or simulated phones if they are missing."""
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 
 from camid.config import Config, Residual
+from camid.io.digested import write_json
 from camid.io.folder import Folder
 from camid.io.output_layout import RESULTS
 from camid.runtime.cluster.node_check import check_nodes
@@ -43,7 +43,7 @@ def make_recorded_store(config: Config, *, fresh: bool = False) -> Ingested:
     ingested = make_store(config, fresh=fresh)
     with output_lock(config):
         output = replaced(config, pipeline="preprocess")
-        output.folder.write(RESULTS, (json.dumps([asdict(ingested)], indent=2) + "\n").encode())
+        write_json(output.folder, RESULTS, [asdict(ingested)])
     return ingested
 
 

@@ -1,21 +1,21 @@
 """Comparison of output folders and MLflow runs on the comparisons that they share."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from string import ascii_uppercase
-from typing import Any
 
 from camid.config import Config
 from camid.evaluation.paired import merged, paired_rows
+from camid.evaluation.report.data_summary import DataFacts, read_data, write_data
 from camid.evaluation.report.facts import device_models
 from camid.evaluation.report.write import write_report
-from camid.evaluation.result_rows import DifferenceRow, ResultRow
+from camid.evaluation.result_rows import DifferenceRow, ResultRow, write_differences
 from camid.evaluation.score_table import Scored, read_scored
 from camid.io.csv_tables import write_csv
+from camid.io.digested import write_digested
 from camid.io.folder import Folder, absolute
-from camid.io.output_layout import DATA, DIFFERENCES, LIST, PICTURES, SCORES, TABLE
+from camid.io.output_layout import DATA, LIST, PICTURES, SCORES, TABLE
 from camid.runtime.cluster.session import home
 from camid.runtime.console import say
 from camid.runtime.run_folder.output import Output, output_lock, replaced
@@ -54,10 +54,10 @@ def make_comparison(
     if len(runs) > len(ascii_uppercase) or len({*runs}) < len(runs):
         raise ValueError(f"expected up to {len(ascii_uppercase)} runs, each once")
     scored_runs: dict[str, Scored] = {}
-    facts: dict[str, Mapping[str, Any]] = {}
+    facts: dict[str, DataFacts] = {}
     for run in runs:
         folder, method = _fetched(run) if RUN_ID.fullmatch(run) else (Folder(absolute(run)), "")
-        facts[run] = json.loads(folder.read(DATA)) if folder.exists(DATA) else {}
+        facts[run] = read_data(folder)
         scored = read_scored(folder, models=device_models(facts[run]))
         if scored is None:
             raise ValueError(f"{run}: has no scores; name the output folder of a finished pipeline")
@@ -71,12 +71,12 @@ def make_comparison(
     rows, differences = paired_rows(scored, pairs, seed=config.seed)
     if not rows:
         raise ValueError(f"{' and '.join(runs)}: share no comparison of one device and of two")
-    first_facts = next((run_facts for run_facts in facts.values() if run_facts), {})
-    data = {**first_facts, "pipeline": "compare", "runs": list(runs), "than": than}
+    first_facts = next(filter(None, facts.values()), DataFacts())
+    data: DataFacts = {**first_facts, "pipeline": "compare", "runs": list(runs), "than": than}
     with output_lock(config):
         output = replaced(config, pipeline="compare")
         output.finish(rows)
-        output.folder.write(DATA, (json.dumps(data, indent=2) + "\n").encode())
+        write_data(output.folder, data)
         _write(output.folder, rows, differences)
         write_report(output.folder, seed=config.seed, scored=scored)
     return output, differences
@@ -89,7 +89,7 @@ def _write(folder: Folder, rows: Sequence[ResultRow], differences: Sequence[Diff
     flat = [row.flat() for row in differences]
     write_csv(folder, TABLE, [row.flat() for row in rows])
     write_csv(folder, DIFFERENCES_TABLE, flat)
-    folder.write(DIFFERENCES, (json.dumps(flat, indent=2) + "\n").encode())
+    write_differences(folder, differences)
     shown = [row for row in differences if row.figure == "eer" and row.negatives == "all"]
     folder.write(PICTURES["differences"], png(difference_figure(shown)))
 
@@ -123,5 +123,5 @@ def _fetched(run: str) -> tuple[Folder, str]:
         for name in FETCHED:
             if name in available and not folder.exists(name):
                 path = mlflow.artifacts.download_artifacts(run_id=comparison, artifact_path=name)
-                folder.write(name, Folder.at(path)[0].read(name))
+                write_digested(folder, name, Folder.at(path)[0].read(name))
     return folder, tags["method"] if is_method else ""

@@ -1,12 +1,11 @@
 """Publication of a finished run: its report and its MLflow runs, each made once."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from camid.config import Config
 from camid.dataset.splits import Split
-from camid.evaluation.report.data_summary import data_summary
+from camid.evaluation.report.data_summary import data_summary, read_data, write_data
 from camid.evaluation.report.facts import part_folder
 from camid.evaluation.report.page import report_page
 from camid.evaluation.report.write import write_report
@@ -33,8 +32,7 @@ TRACKED = ("", EMBEDDING)
 def keep_facts(folder: Folder, store: Store, split: Split, *, pipeline: str) -> None:
     """Write the facts of the data for the report and MLflow, unless they are there."""
     if not folder.exists(DATA):
-        summary = data_summary(store, split, pipeline=pipeline)
-        folder.write(DATA, (json.dumps(summary, indent=2) + "\n").encode())
+        write_data(folder, data_summary(store, split, pipeline=pipeline))
 
 
 def close(
@@ -66,7 +64,7 @@ def close(
 def _write(folder: Folder, config: Config, searched: type[Task] | None) -> None:
     """Write everything that MLflow lacks."""
     open_tracking()
-    data = json.loads(folder.read(DATA))
+    data = read_data(folder)
     for part, rows in _tracked(folder).items():
         write_comparison(part_folder(folder, part), rows, config, data)
     if searched:

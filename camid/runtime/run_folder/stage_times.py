@@ -1,12 +1,10 @@
 """Seconds of a pipeline's stages, summed over its runs and kept beside the results."""
 
-import csv
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import perf_counter
 
-from camid.io.csv_tables import csv_rows
+from camid.io.csv_tables import csv_rows, write_csv
 from camid.io.folder import Folder
 from camid.io.output_layout import STAGES
 
@@ -44,11 +42,8 @@ class Clock:
     def _write(self) -> None:
         if self._folder is None:
             return
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["stage", "seconds"])
-        writer.writerows([name, f"{seconds:.2f}"] for name, seconds in self.seconds.items())
-        self._folder.write(STAGES, buffer.getvalue().encode())
+        rows = [{"stage": name, "seconds": f"{value:.2f}"} for name, value in self.seconds.items()]
+        write_csv(self._folder, STAGES, rows)
 
 
 def stage_seconds(folder: Folder) -> dict[str, float]:

@@ -3,7 +3,6 @@
 Each part is kept in the output folder, so that a stopped run can resume.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -19,6 +18,7 @@ from camid.comparison.methods import Method, chosen_methods
 from camid.comparison.methods.method import Scope
 from camid.comparison.sufficient_statistics import Evidence
 from camid.config import Enhancer
+from camid.io.array_files import arrays_bytes, kept_arrays
 from camid.io.folder import Folder
 from camid.io.output_layout import EVIDENCE, LIST, PATTERNS
 from camid.runtime.cluster.map_tasks import streamed
@@ -72,10 +72,10 @@ def gather(
         for _ in streamed(tables, work, description="score", unit=UNITS[scope], **options):
             pass
         for number in range(num_parts):  # in a fixed order, whichever task was first
-            with np.load(io.BytesIO(output.read(_part(scope, number)))) as file:
-                total += Evidence(sums={name: file[name] for name in pass_methods if name in file})
-                for name in pass_methods:
-                    seconds[name] += float(file.get(_SECONDS + name, 0.0))
+            arrays = kept_arrays(output, _part(scope, number))
+            total += Evidence(sums={name: arrays[name] for name in pass_methods if name in arrays})
+            for name in pass_methods:
+                seconds[name] += float(arrays.get(_SECONDS + name, 0.0))
     return total, seconds
 
 
@@ -111,10 +111,8 @@ def _gathered(
             taken=seconds,
             fingerprints=fingerprint_files,
         )
-    buffer = io.BytesIO()
     named_seconds = {_SECONDS + name: np.array(value) for name, value in seconds.items()}
-    np.savez(buffer, allow_pickle=False, **evidence.sums, **named_seconds)
-    folder.write(_part(scope, number), buffer.getvalue())
+    folder.write(_part(scope, number), arrays_bytes({**evidence.sums, **named_seconds}))
     return table
 
 

@@ -1,6 +1,5 @@
 """Evaluation: one comparison list, every method, on Ray Data; figures with intervals."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,18 +17,17 @@ from camid.dataset.splits import Split
 from camid.dataset.splits.grouping import device_models
 from camid.evaluation.fusion import FUSED
 from camid.evaluation.gallery import device_rows, gallery_matrices
-from camid.evaluation.result_rows import DifferenceRow, Kind, ResultRow
+from camid.evaluation.result_rows import DifferenceRow, Kind, ResultRow, write_differences
 from camid.evaluation.results import Scores, fused_scores, judged_rows
-from camid.evaluation.score_table import IMAGE
+from camid.evaluation.score_table import IMAGE, write_scores
 from camid.io.csv_tables import write_csv
 from camid.io.folder import Folder
 from camid.io.output_layout import (
     DEVICES,
-    DIFFERENCES,
     EVIDENCE,
     PATTERNS,
     PICTURES,
-    SCORES,
+    SECONDS,
     TABLE,
 )
 from camid.runtime.cluster.session import session
@@ -39,7 +37,7 @@ from camid.runtime.run_folder.stage_times import Clock
 from camid.runtime.scoring.collect import gather, store_methods
 from camid.runtime.scoring.enrol import enrol, enrolled_devices, fingerprints
 from camid.runtime.scoring.prepare_list import GALLERY, prepared_list
-from camid.store.store import Store, open_store, write_table
+from camid.store.store import Store, open_store
 
 BASELINES = Evaluate(comparisons=GALLERY, methods=("lukas", "li"), fused=())
 """The study's baselines: every query against every enrolled device, by its two methods."""
@@ -101,18 +99,13 @@ def run_evaluation(
         )
     if not rows:
         raise ValueError(f"{config.paths.store}: the comparison list has nothing to judge on")
-    rows = [_timed(row, seconds, num_comparisons=len(listed.comparisons)) for row in rows]
+    count = len(listed.comparisons)
+    times = [{"method": name, "seconds": value / count} for name, value in seconds.items()]
     with clock.stage("figures"):
+        write_csv(output.folder, SECONDS, times)
         _write(output.folder, listed, method_scores, store, rows=rows, differences=differences)
     output.folder.delete(EVIDENCE)
     return rows
-
-
-def _timed(row: ResultRow, seconds: Mapping[str, float], *, num_comparisons: int) -> ResultRow:
-    """Return a row with the seconds per comparison, if its method was scored here."""
-    if row.method not in seconds:
-        return row
-    return row.with_figures({"seconds": seconds[row.method] / num_comparisons})
 
 
 def _scored(
@@ -186,8 +179,7 @@ def _write(
     """Write scores, rows and differences, and a gallery's devices."""
     _write_scores(folder, listed, method_scores, store)
     write_csv(folder, TABLE, [row.flat() for row in rows])
-    text = json.dumps([row.flat() for row in differences], indent=2)
-    folder.write(DIFFERENCES, f"{text}\n".encode())
+    write_differences(folder, differences)
     if listed.is_gallery and not folder.exists(DEVICES):  # a classifier has its own
         _write_gallery(folder, listed, method_scores, store)
 
@@ -209,7 +201,7 @@ def _write_scores(
         columns[IMAGE] = pa.array(names).dictionary_encode()
     columns |= {name: pa.array(list(values)) for name, values in method_scores.items()}
     metadata = {"comparison_list": listed.digest}
-    write_table(folder, SCORES, pa.table(columns).replace_schema_metadata(metadata))
+    write_scores(folder, pa.table(columns).replace_schema_metadata(metadata))
 
 
 def _write_gallery(

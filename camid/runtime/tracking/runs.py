@@ -4,19 +4,19 @@ The runs are written from the folder's finished files, so that the same command 
 a server's runs, or write them to another server.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from camid.config import Config
 from camid.evaluation.columns import METRICS
 from camid.evaluation.result_rows import ResultRow
+from camid.evaluation.score_table import read_scores
+from camid.evaluation.search_summary import read_search
 from camid.io.csv_tables import csv_rows, csv_text
+from camid.io.digested import read_json, write_json
 from camid.io.folder import Folder
 from camid.io.output_layout import (
     BY_DEVICE,
@@ -39,6 +39,7 @@ from camid.io.output_layout import (
     ROC_POINTS,
     SCORES,
     SEARCH,
+    SECONDS,
     STAGES,
     TABLE,
     TIPPETT_POINTS,
@@ -69,7 +70,7 @@ WHAT = "what"
 COMPARED = "compared"
 """Tag that is equal for methods judged on the same comparisons, which keeps them together."""
 SHARED_FILES = (
-    *(CONFIG, INPUTS, RESULTS, TABLE, LIST, SCORES, DIFFERENCES, BY_DEVICE, BY_MODELS),
+    *(CONFIG, INPUTS, RESULTS, TABLE, SECONDS, LIST, SCORES, DIFFERENCES, BY_DEVICE, BY_MODELS),
     *(DEVICES, GROUPS, LEFT_OUT, STAGES, REPORT, FACTS, ROC_POINTS, TIPPETT_POINTS),
     *(TRIALS_TABLE, WINNER, SEARCH, *PICTURES.values()),
 )
@@ -79,17 +80,26 @@ DIGEST_LENGTH = 36
 """Characters of a data set's digest that MLflow keeps."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a logbook's file holds."""
+
+    server: str
+    runs: dict[str, str] = field(default_factory=dict)
+    """Id of each run, by its name in the folder."""
+    written: list[str] = field(default_factory=list)
+
+
 class Logbook:
     """The MLflow runs of an output folder by name, and those that are completely written."""
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self._server = tracking_uri()
-        entries = json.loads(folder.read(LOGBOOK)) if folder.exists(LOGBOOK) else {}
-        if entries.get("server") != self._server:
-            entries = {}
-        self.runs: dict[str, str] = entries.get("runs", {})
-        self.written: list[str] = entries.get("written", [])
+        kept = read_json(folder, LOGBOOK, Written) if folder.exists(LOGBOOK) else None
+        if kept is None or kept.server != self._server:
+            kept = Written(server=self._server)
+        self.runs, self.written = kept.runs, kept.written
 
     def run(self, name: str, title: str, config: Config, tags: Mapping[str, str]) -> str:
         """Return the id of the run of a name; begin a run called ``title`` if there is none.
@@ -114,8 +124,8 @@ class Logbook:
         self._keep()
 
     def _keep(self) -> None:
-        entries = {"server": self._server, "runs": self.runs, "written": self.written}
-        self.folder.write(LOGBOOK, json.dumps(entries).encode())
+        kept = Written(server=self._server, runs=self.runs, written=self.written)
+        write_json(self.folder, LOGBOOK, asdict(kept))
 
 
 def begin(folder: Folder, config: Config, *, pipeline: str) -> None:
@@ -325,13 +335,13 @@ def _log_inputs(mlflow: Any, digests: Mapping[str, str]) -> None:
 def _listed(folder: Folder) -> dict[str, str]:
     """Return the digest of the comparison list of a folder's scores; empty if there is none."""
     with suppress(FileNotFoundError, KeyError):
-        schema = pq.read_schema(pa.BufferReader(folder.read(SCORES)))
-        return {"comparison_list": (schema.metadata or {})[b"comparison_list"].decode()}
+        metadata = read_scores(folder).schema.metadata or {}
+        return {"comparison_list": metadata[b"comparison_list"].decode()}
     return {}
 
 
 def _search_figures(folder: Folder) -> dict[str, float]:
-    summary = json.loads(folder.read(SEARCH)) if folder.exists(SEARCH) else {}
+    summary = read_search(folder)
     return {
         f"search/{name}": float(value)
         for name, value in summary.items()

@@ -1,6 +1,5 @@
 """A classifier's answers, computed on Ray, one task per chunk; a stopped run resumes from them."""
 
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -15,6 +14,7 @@ from camid.dataset.records import ImageRecord, chunk_name, manifest_table
 from camid.dataset.splits.grouping import device_models
 from camid.evaluation.classification import Asked
 from camid.evaluation.patch_pooling import Answers
+from camid.io.array_files import arrays_bytes, kept_arrays
 from camid.io.folder import Folder
 from camid.io.output_layout import ANSWERS
 from camid.runtime.cluster.map_tasks import streamed
@@ -81,9 +81,9 @@ def _answered(output: Folder, part: str) -> dict[str, tuple[Any, Any]]:
     """Return the totals and votes of each image of a kept part; empty if the part is missing."""
     if not output.exists(part):
         return {}
-    with np.load(io.BytesIO(output.read(part))) as file:
-        answers = zip(file["totals"], file["votes"], strict=True)
-        return dict(zip(file["images"].tolist(), answers, strict=True))
+    arrays = kept_arrays(output, part)
+    answers = zip(arrays["totals"], arrays["votes"], strict=True)
+    return dict(zip(arrays["images"].tolist(), answers, strict=True))
 
 
 def _classify(
@@ -115,12 +115,9 @@ def _classify(
             logits.append(_outputs(model, patches))
             images.append(patches.labels)
     answers = Answers.of(np.concatenate(logits), np.concatenate(images))
-    buffer = io.BytesIO()
     image_ids = np.array(chunk.images.column("image_id").to_pylist())
-    np.savez(
-        buffer, allow_pickle=False, images=image_ids, totals=answers.totals, votes=answers.votes
-    )
-    folder.write(_part(chunk.device, chunk.chunk), buffer.getvalue())
+    arrays = {"images": image_ids, "totals": answers.totals, "votes": answers.votes}
+    folder.write(_part(chunk.device, chunk.chunk), arrays_bytes(arrays))
     return table.select(["image_id"])
 
 

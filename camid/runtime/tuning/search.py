@@ -5,7 +5,6 @@ trials that had ended report their rows again, others continue from their checkp
 Ray's own state is kept.
 """
 
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -19,10 +18,11 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler
 
 from camid.config import Config, Paths, Search, Training, config_yaml
 from camid.dataset.splits import Split
+from camid.evaluation.search_summary import write_search
 from camid.io.csv_tables import write_csv
 from camid.io.filesystems import filesystem_of
 from camid.io.folder import Folder
-from camid.io.output_layout import CHECKPOINT, SEARCH, TRIALS, TRIALS_PICTURE, TRIALS_TABLE, WINNER
+from camid.io.output_layout import CHECKPOINT, TRIALS, TRIALS_PICTURE, TRIALS_TABLE, WINNER
 from camid.runtime.cluster.placement_groups import remove_placement_groups
 from camid.runtime.cluster.resources import node_resources
 from camid.runtime.cluster.session import session
@@ -313,8 +313,7 @@ def _write(
     shares = importances(trials, space, figure=kind.figure, seed=winner_config.seed)
     picture = trials_figure(trials, space, figure=kind.figure, shares=shares, best=best)
     folder.write(TRIALS_PICTURE, png(picture))
-    summary = {**figures, "importances": shares}
-    folder.write(SEARCH, (json.dumps(summary, indent=2) + "\n").encode())
+    write_search(folder, figures=figures, importances=shares)
     written_config = replace(winner_config, paths=Paths(store=winner_config.paths.store))
     folder.write(WINNER, config_yaml(written_config).encode())
     for name in (kind.network, CHECKPOINT):

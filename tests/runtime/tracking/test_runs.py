@@ -7,6 +7,7 @@ import pytest
 
 from camid.config import Config
 from camid.evaluation.result_rows import ResultRow
+from camid.io.digested import write_json
 from camid.io.folder import Folder
 from camid.io.output_layout import LOGBOOK
 from camid.runtime.tracking.client import UNWRITTEN, Curves
@@ -75,7 +76,7 @@ def test_a_server_that_never_answered_stops_the_work_and_one_that_did_does_not(
     with pytest.raises(ValueError, match="does not answer"):
         begin(folder, Config(), pipeline="evaluate")
     told = {"server": dead, "runs": {COMPARISON: "0" * 32}, "written": []}
-    folder.write(LOGBOOK, json.dumps(told).encode())
+    write_json(folder, LOGBOOK, told)
     begin(folder, Config(), pipeline="evaluate")
     assert "the work goes on" in " ".join(capsys.readouterr().err.split())
 

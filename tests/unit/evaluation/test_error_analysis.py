@@ -17,10 +17,10 @@ from camid.evaluation.error_analysis import (
     tippett_points,
 )
 from camid.evaluation.metrics import equal_error_rate, roc_auc
-from camid.evaluation.score_table import read_scored
+from camid.evaluation.score_table import read_scored, write_scores
+from camid.io.digested import write_digested
 from camid.io.folder import Folder
 from camid.io.output_layout import LIST, SCORES
-from camid.store.store import write_table
 from tests.unit.galleries import gallery
 
 DEVICES = ("a", "b", "c", "d", "e", "f", "g", "h")
@@ -45,7 +45,7 @@ def matrix(tmp_path, rng) -> Folder:
     folder = Folder(str(tmp_path))
     write_list(folder, LIST, every)
     table = pa.table({"clear": pa.array(list(clear)), "dim": pa.array(list(clear + 9))})
-    write_table(folder, SCORES, table)
+    write_scores(folder, table)
     return folder
 
 
@@ -72,7 +72,7 @@ def listed(tmp_path, rng) -> Folder:
     values[5] = np.nan
     facts = {"first": [pair.first for pair in pairs], "second": [pair.second for pair in pairs]}
     table = pa.table({**facts, "m": pa.array(list(values))})
-    write_table(folder, SCORES, table.replace_schema_metadata({"comparison_list": every.digest}))
+    write_scores(folder, table.replace_schema_metadata({"comparison_list": every.digest}))
     return folder
 
 
@@ -114,7 +114,7 @@ def test_negatives_of_a_model_bring_the_positives_of_its_devices_alone(matrix):
 def test_equal_images_have_equal_keys_whatever_scored_them(listed, tmp_path_factory):
     other = Folder(str(tmp_path_factory.mktemp("other")))
     for name in (LIST, SCORES):
-        other.write(name, listed.read(name))
+        write_digested(other, name, listed.read(name))
     first, second = (read_scored(folder, models=MODELS) for folder in (listed, other))
     assert (first.keys == second.keys).all()
     assert len(set(first.keys)) == len(first.keys)

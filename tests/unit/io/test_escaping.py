@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camid.io.csv_tables import csv_rows, csv_text
+from camid.io.csv_tables import csv_rows, csv_text, write_csv
 from camid.io.escaping import visible
 from camid.io.folder import Folder
 
@@ -52,11 +52,12 @@ def test_lines_stay_where_they_are_wanted():
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-cmd", "@SUM(A1)", "'=1", "''@x", "=\n1"])
 def test_a_cell_is_no_formula_and_is_read_back(tmp_path, text):
-    written = csv_text([{"device": text, "eer": -0.5}])
+    rows = [{"device": text, "eer": -0.5}]
+    written = csv_text(rows)
     (cells,) = [line.split(",") for line in written.splitlines()[1:]]
     assert cells[0].startswith("'")
     assert cells[1] == "-0.5"
-    (tmp_path / "a.csv").write_text(written)
+    write_csv(Folder(str(tmp_path)), "a.csv", rows)
     assert csv_rows(Folder(str(tmp_path)), "a.csv") == [{"device": visible(text), "eer": "-0.5"}]
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from camid.config import Chunks, Strips
+from camid.config import Chunks, Config, Strips
 from camid.dataset.records import OK, ImageRecord
 from camid.io.folder import Folder
 from camid.prnu.strips import positions
@@ -12,6 +12,7 @@ from camid.store.build import StoreBuild
 from camid.store.chunk_file import ImageStatus, SampleFormat, write_chunk
 from camid.store.chunk_plan import chunks_of, planned
 from camid.store.make_chunk import UNREADABLE
+from camid.store.settings import store_settings
 from camid.store.store import is_finished, open_store
 from tests.unit.stores import SIZE, batch
 
@@ -36,7 +37,9 @@ def folder(tmp_path):
 
 
 def building(folder, plan, **how):
-    return StoreBuild(folder, plan, settings={}, samples=FORM.facts, strips=STRIPS, **how)
+    return StoreBuild(
+        folder, plan, settings=store_settings(Config()), samples=FORM.facts, strips=STRIPS, **how
+    )
 
 
 def make(build, numbers, *, file="1", status=OK):

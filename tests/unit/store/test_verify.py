@@ -1,5 +1,7 @@
+import json
 import shutil
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,8 @@ from camid.io.folder import Folder
 from camid.store.build import ChunkContent, finish
 from camid.store.chunk_plan import chunks_of, planned
 from camid.store.make_chunk import make_chunk, sample_format
-from camid.store.store import Store, open_store, read_description
+from camid.store.settings import store_settings, stored_config
+from camid.store.store import Store, open_store, read_description, write_description
 from camid.store.verify import problems
 
 PLACES = 300
@@ -34,7 +37,8 @@ def whole(tmp_path_factory) -> Path:
     records = planned(found, strips=config.strips, chunks=config.chunks, seed=1)
     folder, chunks = Folder(str(root / "store")), chunks_of(records)
     names = [chunk_name(chunk.device, chunk.number) for chunk in chunks]
-    description = {"settings": {}, "samples": sample_format(config).facts}
+    description = {"settings": store_settings(config), "samples": sample_format(config).facts}
+    description["plan_digest"] = "p"
     made = [make_chunk(chunk, store=folder, config=config) for chunk in chunks]
     statuses = {image.image_id: image for chunk in made for image in chunk.statuses}
     found = (statuses[record.image_id] for record in records)
@@ -91,6 +95,41 @@ def test_a_bit_flipped_anywhere_in_the_description_is_seen(store):
         path.write_bytes(flipped)
         with pytest.raises(ValueError, match=r"store.json: not a store's desc|of schema version"):
             read_description(store.folder)
+
+
+def places(tree, at=()):
+    """Yield the place of every value of a description's own form, by keys."""
+    for key, value in tree.items():
+        yield (*at, key)
+        if isinstance(value, dict) and key not in {"files", "filter"}:
+            yield from places(value, (*at, key))
+
+
+@pytest.mark.parametrize("wrong", ["missing", None, "x", -1, [], {"a": []}, [[0]]])
+def test_a_resealed_description_of_another_form_is_told_in_a_sentence(store, wrong):
+    """Where a value may be what is put there, the store may open; nothing else is raised."""
+    sound = read_description(store.folder)
+    for *at, last in places(sound):
+        changed = json.loads(json.dumps(sound))
+        section = reduce(dict.__getitem__, at, changed)
+        if wrong == "missing":
+            del section[last]
+        else:
+            section[last] = wrong
+        write_description(store.folder, changed)
+        words = told(store.folder.uri)
+        assert words == "" or store.folder.uri in words
+
+
+def told(uri: str) -> str:
+    """Return why a store cannot be used; empty if it can."""
+    try:
+        store = open_store(uri)
+        assert len(list(store.manifest)) == 4
+        stored_config(store)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("name", ["manifest.parquet", "index.parquet"])

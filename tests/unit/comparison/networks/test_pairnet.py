@@ -1,5 +1,8 @@
 """The pair network, and the same without Keras."""
 
+import io
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from camid.comparison.networks.pairnet import pairnet
 from camid.comparison.networks.pairnet_numpy import (
     CHANNELS,
     LAGS,
+    MEMBER,
     NUM_SUMS,
     STRENGTHS,
     evidence,
@@ -200,3 +204,41 @@ def test_the_shipped_network_is_small_and_has_the_planes_that_its_method_says():
     assert len(shipped_network()) < 5e6
     weights = read_weights(shipped_network())
     assert weights.num_planes == METHODS["pairnet"].first.gathered.num_planes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: arrays.pop("kernel/stem"),
+        lambda arrays: arrays.pop("bias/conv0a"),
+        lambda arrays: arrays.update({"kernel/context": np.zeros((1, 1, 9, 9), np.float32)}),
+        lambda arrays: arrays.update({"kernel/bank": np.zeros((3, 3, 3, 16), np.float32)}),
+        lambda arrays: arrays.update({"kernel/bank": np.zeros(3, np.float32)}),
+        lambda arrays: arrays.update({"kernel/reliability": np.zeros((1, 1, 48, 7), np.float32)}),
+        lambda arrays: arrays.update({"prior": np.zeros((3, 2))}),
+        lambda arrays: arrays.update({"deviation": np.zeros(2)}),
+        lambda arrays: arrays.update({"deviation": np.array(np.nan)}),
+        lambda arrays: arrays.update({"bias/stem": np.full(48, np.inf, np.float32)}),
+        lambda arrays: arrays.update({"bias/stem": np.zeros(48)}),
+    ],
+)
+def test_weights_that_do_not_fit_one_another_are_refused(change):
+    """Compiled loops check no bounds: they would read what is beyond."""
+    with np.load(io.BytesIO(shipped_network())) as file:
+        arrays = dict(file)
+    change(arrays)
+    sink = io.BytesIO()
+    np.savez(sink, **arrays)
+    with pytest.raises(ValueError, match="holds no pair network: "):
+        read_weights(sink.getvalue())
+
+
+def test_an_archive_within_itself_is_no_pair_network():
+    inner = b""
+    for _ in range(3):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(MEMBER, inner)
+        inner = file.getvalue()
+    with pytest.raises(ValueError, match="holds no pair network"):
+        read_weights(inner)

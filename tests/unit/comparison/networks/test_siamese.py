@@ -1,6 +1,9 @@
 """Networks: their shapes, what they see and what they don't, and their files."""
 
+import io
+import json
 import re
+import resource
 import zipfile
 
 import keras
@@ -261,6 +264,55 @@ def test_a_damaged_network_is_refused_with_one_sentence(networks, folder):
     data = bytearray(network_bytes(networks["small"]))
     data[len(data) // 2] ^= 1
     folder.write("one.keras", bytes(data))
+    with pytest.raises(ValueError, match="^/.*/one.keras: not a network, or damaged: [^\n]*$"):
+        read_network(folder, "one.keras")
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [keras.layers.Dense(10**9)],
+        [keras.layers.Dense(40_000), keras.layers.Dense(40_000)],
+        [keras.layers.Embedding(10**10, 64)],
+    ],
+    ids=["wide", "wide twice", "long"],
+)
+def test_a_small_file_of_a_huge_network_takes_no_memory(layers, folder, networks):
+    described = {
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {
+            "name": "huge",
+            "layers": [
+                keras.saving.serialize_keras_object(layer)
+                for layer in (keras.layers.InputLayer(batch_shape=(None, 4)), *layers)
+            ],
+        },
+        "build_config": {"input_shape": [None, 4]},
+    }
+    folder.write("huge.keras", with_member(networks["small"], "config.json", described))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="huge.keras: not a network, or damaged: its layers have"):
+        read_network(folder, "huge.keras")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # KiB
+    assert network("small").count_params() > 0  # and networks can be made after it
+
+
+def with_member(network, name, value):
+    """Return a network's file with another member of JSON."""
+    held, file = io.BytesIO(network_bytes(network)), io.BytesIO()
+    with zipfile.ZipFile(held) as old, zipfile.ZipFile(file, "w") as new:
+        for member in old.namelist():
+            new.writestr(member, json.dumps(value) if member == name else old.read(member))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "described",
+    [None, [], {}, {"config": 1}, {"module": "keras", "class_name": "Sequential", "config": {}}],
+)
+def test_a_description_of_no_network_is_refused_with_one_sentence(described, folder, networks):
+    folder.write("one.keras", with_member(networks["small"], "config.json", described))
     with pytest.raises(ValueError, match="^/.*/one.keras: not a network, or damaged: [^\n]*$"):
         read_network(folder, "one.keras")
 

@@ -1,8 +1,6 @@
 """The page of an output folder that is made by hand, of real files."""
 
 import base64
-import csv
-import io
 import json
 import re
 import shlex
@@ -15,19 +13,24 @@ import pyarrow as pa
 import pytest
 
 from camid.comparison.comparison_list import write_list
-from camid.config import config_yaml, load_config
+from camid.config import Config, config_yaml, load_config
 from camid.dataset.records import ImageRecord, manifest_table, rejected
 from camid.dataset.splits import Split
 from camid.evaluation.gallery import gallery_matrices
-from camid.evaluation.report.data_summary import MAX_EXAMPLES, data_summary
+from camid.evaluation.report.data_summary import MAX_EXAMPLES, data_summary, write_data
 from camid.evaluation.report.facts import report_facts
 from camid.evaluation.report.figures import matrix_figure, pattern_figure, png
 from camid.evaluation.report.page import COLUMNS, report_page
 from camid.evaluation.report.write import write_report
 from camid.evaluation.result_rows import write_rows
 from camid.evaluation.results import judged_rows
+from camid.evaluation.score_table import write_scores
+from camid.io.csv_tables import write_csv
+from camid.io.digested import write_json
 from camid.io.folder import Folder
 from camid.io.output_layout import PICTURES
+from camid.store.chunk_file import SampleFormat
+from camid.store.settings import store_settings
 from camid.store.store import MANIFEST, Store, write_description, write_table
 from tests.unit.galleries import gallery
 
@@ -75,18 +78,6 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def write_csv(folder, name, rows):
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    folder.write(name, text.getvalue().encode())
-
-
-def write_json(folder, name, content):
-    folder.write(name, json.dumps(content).encode())
-
-
 def records_of(num_rejected):
     records = [
         ImageRecord(image_id=f"{d}/{n} <i>.jpg", device=d, make=m, width=640, height=480, path="x")
@@ -101,9 +92,12 @@ def records_of(num_rejected):
 
 def store_of(folder, records, *, simulated=None):
     files = {MANIFEST: write_table(folder, MANIFEST, manifest_table(records))}
-    settings = {"data": f"/data/{EVIL}", "seed": 7}
+    settings = {**store_settings(Config()), "data": f"/data/{EVIL}", "seed": 7}
+    samples = SampleFormat(size=32, dtype="int8", step=0.125, filter={}).facts
+    counts = {"num_chunks": 1, "num_row_groups": 1}
     digests = {"plan_digest": "abc", "content_digest": "def"}
-    facts = {"settings": settings, "simulated": simulated, "files": files, **digests}
+    facts = {"settings": settings, "simulated": simulated, "files": files, **digests, **counts}
+    facts["samples"] = samples
     write_description(folder, facts)
     return Store(folder)
 
@@ -146,7 +140,7 @@ def made(tmp_path_factory) -> Folder:
         ],
     }
     told = {m: pa.array(list(values)) for m, values in columns.items()}
-    write_table(folder, "scores.parquet", pa.table(facts | told))
+    write_scores(folder, pa.table(facts | told))
     devices = [
         {"device": d, "model": m, "width": 640, "height": 480, "enrolled": 12, "queries": 10}
         | {f"rank1_{method}": "0.8125" for method in METHODS}
@@ -156,12 +150,13 @@ def made(tmp_path_factory) -> Folder:
     write_csv(folder, "devices.csv", devices)
     left = [{"image_id": f"{EVIL}.jpg", "device": "c", "reason": "the <same> file"}] * 250
     write_csv(folder, "left_out.csv", left)
-    folder.write("stages.csv", b"stage,seconds\nenrol,1.50\nscore,4.50\n")
+    stages = [("enrol", "1.50"), ("score", "4.50")]
+    write_csv(folder, "stages.csv", [{"stage": s, "seconds": t} for s, t in stages])
     folder.write("config.yaml", config_yaml(load_config(settings=["seed=7"])).encode())
     split = Split(name="all", train=(), validation=(), test=DEVICES, missing=())
     store = store_of(Folder(str(tmp_path / "store")), records_of(60))
     summary = data_summary(store, split, pipeline="baselines")
-    folder.write("data.json", json.dumps(summary).encode())
+    write_data(folder, summary)
     means = gallery_matrices(listed, scores).mean_scores()
     matrix = matrix_figure(means, DEVICES, models=MODELS)
     patterns = pattern_figure({"c": rng.normal(size=(8, 8)).astype(np.float32)})
@@ -279,11 +274,11 @@ def test_intervals_are_shown_where_there_are_any(output):
 
 def test_simulated_phones_are_said_to_be_no_photographs(output):
     data = json.loads(output.read("data.json"))
-    output.write("data.json", json.dumps(data | {"simulated": {"seed": 1, "sizes": [2]}}).encode())
+    write_data(output, data | {"simulated": {"seed": 1, "sizes": [2]}})
     text = Page(report_page(output)).text
     assert "Simulated phones, not photographs" in text
     assert "sizes:" in text
-    output.write("data.json", json.dumps(data).encode())
+    write_data(output, data)
     assert "imulated phones" not in Page(report_page(output)).text
 
 
@@ -322,7 +317,7 @@ def test_a_part_that_is_missing_is_left_out(output, name):
 
 def test_results_alone_are_a_report(output):
     for name in output.files():
-        if name != "results.json":
+        if name not in {"results.json", ".sha256/results.json"}:
             output.delete(name)
     page = Page(report_page(output))
     assert page.all("img") == []
