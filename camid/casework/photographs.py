@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,9 +139,9 @@ def opened(path: str) -> Opened:
         if reason := endless_reason(path) or unreadable_reason(path, size):
             raise ValueError(reason)
         with quiet(), Path(path).open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            head = header(stream)
             stream.seek(0)
-            return Opened(path, digest, header(stream))
+            return Opened(path, hashlib.file_digest(stream, "sha256").hexdigest(), head)
     except OSError as error:
         raise ValueError(_reason(error)) from None
 
@@ -163,13 +162,14 @@ def photographs(paths: Sequence[str]) -> Iterator[Photograph | Refused]:
 
 
 def _read(path: str) -> Photograph | Refused:
-    if reason := endless_reason(path):
+    size = Path(path).stat().st_size
+    if reason := endless_reason(path) or unreadable_reason(path, size):
         raise ValueError(reason)
-    data = Path(path).read_bytes()
-    if reason := unreadable_reason(path, len(data)):
-        raise ValueError(reason)
-    with quiet():
-        head, rgb = header(BytesIO(data)), pixels(data)
+    with quiet(), Path(path).open("rb") as stream:
+        head = header(stream)  # before its bytes are read: they may be no photograph's
+        stream.seek(0)
+        data = stream.read()
+        rgb = pixels(data)
     graded = quality(rgb)
     if graded.reason:
         return Refused(path=path, reason=graded.reason)

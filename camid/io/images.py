@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from camid.io.counts import counted
+from camid.io.decoding import decoded_apart
 from camid.io.jpeg import check_segments, decoded_jpeg, is_jpeg
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")  # JPEG opens MPO too
@@ -33,6 +34,8 @@ VIDEO_SUFFIXES = frozenset({".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mt
 MOST_PER_BYTE, SMALL = 1000, 4e6
 """Pixels a byte of a file that may have many pixels, and pixels that any file may have: JPEG of low
 quality holds 60 pixels of a photograph in a byte, and memory is taken for all that are declared."""
+MOST_BYTES, SPARE = 16, 2**28
+"""Bytes a pixel of a file, and bytes besides, such as a film's, that it may have."""
 
 EDITORS = (
     *("photoshop", "lightroom", "gimp", "snapseed", "picasa", "affinity", "capture one"),
@@ -123,6 +126,15 @@ def pixels(data: bytes, *, max_megapixels: float = 250.0) -> NDArray[np.uint8]:
         try:
             if image.format in {"JPEG", "MPO"} and (rgb := decoded_jpeg(data)) is not None:
                 return rgb
+        except ValueError as error:
+            raise ValueError(f"cannot be decoded: {_words(error)}") from error
+    return decoded_apart(data, max_megapixels=max_megapixels)
+
+
+def decoded_here(data: bytes, *, max_megapixels: float) -> NDArray[np.uint8]:
+    """Return the pixels of an image file as :func:`pixels`, by Pillow in this process."""
+    with quiet(), _opened(io.BytesIO(data), max_megapixels=max_megapixels) as image:
+        try:
             orientation = _exif(image).orientation if image.format == "TIFF" else 0
             Image.core.set_use_block_allocator(1)  # type: ignore[attr-defined]  # one piece, for Arrow
             image.load()
@@ -170,6 +182,10 @@ def _opened(file: IO[bytes], *, max_megapixels: float) -> Iterator[Image.Image]:
         place = file.tell()
         num_bytes = file.seek(0, io.SEEK_END)
         file.seek(place)
+        if num_bytes > SPARE + MOST_BYTES * width * height:
+            raise ValueError(
+                f"{counted(num_bytes, 'byte')} for {width}x{height} px, which no photograph is"
+            )
         if width * height > max(SMALL, MOST_PER_BYTE * num_bytes):
             raise ValueError(
                 f"{width}x{height} px in {counted(num_bytes, 'byte')}, which no photograph is"
