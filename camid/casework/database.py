@@ -25,6 +25,7 @@ from camid.casework.database_entry import Entry, empty_entry, entry_of
 from camid.casework.entry_facts import CURE, STEP, EntryFacts, entry_facts, facts_json
 from camid.casework.fingerprint_sums import Half, Plane, Sums
 from camid.dataset.records import device_name
+from camid.io.escaping import one_line
 from camid.io.folder import TEMPORARY, Folder, absolute
 from camid.io.lock import LOCK
 from camid.prnu.residual import quantised, restored
@@ -258,7 +259,7 @@ class Fingerprints:
             raise  # the file may be sound
         except (OSError, MemoryError, UnicodeEncodeError) as error:
             number = getattr(error, "errno", None)
-            words = os.strerror(number).lower() if number else " ".join(str(error).split())
+            words = os.strerror(number).lower() if number else one_line(error)
             reason = words.removeprefix(f"{self.folder.address(name)}: ")
             raise ValueError(f"{address}: cannot be read: {reason}") from None
 
@@ -303,7 +304,7 @@ def _digest(columns: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> str:
 
 
 def _damaged(address: str, error: Exception | str) -> ValueError:
-    words = " ".join(str(error).split())
+    words = error if isinstance(error, str) else one_line(error)
     return ValueError(f"{address}: damaged ({words}){CURE}")
 
 

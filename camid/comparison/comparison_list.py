@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from camid.io.escaping import one_line
 from camid.io.folder import Folder
 
 LEVELS = ("same-device", "same-model", "same-make", "other-make", "unknown")
@@ -197,7 +198,7 @@ def read_list(folder: Folder, name: str) -> ComparisonList:
             raise ValueError("it states no version")
         listed = _listed(file, facts) if facts["version"] == VERSION else None
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        words = " ".join(str(error).split())
+        words = one_line(error)
         raise ValueError(f"{address}: not a comparison list, or damaged: {words}") from None
     if listed is None:
         raise ValueError(

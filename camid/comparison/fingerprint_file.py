@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from camid.dataset.records import ImageRecord, device_name
+from camid.io.escaping import one_line
 from camid.io.folder import Folder
 from camid.prnu.fingerprint import PatternSum
 from camid.prnu.luminance import grey
@@ -104,7 +105,7 @@ class FingerprintFile:
         except (FileNotFoundError, ConnectionError):
             raise
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-            words = " ".join(str(error).split())
+            words = one_line(error)
             raise ValueError(
                 f"{self._address}: not as it was written ({words}); delete it and run again"
             ) from None

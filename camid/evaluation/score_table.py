@@ -19,6 +19,7 @@ from camid.comparison.comparison_list import KINDS, LEVELS_OF, read_list
 from camid.evaluation.labels import Compared
 from camid.evaluation.result_rows import Kind
 from camid.io.digested import damaged, read_digested, write_digested
+from camid.io.escaping import one_line
 from camid.io.folder import Folder
 from camid.io.output_layout import LIST, SCORES
 
@@ -136,7 +137,7 @@ def read_scores(folder: Folder) -> pa.Table:
         # Not read_table: its threads may still start while a program exits early, which aborts it.
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise damaged(folder, SCORES, " ".join(str(error).split())) from None
+        raise damaged(folder, SCORES, one_line(error)) from None
     for field in table.schema:
         if field.name not in COMPARISON_COLUMNS and field.type != pa.list_(pa.float64()):
             raise damaged(folder, SCORES, f"the column {field.name!r} holds no scores")

@@ -30,5 +30,10 @@ def visible(text: str, *, keep: str = "") -> str:
     return _ACTIVE.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
 
 
+def one_line(error: Exception) -> str:
+    """Return an error's message as one visible line, or its type's name if it says nothing."""
+    return visible(" ".join(str(error).split())) or type(error).__name__
+
+
 def _escape(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -20,6 +20,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from camid.io.counts import counted
 from camid.io.decoding import decoded_apart
+from camid.io.escaping import one_line
 from camid.io.jpeg import check_segments, decoded_jpeg, is_jpeg
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP")  # JPEG opens MPO too
@@ -127,7 +128,7 @@ def pixels(data: bytes, *, max_megapixels: float = 250.0) -> NDArray[np.uint8]:
             if image.format in {"JPEG", "MPO"} and (rgb := decoded_jpeg(data)) is not None:
                 return rgb
         except ValueError as error:
-            raise ValueError(f"cannot be decoded: {_words(error)}") from error
+            raise ValueError(f"cannot be decoded: {one_line(error)}") from error
     return decoded_apart(data, max_megapixels=max_megapixels)
 
 
@@ -143,7 +144,7 @@ def decoded_here(data: bytes, *, max_megapixels: float) -> NDArray[np.uint8]:
                 stored = image.transpose(_UNTURN[orientation])
             return _rgb(stored)
         except Exception as error:  # whatever a decoder raises, the file is at fault
-            raise ValueError(f"cannot be decoded: {_words(error)}") from error
+            raise ValueError(f"cannot be decoded: {one_line(error)}") from error
 
 
 def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -171,7 +172,7 @@ def _opened(file: IO[bytes], *, max_megapixels: float) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise ValueError(f"not an image in one of the formats {', '.join(FORMATS)}") from None
     except Exception as error:
-        raise ValueError(f"header cannot be read: {_words(error)}") from error
+        raise ValueError(f"header cannot be read: {one_line(error)}") from error
     with image:
         width, height = image.size
         if width * height > max_megapixels * 1e6:
@@ -257,7 +258,3 @@ def _text(value: object) -> str:
     """Return an EXIF text without padding and control characters."""
     text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -67,7 +67,10 @@ def decoded_jpeg(data: bytes) -> NDArray[np.uint8] | None:
         With the reason, if the file cannot be decoded, or a part of the image is not in it.
     """
     _check_scans(data)
-    if simplejpeg.decode_jpeg_header(data, strict=False)[2] not in _DECODED:
+    try:
+        if simplejpeg.decode_jpeg_header(data, strict=False)[2] not in _DECODED:
+            return None
+    except KeyError:  # of a number of components that it has no name for
         return None
     try:
         return np.asarray(simplejpeg.decode_jpeg(data, strict=True), np.uint8)

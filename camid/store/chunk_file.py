@@ -21,6 +21,7 @@ from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from camid.dataset.records import OK
 from camid.io.digested import first_fault
+from camid.io.escaping import one_line
 from camid.io.filesystems import answered
 from camid.io.folder import Folder
 from camid.io.parquet_pages import Offsets, page_offsets
@@ -215,7 +216,7 @@ class ChunkFile:
             raise  # not the file's fault
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             self._stream.close()
-            message = " ".join(str(error).split())
+            message = one_line(error)
             raise ValueError(f"{self._address}: not a whole chunk: {message}") from None
 
     def __enter__(self) -> "ChunkFile":
@@ -255,17 +256,29 @@ class ChunkFile:
         return int(self._file.num_row_groups)
 
     def read(self, row_group: int) -> StripBatch:
-        """Return the strips of all images at one position."""
-        table = self._file.read_row_group(row_group, use_threads=False)
+        """Return the strips of all images at one position.
+
+        Raises
+        ------
+        ValueError
+            If they are not as they were written.
+        """
         size, _, channels = self._format["shape"]
         reduced = size // INTENSITY_STEP
-        return StripBatch(
-            image_ids=tuple(table["image_id"].to_pylist()),
-            position=(table["top"][0].as_py(), table["left"][0].as_py()),
-            samples=_array(table["samples"], self._format["dtype"], (size, size, channels)),
-            intensity=_array(table["intensity"], "uint8", (reduced, reduced)),
-            step=float(self._format["step"]),
-        )
+        try:
+            table = self._file.read_row_group(row_group, use_threads=False)
+            return StripBatch(
+                image_ids=tuple(table["image_id"].to_pylist()),
+                position=(table["top"][0].as_py(), table["left"][0].as_py()),
+                samples=_array(table["samples"], self._format["dtype"], (size, size, channels)),
+                intensity=_array(table["intensity"], "uint8", (reduced, reduced)),
+                step=float(self._format["step"]),
+            )
+        except ConnectionError:
+            raise  # not the file's fault
+        except (pa.ArrowException, OSError, IndexError, ValueError) as error:
+            words = one_line(error)
+            raise ValueError(f"{self._address}: not a whole chunk: {words}") from None
 
     def pages(self, column: str = "samples") -> tuple[list[Offsets], int]:
         """Return the offsets of each image's samples or intensity, and the bytes read for them.

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from camid.dataset.manifest import ImageTable
 from camid.dataset.records import chunk_name
+from camid.io.escaping import one_line
 from camid.io.folder import MARK, TEMPORARY, Folder, absolute
 from camid.store.chunk_file import SCHEMA_VERSION, ChunkFile
 from camid.store.description import description_fault
@@ -83,7 +84,7 @@ class Store:
         try:
             return read(data)
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-            words = " ".join(str(error).split())
+            words = one_line(error)
             raise ValueError(f"{self.folder.uri}/{name}: {words}; {MEND}") from None
 
     @property

@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def read_network(folder: Folder, name: str) -> keras.Model:
         path.write_bytes(data)
         try:
             _check_size(data)
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # of weights that the file lacks
+                return keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:
             words = " ".join(str(error).replace(str(path), name).split())[:200]
             raise ValueError(f"{address}: not a network, or damaged: {words}") from None

@@ -10,6 +10,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from camid.dataset.sources.placement import Placement
+from camid.io.escaping import one_line
 from camid.io.folder import Folder
 
 COLUMNS = tuple(field.name for field in fields(Placement))
@@ -27,8 +28,10 @@ def rows(table: Folder) -> list[tuple[str, dict[str, str]]]:
     data = table.read()
     try:
         content = _arrow(data, name=table.name)
-    except pa.ArrowException as error:
-        raise ValueError(f"{table.uri}: cannot be read as a table: {_printable(error)}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{table.uri}: cannot be read as a table: {one_line(error)[:200]}"
+        ) from None
     missing = [name for name in ("path", "device") if name not in content.column_names]
     if missing:
         raise ValueError(
@@ -69,11 +72,6 @@ def place(columns: dict[str, str]) -> Placement:
     if angle not in ANGLES:
         raise ValueError(f"angle is {columns['angle']!r}, expected {', '.join(ANGLES)} degrees")
     return Placement(**{**columns, "kind": kind, "angle": int(angle)})  # type: ignore[arg-type]
-
-
-def _printable(error: Exception) -> str:
-    """Return an error's message without unprintable characters."""
-    return "".join(c for c in str(error) if c.isprintable())[:200]
 
 
 def _arrow(data: bytes, *, name: str) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from camid.evaluation.bootstrap import FEWEST
 from camid.evaluation.columns import COLUMNS, count, rate
 from camid.evaluation.report.facts import part_folder, report_facts
-from camid.io.escaping import visible
+from camid.io.escaping import one_line, visible
 from camid.io.folder import Folder
 from camid.io.output_layout import PICTURES
 
@@ -60,8 +60,10 @@ def report_page(output: Folder) -> str:
     Raises
     ------
     ValueError
-        If there are no results.
+        If there are no results, or not those that the page shows.
     """
+    from jinja2 import TemplateError
+
     environment = page_environment()
     environment.filters |= {
         "rate": rate,
@@ -72,22 +74,26 @@ def report_page(output: Folder) -> str:
         "in_words": _in_words,
         "change": _change,
     }
-    facts = report_facts(output)
-    pictures = {
-        part["name"]: {
-            name: _embedded(part_folder(output, part["name"]), file)
-            for name, file in PICTURES.items()
+    try:
+        facts = report_facts(output)
+        pictures = {
+            part["name"]: {
+                name: _embedded(part_folder(output, part["name"]), file)
+                for name, file in PICTURES.items()
+            }
+            for part in facts["parts"]
         }
-        for part in facts["parts"]
-    }
-    page = environment.get_template("report.html.jinja").render(
-        facts,
-        pictures=pictures,
-        notes=NOTES,
-        columns=COLUMNS,
-        limits={"rows": MAX_ROWS, "open": OPEN_ROWS},
-        few={"devices": FEW_DEVICES, "queries": FEW_QUERIES, "resampled": FEWEST},
-    )
+        page = environment.get_template("report.html.jinja").render(
+            facts,
+            pictures=pictures,
+            notes=NOTES,
+            columns=COLUMNS,
+            limits={"rows": MAX_ROWS, "open": OPEN_ROWS},
+            few={"devices": FEW_DEVICES, "queries": FEW_QUERIES, "resampled": FEWEST},
+        )
+    except (TemplateError, ArithmeticError, LookupError, TypeError) as error:
+        words = one_line(error)
+        raise ValueError(f"{output.uri}: not such results as a report shows: {words}") from None
     return page.encode("utf-8", "backslashreplace").decode()
 
 

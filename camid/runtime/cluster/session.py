@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from camid.config import Config, Paths
+from camid.io.escaping import one_line
 from camid.io.folder import Folder, absolute
 from camid.io.stopping import kept_signals
 from camid.runtime.console import quiet
@@ -204,7 +205,7 @@ def _address() -> str | None:
 
 def _refused(error: Exception) -> str:
     """Return a message about why a cluster that answers was not joined."""
-    reason = " ".join(str(error).split())
+    reason = one_line(error)
     where = f"at RAY_ADDRESS={os.environ['RAY_ADDRESS']!r}" if _is_named() else "of this machine"
     if isinstance(error, RuntimeError):  # versions of Ray or Python
         return f"the Ray cluster {where} is not this program's: {reason}"
