@@ -52,7 +52,7 @@ def _picture(name: str, **how: Any) -> Kind:
         file = io.BytesIO()
         image = Image.fromarray(BRIGHT).convert(how.pop("mode", "RGB"))
         image.save(file, how.pop("format"), **how)
-        folder.write("one.keras", file.getvalue())
+        folder.write(name, file.getvalue())
 
     def read(folder: Folder) -> None:
         from camid.casework.photographs import opened, photographs

@@ -9,6 +9,8 @@ import pytest
 from tests.commands import ROOT
 from tests.soak.fuzzing import KINDS, MOST_SECONDS
 
+pytestmark = pytest.mark.soak
+
 COUNT = 65
 """Mutations of each kind: 2,000 in all."""
 MANY = 10 * COUNT
