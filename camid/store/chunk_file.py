@@ -296,7 +296,10 @@ class ChunkFile:
         starts, ends = _extents([group.column(column_index) for group in groups])
         _, group_ends = _extents([group.column(group.num_columns - 1) for group in groups])
         size = self._stream.seek(0, os.SEEK_END)
-        self._stream.seek(group_ends[-1] if group_ends else size)
+        end = group_ends[-1] if group_ends else size
+        if not 0 <= end <= size:
+            raise ValueError(f"{self._address}: not a whole chunk: strips beyond its end")
+        self._stream.seek(end)
         with answered(self._address):
             indexes = self._stream.read()
         try:

@@ -2,22 +2,27 @@
 
 import logging
 import os
-import socket
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from camid.config import Config, Paths
 from camid.io.escaping import one_line
 from camid.io.folder import Folder, absolute
+from camid.io.lock import LOCK
 from camid.io.stopping import kept_signals
+from camid.runtime.cluster.watch import reach, watched
 from camid.runtime.console import quiet
 
-CONNECT_SECONDS = 10
+PREFIX = "camid-ray-"
+"""Beginning of the names of folders of a program's own Rays."""
 SHORT = "/tmp"
 """Folder of Ray's files on a machine: the paths of its sockets have 107 characters at most."""
 CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
@@ -92,6 +97,7 @@ def session() -> Iterator[None]:
         options = stack.enter_context(_local_options()) if address == "local" else {}
         _init(address, options)
         stack.callback(ray.shutdown)
+        stack.enter_context(watched(str(Path(options["_temp_dir"]).parent) if options else ""))
         yield
 
 
@@ -103,10 +109,38 @@ def _local_options() -> Iterator[dict[str, Any]]:
     files, with the address that other programs would join, are in a folder for the user alone.
     """
     base = os.environ.get("RAY_TMPDIR") or (SHORT if Path(SHORT).is_dir() else None)
-    private = TemporaryDirectory(prefix="camid-ray-", dir=base, ignore_cleanup_errors=True)
-    with private as folder, loopback_alone():
+    _sweep(Path(base or gettempdir()))
+    private = TemporaryDirectory(prefix=PREFIX, dir=base, ignore_cleanup_errors=True)
+    with private as folder, FileLock(f"{folder}/{LOCK}"), loopback_alone():
         place = f"{folder}/ray"  # which Ray opens to all, behind a folder that is not
-        yield {"include_dashboard": False, "_temp_dir": place}
+        with temporary_files(f"{folder}/tmp"):
+            yield {"include_dashboard": False, "_temp_dir": place}
+
+
+def _sweep(base: Path) -> None:
+    """Delete the folders of this program's Rays that were killed, whose locks are free."""
+    for lock in base.glob(f"{PREFIX}*/{LOCK}"):
+        with suppress(OSError, Timeout):
+            if lock.parent.stat().st_uid == os.geteuid() and not lock.parent.is_symlink():
+                with FileLock(lock, timeout=0):
+                    shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+@contextmanager
+def temporary_files(folder: str) -> Iterator[None]:
+    """Have processes that the body starts make their temporary files in a new folder.
+
+    TensorFlow leaves some of every training, and more where a process is killed.
+    """
+    Path(folder).mkdir()
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        if before is not None:
+            os.environ["TMPDIR"] = before
 
 
 @contextmanager
@@ -138,8 +172,10 @@ def _init(address: str | None, options: Mapping[str, Any]) -> None:
         If it lets this program not in.
     """
     import ray
+    from ray._private import worker
     from ray.exceptions import AuthenticationError
 
+    worker._worker_logs_enabled = False  # its words on errors go to standard output, as answers do
     try:
         with quiet(), kept_signals():
             ray.init(
@@ -187,7 +223,7 @@ def _address() -> str | None:
     if _is_named():
         address = os.environ["RAY_ADDRESS"]
         try:
-            _reach(address)
+            reach(address)
         except OSError as error:
             message = f"no Ray cluster answers at RAY_ADDRESS={address!r}: {error}"
             raise ValueError(message) from None
@@ -196,7 +232,7 @@ def _address() -> str | None:
     last_address = read_ray_address() if is_told else ""
     try:
         if last_address:
-            _reach(last_address)
+            reach(last_address)
             return None
     except OSError:
         pass
@@ -224,26 +260,3 @@ def _is_own(path: str) -> bool:
         return False
     is_shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not is_shared
-
-
-def _reach(address: str) -> None:
-    """Connect once to the host and port of an address; Ray itself would try for minutes.
-
-    Raises
-    ------
-    OSError
-        If nobody answers, or who answers does not speak as a Ray does.
-    """
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdecimal():
-        return
-    socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
-    if os.environ.get("RAY_USE_TLS", "0") != "0":
-        return  # certificates are Ray's business
-    import grpc
-
-    with grpc.insecure_channel(f"{host}:{port}") as channel:
-        try:
-            grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
-        except grpc.FutureTimeoutError:
-            raise OSError("who listens there does not answer as a Ray does") from None
