@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.io.escaping import one_line
 from camid.io.folder import Folder
 
 SEAL = hashlib.sha256().digest_size
@@ -40,7 +41,7 @@ def arrays_of(data: bytes) -> dict[str, NDArray[Any]]:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (zipfile.BadZipFile, OSError, EOFError, KeyError, RuntimeError) as error:
-        raise ValueError(f"holds no arrays: {error}") from None
+        raise ValueError(f"holds no arrays: {one_line(error)}") from None
 
 
 def kept_arrays(folder: Folder, name: str) -> dict[str, NDArray[Any]]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from camid.io.escaping import one_line
 from camid.io.folder import Folder
 
 T = TypeVar("T")
@@ -94,7 +95,7 @@ def first_fault(error: ValidationError) -> str:
     """Return where a value first differs from its type, and how."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
-    return ": ".join(filter(None, (where, first["msg"])))
+    return one_line(ValueError(": ".join(filter(None, (where, first["msg"])))))
 
 
 def damaged(folder: Folder, name: str, reason: str) -> ValueError:

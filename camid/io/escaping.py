@@ -14,6 +14,10 @@ _ACTIVE = re.compile(
 )
 
 
+LONGEST = 400
+"""Characters of an error's message at most."""
+
+
 def visible(text: str, *, keep: str = "") -> str:
     r"""Return text in which control, bidirectional and unencodable characters are escapes.
 
@@ -31,8 +35,12 @@ def visible(text: str, *, keep: str = "") -> str:
 
 
 def one_line(error: Exception) -> str:
-    """Return an error's message as one visible line, or its type's name if it says nothing."""
-    return visible(" ".join(str(error).split())) or type(error).__name__
+    """Return an error's message as one visible line, or its type's name if it says nothing.
+
+    Of a long one, which others' content may have made, the beginning.
+    """
+    words = visible(" ".join(str(error).split())) or type(error).__name__
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
 
 
 def _escape(character: str) -> str:

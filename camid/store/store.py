@@ -139,7 +139,9 @@ def read_description(folder: Folder) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads(folder.read(DESCRIPTION))
         version = description["schema_version"]
-    except (ValueError, KeyError, TypeError):
+        if not isinstance(version, int):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise _no_description(folder) from None
     if version != SCHEMA_VERSION:
         raise ValueError(

@@ -354,8 +354,8 @@ def main(name: str, root: str, seed: int, count: int) -> None:
             counts["read"] += 1
         except (ValueError, OSError) as error:
             counts["refused"] += 1
-            words = str(error)
-            if not words.isprintable() or len(words) > LONGEST:
+            words = " ".join(str(error).split())  # as commands print it, made visible
+            if not 0 < len(words) < LONGEST:
                 print(json.dumps({"seed": number, "fault": f"no sentence: {words!r}"}), flush=True)
         except BaseException as error:  # whatever else it is, it is a fault
             at = traceback.extract_tb(error.__traceback__)[-1]
