@@ -159,6 +159,8 @@ class Images:
     """Source of a file's device: a data set's file names, folders, or a table."""
     max_megapixels: PositiveFloat = 250.0
     """Larger images are rejected before they are decoded."""
+    elsewhere: bool = False
+    """Whether a table may name photographs outside its own folder, wherever it says they are."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -71,6 +72,14 @@ class Fingerprints:
             except ValueError as error:
                 damaged.append((name, str(error).removeprefix(f"{self.folder.uri}/{name}: ")))
         return sorted(entries, key=lambda entry: entry.name), damaged
+
+    def devices(self) -> list[str]:
+        """Return the names of enrolled devices by the names of their files, a long one's beginning.
+
+        No file is read.
+        """
+        folders = {name.partition("/")[0] for name in self._names()}
+        return sorted(unquote(name.removeprefix(device_name(""))) for name in folders)
 
     def entry(self, device: str, *, lens: str, width: int, height: int) -> Entry | None:
         """Return a device's entry, or None where it has none.

@@ -15,6 +15,7 @@ from camid.casework.fingerprint_sums import Sums
 from camid.casework.growing_entry import GrowingEntry, read_image
 from camid.casework.photographs import Opened, named, opened
 from camid.casework.received import UNTIED, is_tied, largest
+from camid.dataset.records import alike_names
 from camid.io.counts import counted
 from camid.io.scene_hash import Contents
 
@@ -109,6 +110,11 @@ def enrol(
         device is being enrolled by another process.
     """
     _check_name(device)
+    if alike := alike_names([device, *fingerprints.devices()]):
+        raise ValueError(
+            f"the devices {alike[1]!r}, which is enrolled, and {alike[0]!r} differ by case, spaces "
+            "or the form of accents alone; give this one the other's name, or another"
+        )
     groups, refused = _grouped(named(paths))
     outcome = _Outcome(rejected=refused)
     with fingerprints.alone(device):

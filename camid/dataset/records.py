@@ -1,8 +1,11 @@
 """Records of images, the manifest's Arrow schema, and the names of chunks' files."""
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Literal
 from urllib.parse import quote
 
@@ -11,6 +14,7 @@ import pyarrow as pa
 Kind = Literal["background", "foreground"]
 
 OK = "ok"
+_NUMBER = re.compile(r"[0-9][0-9,]*")
 LONGEST_NAME = 120
 """Characters of a quoted device id in a file's name; file systems allow 255 bytes in all."""
 
@@ -31,6 +35,38 @@ def chunk_name(device: str, number: int) -> str:
 def rejected(reason: str) -> str:
     """Return the manifest status of a file that is left out for ``reason``."""
     return f"rejected: {' '.join(reason.split())}"
+
+
+def reason_kinds(reasons: Iterable[str]) -> dict[str, list[str]]:
+    """Return the kinds of reasons, each with its reasons: those of a kind differ by numbers alone.
+
+    Numbers in which the reasons of a kind differ are N in its name.
+
+    Examples
+    --------
+    >>> reason_kinds(["9 bytes are missing of 80", "empty", "7 bytes are missing of 80"])
+    {'N bytes are missing of 80': ['9 bytes are missing of 80', '7 bytes are missing of 80'], \
+'empty': ['empty']}
+    """
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for reason in reasons:
+        kinds.setdefault(tuple(_NUMBER.split(reason)), []).append(reason)
+    named = {}
+    for between, alike in kinds.items():
+        columns = zip(*map(_NUMBER.findall, alike), strict=True)
+        numbers = [*(found[0] if len({*found}) == 1 else "N" for found in columns), ""]
+        named["".join(chain.from_iterable(zip(between, numbers, strict=True)))] = alike
+    return named
+
+
+def alike_names(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return two names that people take for one: of other case, spaces or forms of accents."""
+    seen: dict[str, str] = {}
+    for name in names:
+        key = unicodedata.normalize("NFKC", " ".join(name.split())).casefold()
+        if seen.setdefault(key, name) != name:
+            return seen[key], name
+    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,7 @@ from scipy.ndimage import uniform_filter
 from scipy.special import log_softmax, logsumexp
 
 from camid.comparison.networks.archive import opened_archive
+from camid.io.escaping import one_line
 from camid.jit import compiled
 from camid.prnu.luminance import LUMA
 
@@ -92,8 +93,8 @@ def read_weights(data: bytes) -> Weights:
                 deviation=float(arrays["deviation"]),
             )
         _check(weights)
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"holds no pair network: {error}") from None
+    except Exception as error:
+        raise ValueError(f"holds no pair network: {one_line(error)}") from None
     return weights
 
 

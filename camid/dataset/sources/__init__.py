@@ -4,6 +4,7 @@ A reader derives a file's :class:`Placement` from its name below the data folder
 ``ValueError`` with the reason for a file that it cannot place. Only headers are opened.
 """
 
+import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -44,6 +45,10 @@ READERS: dict[str, Reader] = {
 """Data sets by the name of their reader; ``images.reader`` in the configuration lists them too."""
 
 
+OUTSIDE = "outside the table's folder; images.elsewhere=true allows it"
+"""Why a file that a table names is not opened."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FoundFile:
     """A file of the data folder or table, and the function that places it."""
@@ -52,6 +57,8 @@ class FoundFile:
     folder: Folder
     name: str
     place: Callable[[], Placement]
+    refused: str = ""
+    """Why it is not opened."""
 
 
 class FoundFiles(Sequence[FoundFile]):
@@ -78,7 +85,7 @@ class FoundFiles(Sequence[FoundFile]):
         return FoundFile(image_id=name, folder=self._folder, name=name, place=place)
 
 
-def find_files(data: str, *, reader: str = "auto") -> Sequence[FoundFile]:
+def find_files(data: str, *, reader: str = "auto", elsewhere: bool = False) -> Sequence[FoundFile]:
     """Return every file of ``data``, ordered by name, with the reader that places it.
 
     Parameters
@@ -89,6 +96,9 @@ def find_files(data: str, *, reader: str = "auto") -> Sequence[FoundFile]:
         One of :data:`READERS`, ``folders``, ``table``, or ``auto``: a file is a table, a folder
         in which at least half of the photographs have a data set's names is that set, any other
         is sorted by device.
+    elsewhere
+        Whether a table may name files outside its folder. Its author decides what is opened, and on
+        which server.
 
     Raises
     ------
@@ -103,7 +113,7 @@ def find_files(data: str, *, reader: str = "auto") -> Sequence[FoundFile]:
     if missing:
         raise ValueError(f"{data}: no such folder or table; name your photographs with --data")
     if reader == "table" or (reader == "auto" and root.is_file()):
-        return _listed(root)
+        return _listed(root, elsewhere=elsewhere)
     if root.is_file():
         raise ValueError(f"{data}: the reader {reader!r} expects a folder, got a file")
     names = root.files()
@@ -136,18 +146,31 @@ def read_headers(
             yield from map(read, batch) if batch[0].folder.is_local else pool.map(read, batch)
 
 
-def _listed(file: Folder) -> list[FoundFile]:
+def _listed(file: Folder, *, elsewhere: bool) -> list[FoundFile]:
     """Return the files that a table names; relative paths start at the table's folder."""
     parent, _ = Folder.at(file.uri)
     files = []
     for path, columns in table.rows(file):
         is_absolute = path.startswith("/") or "://" in path
-        folder, name = Folder.at(path) if is_absolute else (parent, path)
-        place = partial(table.place, columns)
-        files.append(FoundFile(image_id=path, folder=folder, name=name, place=place))
+        is_outside = not elsewhere and _is_outside(path, parent)
+        folder, name = Folder.at(path) if is_absolute and not is_outside else (parent, path)
+        place, refused = partial(table.place, columns), OUTSIDE if is_outside else ""
+        files.append(
+            FoundFile(image_id=path, folder=folder, name=name, place=place, refused=refused)
+        )
     if not files:
         raise ValueError(f"{file.uri}: the table is empty")
     return files
+
+
+def _is_outside(path: str, folder: Folder) -> bool:
+    """Return whether a path or an address that a table names is not below the table's folder."""
+    if "://" in path:
+        return not path.startswith(f"{folder.uri.rstrip('/')}/") or ".." in path.split("/")
+    if not folder.is_local:
+        return path.startswith("/") or ".." in path.split("/")
+    base = posixpath.normpath(folder.local_path)
+    return posixpath.commonpath([posixpath.normpath(posixpath.join(base, path)), base]) != base
 
 
 def _recognised(names: Sequence[str]) -> str:
@@ -166,6 +189,8 @@ def _record(file: FoundFile, *, min_side: int, max_megapixels: float) -> ImageRe
     try:
         if image_id != file.image_id:
             raise ValueError("its name is not UTF-8; rename it")
+        if file.refused:
+            raise ValueError(file.refused)
         size = file.folder.size(file.name)
         record = replace(record, bytes=size)
         if reason := unreadable_reason(file.name, size):

@@ -9,7 +9,7 @@ from typing import Any
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from camid.dataset.manifest import ImageTable
-from camid.dataset.records import OK, rejected
+from camid.dataset.records import OK, reason_kinds, rejected
 from camid.dataset.splits import Split
 from camid.io.digested import read_json, write_json
 from camid.io.folder import Folder
@@ -145,7 +145,11 @@ def _rejections(store: Store) -> list[Rejections]:
     for record in store.manifest.where(store.manifest.has("status", lambda status: status != OK)):
         reason = record.status.removeprefix(rejected(""))
         names[_SIZE.sub("the image", reason)].append(record.image_id)
-    ordered = sorted(names.items(), key=lambda item: (-len(item[1]), item[0]))
+    kinds = {
+        kind: [file for reason in reasons for file in names[reason]]
+        for kind, reasons in reason_kinds(names).items()
+    }
+    ordered = sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
         {"reason": reason, "files": len(files), "examples": sorted(files)[:MAX_EXAMPLES]}
         for reason, files in ordered

@@ -12,7 +12,14 @@ import pyarrow as pa
 
 from camid.config import Config
 from camid.dataset.manifest import ImageTable
-from camid.dataset.records import OK, ImageRecord, chunk_name, manifest_table
+from camid.dataset.records import (
+    OK,
+    ImageRecord,
+    alike_names,
+    chunk_name,
+    manifest_table,
+    reason_kinds,
+)
 from camid.dataset.sources import find_files, read_headers
 from camid.io.folder import Folder
 from camid.io.lock import locked
@@ -146,11 +153,15 @@ def preprocess(
 def _counts(records: ImageTable) -> dict[str, Any]:
     """Return how many files there are, and how many were rejected for each reason."""
     kept, statuses = records.ok, records.counted("status").most_common()
+    number_of = {status: count for (status,), count in statuses if status != OK}
     return {
         "num_files": len(records),
         "num_images": len(kept),
         "num_devices": len(kept.counted("device")),
-        "rejected": {status: count for (status,), count in statuses if status != OK},
+        "rejected": {
+            kind: sum(number_of[reason] for reason in reasons)
+            for kind, reasons in reason_kinds(number_of).items()
+        },
     }
 
 
@@ -166,12 +177,18 @@ def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> 
         before is gone or cannot be read any more.
     """
     min_side = smallest_side(config)
-    files = find_files(config.paths.data, reader=config.images.reader)
+    images = config.images
+    files = find_files(config.paths.data, reader=images.reader, elsewhere=images.elsewhere)
     if only is not None:
         image_ids = {record.image_id for record in only}
         files = [file for file in files if file.image_id in image_ids]
-    headers = read_headers(files, min_side=min_side, max_megapixels=config.images.max_megapixels)
+    headers = read_headers(files, min_side=min_side, max_megapixels=images.max_megapixels)
     records = ImageTable.of(tracked(headers, description="headers", unit="files", total=len(files)))
+    if alike := alike_names(device for (device,) in records.ok.counted("device")):
+        raise ValueError(
+            f"{config.paths.data}: the devices {alike[0]!r} and {alike[1]!r} differ by case, "
+            "spaces or the form of accents alone; name one device once, or two differently"
+        )
     usable = set(records.ok.column("image_id").to_pylist()) if only is not None else set()
     if lost_paths := [r.path for r in only or () if r.sha256 and r.image_id not in usable]:
         raise ValueError(

@@ -372,3 +372,13 @@ def test_copies_of_one_scene_count_once_in_one_go_or_two(database, tmp_path):
     assert later.accepted == ()
     assert [path for path, _ in later.skipped] == again[2:]
     assert enrol(database, "b", again[3:]).shared == {"a": 1}
+
+
+@pytest.mark.parametrize("other", ["MINE", "Mine", " mine"])
+def test_a_name_that_people_take_for_an_enrolled_one_is_refused(database, folder, other):
+    enrol(database, "mine", [f"{folder}/00.jpg"])
+    with pytest.raises(
+        ValueError, match="differ by case, spaces or the form of accents|spaces aro"
+    ):
+        enrol(database, other, [f"{folder}/01.jpg"])
+    assert {entry.device for entry in database.entries()} == {"mine"}

@@ -117,6 +117,32 @@ def test_a_table_that_is_none_is_refused_in_one_sentence(tmp_path, text, sentenc
         find_files(str(table))
 
 
+@pytest.mark.parametrize(
+    "outside",
+    [
+        "../other/a.png",
+        "d1/../../other/a.png",
+        "/etc/hostname.png",
+        "http://127.0.0.1:1/a.png",
+        "hdfs://somewhere/a.png",
+        "s3://bucket/a.png",
+        "file:///etc/a.png",
+    ],
+)
+def test_a_table_names_what_is_in_its_own_folder_unless_more_is_allowed(
+    tmp_path, write_image, outside
+):
+    """Nothing outside is touched: no server is asked."""
+    inside = write_image("set/d1/a.png", PIXELS)
+    table = tmp_path / "set/list.csv"
+    table.write_text(f"path,device\nd1/a.png,1\n{inside},1\n{outside},1\n")
+    found = find_files(str(table))
+    a, b, c = read_headers(found, min_side=64, max_megapixels=1)
+    assert (a.status, b.status) == (OK, OK)
+    assert c.status == ("rejected: outside the table's folder; images.elsewhere=true allows it")
+    assert not find_files(str(table), elsewhere=True)[2].refused
+
+
 def test_names_that_are_not_utf_8_and_links_that_lead_nowhere_are_rows_too(tmp_path, write_image):
     good = write_image("d1/good é\n.png", PIXELS)
     os.link(good, os.fsencode(tmp_path) + b"/d1/\xff.png")
