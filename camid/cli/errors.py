@@ -1,5 +1,6 @@
 """Errors of users, files and disks as one sentence and an exit code."""
 
+import io
 import os
 import signal
 import sys
@@ -33,6 +34,9 @@ def one_sentence(stopped: str = GOES_ON) -> Iterator[None]:
 
     ``stopped`` is the sentence for an interruption by the user.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever the terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         with stoppable(), _interruptible():
             yield
