@@ -3,8 +3,9 @@
 PHOTOGRAPHS is a folder that camid reads; if none is named, phones are simulated. Every kind of
 artefact is added to all photographs of all devices. Of each device some photographs make its
 pattern; the others are asked about, as identification asks of whole photographs, among the patterns
-of all devices: how often is another device supported, and the own one? Edited photographs are asked
-about among patterns of plain ones. With ``--sides N``, N photographs of each device are verified
+of all devices: how often is another device supported, of another model or of the same one, whose
+simulated devices share a part of their pattern, and the own one? Edited photographs are asked about
+among patterns of plain ones. With ``--sides N``, N photographs of each device are verified
 against N others of it, and against N of the next. A table; a ratio of ten or more is support, and
 what it is worth is the measured ratio: the share of own devices that reach it over that of others.
 """
@@ -13,7 +14,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ from camid.cli.tables import Heading, print_table
 from camid.config import load_config
 from camid.dataset.simulate.artefacts import ARTEFACTS, EDITS, LOSSLESS, TILED, Artefact, turned
 from camid.io.folder import Folder, absolute
-from camid.io.images import pixels
+from camid.io.images import header, pixels
 from camid.runtime.cluster.session import session
 from camid.runtime.ingest.simulate import simulate
 
@@ -102,11 +103,13 @@ def pattern(photographs: Sequence[Pixels]) -> Plane:
 
 def counted(
     devices: Mapping[str, Sequence[str]], artefact: Artefact, *, num_queries: int
-) -> tuple[Counts, Counts]:
+) -> tuple[Counts, Counts, Counts]:
     """Return how photographs with an artefact fare with their own device, and with the others.
 
-    The devices' photographs have it too, if it is no edit.
+    With those of other models, then with those of the same one. The devices' photographs have the
+    artefact too, if it is no edit.
     """
+    models = {device: _model(paths[0]) for device, paths in devices.items()}
     known: dict[str, Plane] = {}
     asked: list[tuple[str, Pixels]] = []
     is_edit = artefact in {*EDITS.values(), *TILED.values()}
@@ -118,7 +121,7 @@ def counted(
         )
         asked += [(device, written(q, artefact, 100 + n)) for n, q in enumerate(queries)]
     reference = shipped_reference(IDENTIFICATION_FILE)
-    own_counts, other_counts = Counts(), Counts()
+    own_counts, other_counts, kin_counts = Counts(), Counts(), Counts()
     gallery = Patterns(known)
     budget = BUDGET if artefact is turned else 0
     for device, photograph in asked:
@@ -128,8 +131,17 @@ def counted(
         llrs = dict.fromkeys(known, -math.inf)
         llrs |= {one.device: match_llr(one, reference) for one in ranking.candidates}
         own_counts.add([llrs.pop(device)])
-        other_counts.add([*llrs.values()])
-    return own_counts, other_counts
+        kin = {known for known in llrs if models[known] == models[device] != ""}
+        other_counts.add([llr for other, llr in llrs.items() if other not in kin])
+        kin_counts.add([llrs[other] for other in kin])
+    return own_counts, other_counts, kin_counts
+
+
+def _model(path: str) -> str:
+    """Return the make and model that a photograph states; empty where it states none."""
+    with Path(path).open("rb") as file:
+        head = header(file)
+    return f"{head.make} {head.model}".strip()
 
 
 def verified(
@@ -204,16 +216,13 @@ def main(
         rows = []
         for name in names:
             artefact = KINDS[name]
-            counts = [*counted(devices, artefact, num_queries=queries)] if queries else []
-            counts += [*verified(devices, artefact, number=sides)] if sides else []
-            worth = [
-                f"{own.rate / other.rate:.0f}"
-                for own, other in zip(counts[::2], counts[1::2], strict=True)
-            ]
-            rows.append((name, *map(str, counts), *worth))
+            asked_of = [counted(devices, artefact, num_queries=queries)] if queries else []
+            sided = [verified(devices, artefact, number=sides)] if sides else []
+            worth = [f"{own.rate / other.rate:.0f}" for own, other, *_ in (*asked_of, *sided)]
+            rows.append((name, *map(str, chain(*asked_of, *sided)), *worth))
             print(*rows[-1], sep=", ", flush=True)
         asked = [
-            *(["identified: own", "another"] if queries else []),
+            *(["identified: own", "another", "of its model"] if queries else []),
             *([f"verified {sides}+{sides}: one device", "two"] if sides else []),
         ]
         asked += [

@@ -32,6 +32,7 @@ OPTIONS = [*SMALL, *FEW, "--set", "chunks.max_images=2"]
 DATA, STORE, OUT = (f"s3://{BUCKET}/{name}" for name in ("photo graphs", "a+b é/store", "out"))
 NOWHERE = "s3://nowhere"
 ANONYMOUS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+SECRET = "a-Secret-0f-Tests/+9"
 DEAD = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 
 
@@ -42,7 +43,8 @@ def s3(tmp_path_factory):
     variables = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "MLFLOW_TRACKING_PASSWORD": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
@@ -97,7 +99,7 @@ def simulated() -> list[str]:
 
 def objects(s3, address: str) -> dict[str, bytes]:
     """Return everything in the bucket below an address, by name."""
-    prefix = address.removeprefix(f"s3://{BUCKET}/") + "/"
+    prefix = (address.removeprefix(f"s3://{BUCKET}") + "/").lstrip("/")
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
     keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
     read = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
@@ -158,6 +160,27 @@ def test_results_on_s3_are_the_local_ones(s3, local, stored):
     assert {"report.html", "patterns/device=101.parquet"} <= set(objects(s3, OUT))
     again = pipeline_here("baselines", *OPTIONS, "--store", STORE, "--out", OUT, home=local)
     assert "finished:" in again.stderr
+
+
+def test_nothing_that_a_run_leaves_or_says_holds_a_password(s3, local, stored):
+    """Neither on the store nor here, where MLflow's files are, nor in what is said of errors."""
+    wrong = [("s3://name:{}@{}/x", {}), ("s3://{}/x?secret_key={}", {}), ("s3://{}/x", DEAD)]
+    said = []
+    for number, (data, variables) in enumerate(wrong):
+        address = data.format(*((SECRET, BUCKET) if "@" in data else (BUCKET, SECRET)))
+        given = ["--data", address, "--out", str(local / f"wrong {number}")]
+        done = pipeline_here("baselines", *OPTIONS, *given, home=local, **variables)
+        assert done.returncode == 2, done.stdout
+        said.append(done.stdout + done.stderr)
+    uri = {"MLFLOW_TRACKING_URI": f"http://me:{SECRET}@127.0.0.1:1"}
+    given = ["--store", STORE, "--out", f"{OUT}-told"]
+    done = pipeline_here("baselines", *OPTIONS, *given, home=local, **uri)
+    assert done.returncode == 2, done.stdout
+    said.append(done.stdout + done.stderr)
+    left = objects(s3, f"s3://{BUCKET}") | contents(local)
+    assert len(left) > 100
+    assert [name for name, data in left.items() if SECRET.encode() in data] == []
+    assert not any(SECRET in words for words in said)
 
 
 def test_an_evaluation_on_s3_has_the_local_scores(s3, local, stored):
