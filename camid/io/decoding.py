@@ -1,6 +1,5 @@
 """Pixels of files that take long or crash: decoded in a process of its own, which can be ended."""
 
-import ctypes
 import json
 import resource
 import signal
@@ -14,11 +13,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.io.stopping import ends_with_parent
+
 MOST_SECONDS = 120.0
 """Seconds that a file's decoding may take: twenty times those of the largest photograph."""
 MOST_MEMORY = 2**33
 """Bytes of address space that the process may have."""
-_PR_SET_PDEATHSIG = 1
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 _START += "from camid.io.decoding import _serve; _serve()"
 
@@ -134,8 +134,7 @@ def _serve() -> None:
     from camid.io.images import decoded_here
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its user's Ctrl-C ends who asks
-    with suppress(AttributeError, OSError):  # Linux alone: it ends with who asks
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ends_with_parent(signal.SIGKILL)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     source, sink = sys.stdin.buffer, sys.stdout.buffer

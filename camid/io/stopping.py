@@ -1,11 +1,13 @@
 """Signals that stop a program: each is an interruption that the work can end at, as Ctrl-C is."""
 
+import ctypes
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
+_PR_SET_PDEATHSIG = 1
 STOPPING = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,)
 
 
@@ -15,6 +17,15 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(signal.strsignal(number) or "stopped")
         self.number = number
+
+
+def ends_with_parent(number: int) -> None:
+    """Have this process get a signal when the one that started it ends, however it ends.
+
+    On systems other than Linux nothing is done.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import mlflow
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -61,6 +62,26 @@ def view(home) -> Iterator[str]:
     yield address
     server.terminate()
     server.wait()
+
+
+def test_the_pages_end_with_the_command_that_is_killed(home):
+    command = "from camid.cli import main; main()"
+    with (home / "killed.log").open("wb") as log:
+        ui = subprocess.Popen(
+            [sys.executable, "-c", command, "ui", "--port", str(free_port()), "--no-open"],
+            cwd=home,
+            env=environment(home),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    assert ui.stdout is not None
+    assert "http://127.0.0.1" in ui.stdout.readline()
+    family = psutil.Process(ui.pid).children(recursive=True)
+    assert family
+    ui.kill()
+    ui.communicate()
+    assert not psutil.wait_procs(family, timeout=10)[1]
 
 
 class Watched:

@@ -30,6 +30,11 @@ COLUMNS = (
 )
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 60
+SERVER = (
+    "import runpy, signal; from camid.io.stopping import ends_with_parent; "
+    "ends_with_parent(signal.SIGTERM); runpy.run_module('mlflow', run_name='__main__')"
+)
+"""MLflow's command, which ends with the program that begins it, however that ends."""
 
 
 def view_address(server: str) -> str:
@@ -94,7 +99,7 @@ def served(port: int) -> Iterator[str]:
     if not Path(uri.removeprefix(SQLITE)).exists():
         raise ValueError(f"no runs yet in {uri}; run a pipeline first")
     options = ["--backend-store-uri", uri, "--host", HOST, "--port", str(port), "--workers", "1"]
-    command = [sys.executable, "-m", "mlflow", "server", *options]
+    command = [sys.executable, "-c", SERVER, "server", *options]
     server = subprocess.Popen(command, stdout=sys.stderr)
     try:
         address = f"http://{HOST}:{port}"
