@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from tempfile import gettempdir
 from threading import Timer
 
 import click
@@ -77,7 +78,16 @@ def _interruptible() -> Iterator[None]:
 
 
 def _words(error: ValueError | OSError) -> str:
-    """Return an error's message, without the number of the operating system."""
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}"
-    return str(error)
+    """Return an error's message, without the number of the operating system.
+
+    A full disk may be that of temporary files, which have no name.
+    """
+    if not (isinstance(error, OSError) and error.strerror):
+        return str(error)
+    from camid.io.folder import FULL
+
+    words = error.strerror.lower()
+    if error.errno in FULL:
+        place = error.filename or f"{gettempdir()} or where the output is"
+        return f"{place}: {words}; make room and run again"
+    return f"{error.filename}: {words}" if error.filename else words
