@@ -3,44 +3,64 @@
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from camid.io.escaping import one_line
 from camid.io.secrets import has_secret, redacted
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 BUCKETS = {"s3", "gs", "gcs"}
 """Schemes of object stores: one client per bucket, and no folders but in names."""
 
 URI_CHARACTERS = "%:/@+~!$&'()*,;=[]"
 
-REFUSALS = (
-    *("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_CLIENT_TOKEN_ID", "UNRECOGNIZED_CLIENT"),
-    *("SIGNATURE_DOES_NOT_MATCH", "MISSING_AUTHENTICATION_TOKEN", "EXPIRED_TOKEN"),
+T = TypeVar("T")
+
+
+class OverloadedError(ConnectionError):
+    """A server that answers, and fails or asks for patience."""
+
+
+class CredentialsError(PermissionError, ConnectionError):
+    """A server that refuses who asks, whatever is asked for."""
+
+
+UNREACHED_SECONDS, OVERLOADED_SECONDS = 6.0, 90.0
+"""Seconds in which what a server does not answer, or answers with a failure, is asked again."""
+LONGEST_PAUSE = 15.0
+"""Seconds between two attempts at most; they grow from half a second, and no two are equal."""
+CREDENTIALS = (
+    *("INVALID_ACCESS_KEY_ID", "INVALID_CLIENT_TOKEN_ID", "UNRECOGNIZED_CLIENT", "EXPIRED_TOKEN"),
+    *("SIGNATURE_DOES_NOT_MATCH", "MISSING_AUTHENTICATION_TOKEN", "REQUEST_EXPIRED"),
+)
+REFUSES = (
+    "its server refuses access; see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE"
 )
 ANSWERS: tuple[tuple[str, type[OSError], str], ...] = (
     (
-        "NETWORK_CONNECTION",
+        "NETWORK_CONNECTION|curlCode: [0-9]+",
         ConnectionError,
         "its server cannot be reached; see the network and AWS_ENDPOINT_URL",
     ),
     (
-        "SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|THROTTLING|REQUEST_TIMEOUT|HTTP status 5..",
-        ConnectionError,
+        "SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|THROTTLING|REQUEST_TIMEOUT"
+        "|HTTP status (?:5..|429|408)",
+        OverloadedError,
         "its server fails or is overloaded; run again to go on",
     ),
-    (
-        "|".join(REFUSALS),
-        PermissionError,
-        "its server refuses access; see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE",
-    ),
+    ("|".join(CREDENTIALS), CredentialsError, REFUSES),
+    ("ACCESS_DENIED", PermissionError, REFUSES),
     (
         "NO_SUCH_BUCKET|Bucket '.*' not found",
         FileNotFoundError,
@@ -110,7 +130,8 @@ def answered(address: str) -> Iterator[None]:
     Raises
     ------
     OSError
-        ``ConnectionError`` where nobody answers, ``PermissionError`` where access is refused.
+        ``ConnectionError`` where nobody answers as a server should, ``PermissionError`` where
+        access is refused.
     """
     try:
         yield
@@ -120,7 +141,48 @@ def answered(address: str) -> Iterator[None]:
         for signs, kind, sentence in ANSWERS:
             if sign := re.search(f"(AWS Error )?({signs})", str(error)):
                 raise kind(f"{address}: {sentence} ({sign.group()})") from None
-        raise
+        if "://" not in address:
+            raise
+        raise ConnectionError(f"{address}: its server fails: {one_line(error)}") from None
+
+
+def patiently(address: str, call: Callable[[], T]) -> T:
+    """Return what ``call`` gives, made again while the server of an address fails.
+
+    Pauses grow, and differ between workers. On a mounted file system ``call`` is made once.
+
+    Raises
+    ------
+    OSError
+        As :func:`answered`; ``ConnectionError`` if the server has failed for long.
+    """
+
+    def asked() -> T:
+        with answered(address):
+            return call()
+
+    if "://" not in address:
+        return asked()
+    from tenacity import Retrying, retry_if_exception, wait_random_exponential
+
+    attempts = Retrying(
+        retry=retry_if_exception(_may_pass),
+        stop=_is_over,
+        wait=wait_random_exponential(0.5, max=LONGEST_PAUSE),
+        reraise=True,
+    )
+    return attempts(asked)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, ConnectionError) and not isinstance(error, CredentialsError)
+
+
+def _is_over(state: "RetryCallState") -> bool:
+    """Return whether a call has been made again for long enough."""
+    error = state.outcome.exception() if state.outcome else None
+    limit = OVERLOADED_SECONDS if isinstance(error, OverloadedError) else UNREACHED_SECONDS
+    return (state.seconds_since_start or 0.0) > limit
 
 
 class RemoteFile(io.RawIOBase):
@@ -136,9 +198,14 @@ class RemoteFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read into ``buffer``; return how many bytes, 0 at the end."""
+        place = self._file.tell()
+
+        def read() -> bytes:
+            self._file.seek(place)  # where an attempt that failed may have left it elsewhere
+            return bytes(self._file.read(len(buffer)))
+
         try:
-            with answered(self._address):
-                data = self._file.read(len(buffer))
+            data = patiently(self._address, read)
         except OSError as error:
             self._failure = error
             raise
@@ -172,8 +239,8 @@ class RemoteFile(io.RawIOBase):
             raise failure
 
 
-def upload(filesystem: pafs.FileSystem, path: str, whole: io.BytesIO) -> None:
-    """Send a file to an object store.
+def upload(filesystem: pafs.FileSystem, path: str, whole: io.BytesIO, *, address: str) -> None:
+    """Send a file to an object store, whose :func:`patiently` asked address errors name.
 
     Closing a stream, which leaving ``with`` does too, completes its upload whatever came before; so
     no signal may come in between: it goes to the main thread, and this is another.
@@ -184,4 +251,4 @@ def upload(filesystem: pafs.FileSystem, path: str, whole: io.BytesIO) -> None:
             stream.write(pa.py_buffer(whole.getbuffer()))
 
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(send).result()
+        thread.submit(patiently, address, send).result()

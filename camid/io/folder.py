@@ -17,7 +17,15 @@ from urllib.parse import quote, unquote
 
 import pyarrow.fs as pafs
 
-from camid.io.filesystems import BUCKETS, RemoteFile, absolute, answered, filesystem_of, upload
+from camid.io.filesystems import (
+    BUCKETS,
+    RemoteFile,
+    absolute,
+    answered,
+    filesystem_of,
+    patiently,
+    upload,
+)
 
 __all__ = ["FULL", "MARK", "TEMPORARY", "Folder", "absolute", "endless_reason", "in_threads"]
 
@@ -116,8 +124,7 @@ class Folder:
 
     def _info(self, name: str) -> pafs.FileInfo:
         filesystem, path = self._path(name)
-        with answered(self.uri):
-            return filesystem.get_file_info(path)
+        return patiently(self.uri, lambda: filesystem.get_file_info(path))
 
     def make(self) -> None:
         """Make the folder, if it is missing and its file system has folders.
@@ -156,8 +163,7 @@ class Folder:
         if self.is_local:
             return sorted(_local_files(path))
         selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
-        with answered(self.uri):
-            infos = filesystem.get_file_info(selector)
+        infos = patiently(self.uri, lambda: filesystem.get_file_info(selector))
         return sorted(
             info.path[len(path) :].lstrip("/") for info in infos if info.type == pafs.FileType.File
         )
@@ -211,11 +217,12 @@ class Folder:
         filesystem, path = self._path(name)
         if self.is_local and (reason := endless_reason(path)):
             raise OSError(f"{path}: {reason}")
-        with (
-            answered(self.address(name)),
-            filesystem.open_input_stream(path, compression=None) as stream,
-        ):
-            return bytes(stream.read())
+
+        def read() -> bytes:
+            with filesystem.open_input_stream(path, compression=None) as stream:
+                return bytes(stream.read())
+
+        return patiently(self.address(name), read)
 
     def open(self, name: str = "") -> io.BufferedReader:
         """Open the file ``name`` for reading at any place in it.
@@ -231,8 +238,7 @@ class Folder:
         if self.is_local and (reason := endless_reason(path)):
             raise OSError(f"{path}: {reason}")
         address = self.address(name)
-        with answered(address):
-            file = filesystem.open_input_file(path)
+        file = patiently(address, lambda: filesystem.open_input_file(path))
         return io.BufferedReader(file if self.is_local else RemoteFile(file, address))
 
     def write(self, name: str, write: bytes | Callable[[IO[bytes]], None]) -> None:
@@ -257,8 +263,7 @@ class Folder:
         if not self.is_local:
             content = io.BytesIO()
             fill(content)
-            with answered(self.address(name)):
-                upload(filesystem, path, content)
+            upload(filesystem, path, content, address=self.address(name))
             return
         temporary = Path(f"{path}.{uuid.uuid4().hex}{TEMPORARY}")
         try:

@@ -117,6 +117,8 @@ def _bytes(record: ImageRecord) -> bytes:
     folder, name = Folder.at(record.path)
     try:
         return folder.read(name)
+    except ConnectionError:
+        raise  # its server's fault and not the photograph's
     except OSError as error:
         raise ValueError(f"{UNREADABLE}: {error}") from None
 

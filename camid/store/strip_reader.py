@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from camid.dataset.records import chunk_name
-from camid.io.filesystems import answered, filesystem_of
+from camid.io.filesystems import filesystem_of, patiently
 from camid.io.folder import Folder
 from camid.io.parquet_pages import Offsets, page_value
 from camid.prnu.strips import INTENSITY_STEP
@@ -226,16 +226,14 @@ class _Remote:
     def __init__(self, folder: Folder, name: str, threads: ThreadPoolExecutor) -> None:
         self._address = folder.address(name)
         filesystem, path = filesystem_of(folder.uri)
-        with answered(self._address):
-            self._file = filesystem.open_input_file(f"{path}/{name}")
+        self._file = patiently(self._address, lambda: filesystem.open_input_file(f"{path}/{name}"))
         self._threads = threads
 
     def begin_read(self, start: int, count: int) -> Pending:
         return self._threads.submit(self._read, start, count).result
 
     def _read(self, start: int, count: int) -> bytes:
-        with answered(self._address):
-            return bytes(self._file.read_at(count, start))
+        return patiently(self._address, lambda: bytes(self._file.read_at(count, start)))
 
     def close(self) -> None:
         self._file.close()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import boto3
 import numpy as np
@@ -149,6 +150,42 @@ def test_a_photograph_that_changed_on_s3_is_noticed(s3, local, stored):
         s3.put_object(Bucket=BUCKET, Key=key, Body=data)
     assert "1 made now" in again.stdout
     assert "photographs changed since they were read before: 1 (Eurecom_102_" in again.stdout
+
+
+@pytest.mark.parametrize("how", ["503", "500", "429", "half", "reset"])
+def test_a_server_that_stumbles_costs_no_photograph(s3, local, stored, how):
+    """More failures than the client's own three attempts stand for."""
+    stumble(f"{how}=12")
+    store = f"s3://{BUCKET}/stumbled {how}"
+    done = preprocess(local, store)
+    assert done.returncode == 0, done.stderr
+    assert "rejected" not in done.stdout
+    assert chunks(objects(s3, store)) == chunks(objects(s3, STORE))
+
+
+@pytest.mark.parametrize("how", ["503", "403"])
+def test_a_server_that_goes_on_failing_stops_the_run_and_rejects_nothing(
+    s3, local, stored, how, monkeypatch
+):
+    monkeypatch.setattr("camid.io.filesystems.OVERLOADED_SECONDS", 1.0)
+    store = f"s3://{BUCKET}/failed {how}"
+    stumble(f"{how}=100000")
+    try:
+        failed = preprocess(local, store)
+    finally:
+        stumble(f"{how}=-100000")
+    assert failed.returncode == 2, failed.stdout
+    (said,) = [line for line in failed.stderr.splitlines() if line.startswith("camid: ")]
+    assert "server" in said
+    done = preprocess(local, store)
+    assert done.returncode == 0, done.stderr
+    assert chunks(objects(s3, store)) == chunks(objects(s3, STORE))
+
+
+def stumble(how: str) -> None:
+    request = Request(f"{os.environ['AWS_ENDPOINT_URL']}/stumble?{how}", method="PUT")
+    with urlopen(request) as answer:
+        assert answer.status == 200
 
 
 def test_results_on_s3_are_the_local_ones(s3, local, stored):

@@ -40,6 +40,8 @@ def streamed(
         tables = list(tables)
         total = done + sum(table.num_rows for table in tables)
     remaining = iter(tables)
+    # The pass's own, not its tasks': what is asked of an autoscaler has them too.
+    ray.data.DataContext.get_current().execution_options.label_selector = apart_from_gpus() or None
     with progress() as display:
         task = display.add_task(description, total=total, completed=done, unit=unit)
         while batch := list(islice(remaining, TASKS_AT_ONCE)):
@@ -50,7 +52,6 @@ def streamed(
                 zero_copy_batch=True,
                 num_cpus=CPUS_PER_TASK,
                 memory=min(memory, largest_memory()),
-                **apart_from_gpus(),
                 compute=ray.data.TaskPoolStrategy(size=most_tasks()),
             )
             for result in dataset.iter_batches(

@@ -4,7 +4,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 NODE_TYPES = "CAMID_NODE_TYPES"
 """The environment's list of nodes that the cluster starts when they are needed, as JSON.
@@ -55,10 +54,11 @@ def largest_memory() -> int:
     return int(max((node.get("memory", 0.0) for node in without_gpu or nodes), default=0.0))
 
 
-def apart_from_gpus() -> dict[str, Any]:
-    """Return Ray's options that keep tasks off the nodes with GPUs, if others have processors.
+def apart_from_gpus() -> dict[str, str]:
+    """Return the labels of nodes without GPUs, if such nodes have processors; else none.
 
-    The options exclude running nodes with GPUs, and later ones if Ray knows their type of GPU.
+    They exclude running nodes with GPUs, and those that may start if their label says a type of
+    GPU that Ray knows.
     """
     from ray.util import accelerators
 
@@ -70,7 +70,7 @@ def apart_from_gpus() -> dict[str, Any]:
     selector = {GPU_TYPE: f"!in({','.join(sorted(gpu_types))})"}
     if with_gpus:
         selector[NODE_ID] = f"!in({','.join(sorted(with_gpus))})"
-    return {"label_selector": selector}
+    return selector
 
 
 def most_tasks() -> int | None:

@@ -41,7 +41,7 @@ def test_node_types_that_are_none_are_one_sentence(monkeypatch, stated):
 
 
 def test_tasks_stay_off_gpus_that_may_come_where_other_nodes_work():
-    selector = apart_from_gpus()["label_selector"]
+    selector = apart_from_gpus()
     assert "H100" in selector[GPU_TYPE]
     assert NODE_ID not in selector
     assert most_tasks() is None
