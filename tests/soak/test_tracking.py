@@ -62,6 +62,7 @@ def test_trainings_write_to_postgresql_at_once_and_lose_nothing(server, tmp_path
             assert sorted(point.step for point in points) == list(range(ROWS))
 
 
+@pytest.mark.long
 def test_a_ray_job_searches_on_two_nodes_and_postgresql_has_its_runs(server, two_nodes, tmp_path):
     """`ray job submit -- python pipelines/tune_siamese.py` where camid is installed."""
     from ray.job_submission import JobSubmissionClient
