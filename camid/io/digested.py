@@ -15,6 +15,9 @@ from camid.io.folder import Folder
 
 T = TypeVar("T")
 
+ATTEMPTS = 5
+"""Times that a file and its digest are read before they are told to differ."""
+
 DIGESTS = ".sha256"
 """Folder of the digests."""
 
@@ -49,13 +52,20 @@ def read_digested(folder: Folder, name: str) -> bytes:
     FileNotFoundError
         If there is no such file.
     """
-    data, place = folder.read(name), _place(name)
-    if not folder.exists(place):
-        raise damaged(folder, name, f"no SHA-256 of it is in {DIGESTS}")
-    lines = folder.read(place).decode("ascii", "replace").splitlines()
-    if f"{hashlib.sha256(data).hexdigest()}  {name}" not in lines:
-        raise damaged(folder, name, f"its SHA-256 differs from the one in {DIGESTS}")
-    return data
+    for _ in range(ATTEMPTS):  # others may write it meanwhile: then a digest is before or behind
+        before = _lines(folder, name)
+        data = folder.read(name)
+        if f"{hashlib.sha256(data).hexdigest()}  {name}" in {*before, *_lines(folder, name)}:
+            return data
+    reason = "its SHA-256 differs from the one" if before else "no SHA-256 of it is"
+    raise damaged(folder, name, f"{reason} in {DIGESTS}")
+
+
+def _lines(folder: Folder, name: str) -> list[str]:
+    place = _place(name)
+    return (
+        folder.read(place).decode("ascii", "replace").splitlines() if folder.exists(place) else []
+    )
 
 
 def write_json(folder: Folder, name: str, value: Any) -> None:

@@ -30,7 +30,7 @@ def test_images_that_the_split_leaves_out_are_listed_with_the_reason(made, tmp_p
             kind = {"picBG": "background", "picFG": "foreground"}[picture]
             way = "whatsapp" if (kind, number) == ("foreground", "001") else "original"
             print(f"{path},{device},{kind},{way}", file=file)
-    config = made.config("splits.provenance=[original]")
+    config = made.config("splits.provenance=[original]", "images.elsewhere=true")
     paths = {"data": str(table), "store": str(tmp_path / "store"), "out": str(tmp_path / "out")}
     make_baselines(replace(config, paths=replace(config.paths, **paths)))
     with (tmp_path / "out/left_out.csv").open() as file:

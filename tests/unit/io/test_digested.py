@@ -4,7 +4,9 @@ import hashlib
 import json
 import random
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 
 import numpy as np
 import pytest
@@ -65,6 +67,24 @@ def test_a_value_of_another_type_is_named_with_its_file(folder, text):
     write_digested(folder, "kept.json", text.encode())
     with pytest.raises(ValueError, match=r"kept\.json: not as it was written: .*delete it"):
         read_json(folder, "kept.json", Kept)
+
+
+def test_a_file_is_read_whole_while_another_writes_it_again_and_again(folder):
+    over = Event()
+
+    def write():
+        number = 0
+        while not over.is_set():
+            write_json(folder, "kept.json", {"number": (number := number + 1)})
+
+    with ThreadPoolExecutor(1) as thread:
+        write_json(folder, "kept.json", {"number": 0})
+        writing = thread.submit(write)
+        numbers = [read_json(folder, "kept.json", dict[str, int])["number"] for _ in range(200)]
+        over.set()
+        writing.result()
+    assert numbers == sorted(numbers)
+    assert len({*numbers}) > 1
 
 
 @pytest.mark.parametrize("is_before", [True, False])
