@@ -47,6 +47,9 @@ def test_trials_are_read_as_they_were_written_by_their_numbers(tmp_path):
     (tmp_path / "trials/ray").mkdir()
     (tmp_path / "trials/ray/other.json").write_text("{}")
     assert read_trials(folder) == trials[::-1]
+    assert all(
+        isinstance(row["step"], int) for one in read_trials(folder) for row in one.validations
+    )
     assert trials[0].name == "trials/00011"
 
 
