@@ -13,9 +13,8 @@ import click
 
 from camid.io.escaping import visible
 from camid.io.secrets import redacted
-from camid.io.stopping import Stopped, stoppable
+from camid.io.stopping import SAME_COMMAND, USER_ERROR, Stopped, stoppable
 
-USER_ERROR = 2
 BY_SIGNAL = 128
 """Added to a signal's number, this is the exit code of a program that it stopped."""
 AGAIN = 0.1
@@ -26,7 +25,7 @@ EXIT_CODES = (
     "could be done; 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."
 )
 """What commands end with, for ``--help``."""
-GOES_ON = "stopped; the same command goes on where it was"
+GOES_ON = f"stopped; {SAME_COMMAND}"
 
 
 @contextmanager

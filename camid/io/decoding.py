@@ -49,8 +49,8 @@ class _Decoder:
     def decoded(self, data: bytes, *, max_megapixels: float, seconds: float) -> NDArray[np.uint8]:
         with self._lock:
             for _ in range(2):  # it may have been killed for another reason than this file
-                process = self._running()
-                timer = threading.Timer(seconds, process.kill)
+                process, late = self._running(), threading.Event()
+                timer = threading.Timer(seconds, _end, (process, late))
                 timer.start()
                 try:
                     return _exchanged(process, data, max_megapixels)
@@ -58,7 +58,7 @@ class _Decoder:
                     raise
                 except (OSError, EOFError):
                     code = self._ended()
-                    if timer.finished.is_set():
+                    if late.is_set():
                         raise ValueError(f"not decoded within {seconds:g} s") from None
                 except BaseException:
                     self._ended()  # between two parts of an answer, unless it was one
@@ -89,6 +89,11 @@ class _Decoder:
             with suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
         return process.wait()
+
+
+def _end(process: "subprocess.Popen[bytes]", late: threading.Event) -> None:
+    late.set()  # first: who waits for the process sees at once why it has ended
+    process.kill()
 
 
 @cache

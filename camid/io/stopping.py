@@ -8,6 +8,9 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
+USER_ERROR = 2
+"""Exit code of a program that ends with a sentence about what its user can mend."""
+SAME_COMMAND = "the same command goes on where it was"
 STOPPING = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,)
 
 

@@ -5,7 +5,7 @@ other, or says that the other is at work; nothing is damaged, and the next comma
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations_with_replacement, product
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import pytest
@@ -201,5 +201,5 @@ def running(home: Path) -> list[str]:
 
 
 def test_every_pair_in_ci_is_one():
-    known = {*product(STORE, STORE), *product(OUTPUT, OUTPUT)}
-    assert known >= IN_CI
+    known = [*combinations_with_replacement(STORE, 2), *combinations_with_replacement(OUTPUT, 2)]
+    assert {*known} >= IN_CI

@@ -28,10 +28,8 @@ def opened_archive(data: bytes) -> Iterator[zipfile.ZipFile]:
             if size > MOST_BYTES:
                 raise ValueError(f"its members are of {size} bytes, unpacked")
             yield archive
-    except (zipfile.BadZipFile, KeyError, OSError, EOFError, NotImplementedError) as error:
-        raise ValueError(str(error)) from None
-    except RuntimeError as error:  # an encrypted member
-        raise ValueError(str(error)) from None
+    except (zipfile.BadZipFile, KeyError, OSError, EOFError, RuntimeError) as error:
+        raise ValueError(str(error)) from None  # a RuntimeError for a member that is encrypted
 
 
 def json_member(archive: zipfile.ZipFile, name: str) -> Any:

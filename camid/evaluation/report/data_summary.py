@@ -60,7 +60,7 @@ class DataFacts(TypedDict, total=False):
     runs: list[str]
     """Runs that a comparison compares."""
     than: str
-    """Method that a comparison compares with; empty for the best of each."""
+    """Method that a comparison compares with; empty for the first of the first run."""
     source: str
     """Folder of the photographs; empty if they are simulated."""
     simulated: dict[str, Any] | None

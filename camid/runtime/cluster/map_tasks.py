@@ -40,11 +40,12 @@ def streamed(
         tables = list(tables)
         total = done + sum(table.num_rows for table in tables)
     remaining = iter(tables)
-    # The pass's own, not its tasks': what is asked of an autoscaler has them too.
-    ray.data.DataContext.get_current().execution_options.label_selector = apart_from_gpus() or None
+    options = ray.data.DataContext.get_current().execution_options
     with progress() as display:
         task = display.add_task(description, total=total, completed=done, unit=unit)
         while batch := list(islice(remaining, TASKS_AT_ONCE)):
+            # The pass's own, not its tasks': what is asked of an autoscaler has them too.
+            options.label_selector = apart_from_gpus() or None
             dataset = ray.data.from_arrow(batch).map_batches(
                 partial(_reporting, work=work),
                 batch_size=None,

@@ -113,7 +113,8 @@ def _local_options() -> Iterator[dict[str, Any]]:
     private = TemporaryDirectory(prefix=PREFIX, dir=base, ignore_cleanup_errors=True)
     with private as folder, FileLock(f"{folder}/{LOCK}"), loopback_alone():
         place = f"{folder}/ray"  # which Ray opens to all, behind a folder that is not
-        with temporary_files(f"{folder}/tmp"):
+        Path(f"{folder}/tmp").mkdir()  # TensorFlow leaves files there, and more where it is killed
+        with _variable("TMPDIR", f"{folder}/tmp"):
             yield {"include_dashboard": False, "_temp_dir": place}
 
 
@@ -127,20 +128,16 @@ def _sweep(base: Path) -> None:
 
 
 @contextmanager
-def temporary_files(folder: str) -> Iterator[None]:
-    """Have processes that the body starts make their temporary files in a new folder.
-
-    TensorFlow leaves some of every training, and more where a process is killed.
-    """
-    Path(folder).mkdir()
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = folder
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment for the processes that the body starts."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
-        del os.environ["TMPDIR"]
+        del os.environ[name]
         if before is not None:
-            os.environ["TMPDIR"] = before
+            os.environ[name] = before
 
 
 @contextmanager
@@ -151,16 +148,13 @@ def loopback_alone() -> Iterator[None]:
     """
     from ray._private import ray_constants
 
-    before, in_environment = ray_constants.ENABLE_RAY_CLUSTER, os.environ.get(CLUSTERS)
+    before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
-    os.environ[CLUSTERS] = "0"  # for the processes that Ray starts
     try:
-        yield
+        with _variable(CLUSTERS, "0"):
+            yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
-        del os.environ[CLUSTERS]
-        if in_environment is not None:
-            os.environ[CLUSTERS] = in_environment
 
 
 def _init(address: str | None, options: Mapping[str, Any]) -> None:

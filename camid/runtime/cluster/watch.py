@@ -15,15 +15,17 @@ from time import monotonic
 import click
 import psutil
 
+from camid.io.stopping import SAME_COMMAND, USER_ERROR
+
 CONNECT_SECONDS = 10
 HEADS = ("raylet", "gcs_server")
 """Processes of Ray without which nothing goes on."""
 EVERY = 1.0
 """Seconds between two looks at processes; five times as many between two at another machine's."""
+ENDING = 5.0
+"""Seconds that processes that were killed may take to end."""
 RECONNECTS = "RAY_gcs_rpc_server_reconnect_timeout_s"
 """Seconds without its head after which Ray ends a program, 60 unless the user sets others."""
-CODE = 2
-"""Exit code, as of all that a sentence ends."""
 
 
 @contextmanager
@@ -54,11 +56,14 @@ def _watch_own(over: Event, folder: str, known: dict[psutil.Process, str]) -> No
         family = _family()
         dead = [name for child, name in known.items() if name in HEADS and not family.get(child)]
         if dead and not over.is_set():
-            for member in {**known, **family}:
+            _tell(f"Ray has ended, as its process {dead[0]} was killed or crashed")
+            members = [*{**known, **family}]
+            for member in members:
                 with suppress(psutil.NoSuchProcess):
                     member.kill()
+            psutil.wait_procs(members, timeout=ENDING)  # or they still write where it deletes
             shutil.rmtree(folder, ignore_errors=True)
-            _end(f"Ray has ended, as its process {dead[0]} was killed or crashed")
+            os._exit(USER_ERROR)
         known = family
 
 
@@ -86,13 +91,15 @@ def _watch_anothers(over: Event) -> None:
             reach(address)
             last = monotonic()
         if monotonic() - last > patience and not over.is_set():
-            _end(f"the Ray cluster at {address} has not answered for {patience:.0f} s")
+            _tell(f"the Ray cluster at {address} has not answered for {patience:.0f} s")
+            os._exit(USER_ERROR)
 
 
-def _end(reason: str) -> None:
-    """End the program as a sentence does; it waits for a Ray that is no more."""
-    click.echo(f"camid: {reason}; the same command goes on where it was", err=True)
-    os._exit(CODE)
+def _tell(reason: str) -> None:
+    """Print the last sentence of a program; what Ray itself says of its end is not printed."""
+    click.echo(f"camid: {reason}; {SAME_COMMAND}", err=True)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 2)
 
 
 def reach(address: str) -> None:

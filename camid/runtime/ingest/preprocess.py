@@ -63,7 +63,7 @@ class Ingested:
     num_chunks: int
     num_chunks_made: int
     rejected: dict[str, int]
-    """Number of rejected files for each reason."""
+    """Number of rejected files for each kind of reason (:func:`reason_kinds`)."""
     num_stray: int
     """Number of deleted files that killed runs and older plans had left in the store."""
     changed: list[str]
