@@ -6,7 +6,6 @@ The digest of ``out/results.json`` is in ``out/.sha256/results.json``, in the fo
 
 import hashlib
 import json
-from dataclasses import is_dataclass
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -97,10 +96,9 @@ def read_json(folder: Folder, name: str, kind: type[T]) -> T:
     """
     data = read_digested(folder, name)
     try:
-        value = TypeAdapter(kind).validate_json(data)
+        return TypeAdapter(kind).validate_json(data)
     except ValidationError as error:
         raise damaged(folder, name, first_fault(error)) from None
-    return kind(**json.loads(data)) if is_dataclass(kind) else value  # whole numbers stay whole
 
 
 def first_fault(error: ValidationError) -> str:

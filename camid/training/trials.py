@@ -30,8 +30,8 @@ class Trial:
     state: State = "running"
     """``stopped`` by the scheduler, ``failed`` for a reason; ``running`` may have been left so."""
     reason: str = ""
-    validations: list[dict[str, float]] = field(default_factory=list)
-    """Rows of figures, the first before the first step."""
+    validations: list[dict[str, int | float]] = field(default_factory=list)
+    """Rows of figures, the first before the first step; whole numbers stay whole when read."""
     seconds: float = 0.0
     """Seconds at work."""
     start_seconds: float = 0.0
@@ -52,7 +52,7 @@ class Trial:
         """Steps of the trial so far."""
         return int(self.validations[-1]["step"]) if self.validations else 0
 
-    def best(self, figure: str) -> dict[str, float]:
+    def best(self, figure: str) -> dict[str, int | float]:
         """Return the best validation, the first of equal ones; empty without validations."""
         return max(self.validations, key=lambda row: row[figure], default={})
 
