@@ -30,6 +30,17 @@ STARTED = "Ray runtime started."
 TOO_BUSY = "The current node timed out during startup"
 """What ``ray start`` says that heard nothing from the head for 30 s, and has to be called again."""
 BRIDGE = "bridge"
+FAKE_NODES = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+"""Ray's own provider of nodes that are processes of the head's machine."""
+HEAD_TYPE, HEAD_ID = "ray.head.default", "f" * 51 + "00000"
+IDLE_MINUTES = 0.05
+AUTOSCALER = {
+    "RAY_CLOUD_INSTANCE_ID": HEAD_ID,
+    "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
+    "RAY_enable_autoscaler_v2": "1",
+    "RAY_FAKE_CLUSTER": "1",
+    "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+}
 HASTE = {"RAY_health_check_period_ms": "200", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "5"}
 """How soon Ray knows that a node is lost, and that workers have no place there any more."""
 
@@ -118,9 +129,13 @@ class Cluster:
     ----------
     folder
         Where logs and home folders are; what nodes write besides is removed at the end.
+    node_types
+        Of nodes that Ray's autoscaler starts on the head's own machine when they are needed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, node_types: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
         self.folder, self.nodes = folder, list[Node]()
         self.is_parted = can_part_networks()
         self.port, self.dashboard = free_port(), free_port()
@@ -130,6 +145,10 @@ class Cluster:
         kept.pop("MLFLOW_TRACKING_URI", None)
         self._environment = {**kept, **HASTE, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
         self.lets_in = self.token("home", secrets.token_hex(32))
+        self._scaling: list[str] = []
+        if node_types:
+            self._environment |= AUTOSCALER
+            self._scaling = [f"--autoscaling-config={self._autoscaling(node_types)}"]
         self.head = self.start(num_cpus=0)
         self.head.wait()
 
@@ -140,6 +159,35 @@ class Cluster:
         if token:
             (home / ".ray/auth_token").write_text(token)
         return {"HOME": str(home), "RAY_AUTH_MODE": "token"}
+
+    def _autoscaling(self, node_types: Mapping[str, Mapping[str, Any]]) -> Path:
+        """Write a cluster configuration with such nodes, and return its file."""
+        head = {"resources": {}, "node_config": {}, "max_workers": 0}
+        file = self.folder / "autoscaling.json"  # YAML is a superset
+        file.write_text(
+            json.dumps(
+                {
+                    "cluster_name": "started-when-needed",
+                    "provider": {
+                        "type": "external",
+                        "module": FAKE_NODES,
+                        "head_node_id": HEAD_ID,
+                        "gcs_address": f"{self._network_address(1)}:{self.port}",
+                        "launch_multiple": True,
+                    },
+                    "available_node_types": {HEAD_TYPE: head, **node_types},
+                    "head_node_type": HEAD_TYPE,
+                    "max_workers": 8,
+                    "idle_timeout_minutes": IDLE_MINUTES,
+                    "upscaling_speed": 8.0,
+                    **{f"{which}_setup_commands": [] for which in ("head", "worker")},
+                    **{f"{which}_start_ray_commands": [] for which in ("head", "worker")},
+                    **{"auth": {}, "setup_commands": [], "initialization_commands": []},
+                    **{"cluster_synced_files": [], "file_mounts": {}},
+                }
+            )
+        )
+        return file
 
     @property
     def address(self) -> str:
@@ -179,7 +227,7 @@ class Cluster:
         number = len(self.nodes) + 1
         network, address = self._network(number)
         place = (
-            ("--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}")
+            ("--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}", *self._scaling)
             if number == 1
             else (f"--address={self.address}",)
         )
@@ -212,8 +260,9 @@ class Cluster:
 
     def _network(self, number: int) -> tuple[str, str]:
         """Return a new node's network namespace and its address there."""
+        address = self._network_address(number)
         if not self.is_parted:
-            return "", f"127.0.0.{number}"
+            return "", address
         network, head, cable = f"{self._name}-{number}", f"{self._name}-1", f"node{number}"
         ip("netns", "add", network)
         ip("-n", network, "link", "set", "lo", "up")
@@ -224,9 +273,12 @@ class Cluster:
             plug = "eth0"
             ip("-n", head, "link", "add", cable, "type", "veth", "peer", plug, "netns", network)
             ip("-n", head, "link", "set", cable, "master", BRIDGE, "up")
-        ip("-n", network, "address", "add", f"10.77.0.{number}/24", "dev", plug)
+        ip("-n", network, "address", "add", f"{address}/24", "dev", plug)
         ip("-n", network, "link", "set", plug, "up")
-        return network, f"10.77.0.{number}"
+        return network, address
+
+    def _network_address(self, number: int) -> str:
+        return f"10.77.0.{number}" if self.is_parted else f"127.0.0.{number}"
 
     def popen(
         self, *command: str, home: Path, log: Path | None = None, **environment: str
