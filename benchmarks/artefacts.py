@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from benchmarks.cases import SIMULATED, as_jpeg, files
 from camid.casework.alignment import Plane, query_plane
 from camid.casework.binarized import Patterns
-from camid.casework.fingerprint_sums import Half, Sample
+from camid.casework.entry_checks import EntryChecks, checked_ranking
+from camid.casework.fingerprint_sums import EnrolledImage, Sample, Sums
 from camid.casework.identify_answer import match_llr
+from camid.casework.quality import quality
 from camid.casework.reference_population import IDENTIFICATION_FILE, shipped_reference
 from camid.casework.search import BUDGET, identify
 from camid.casework.spread import MOST
@@ -90,15 +92,16 @@ def images(paths: Sequence[str]) -> Iterator[Pixels]:
     yield from (image for image in read if image.shape == common)
 
 
-def pattern(photographs: Sequence[Pixels]) -> Plane:
-    """Return the pattern of some photographs, as an enrolment makes it."""
-    total: Half | None = None
-    for photograph in photographs:
-        half = Sample.of(photograph).half()
-        total = half if total is None else total.plus(half)
-    if total is None:
-        raise ValueError("a device without photographs has no pattern")
-    return total.whitened()
+def enrolled(photographs: Sequence[Pixels]) -> Sums:
+    """Return the sums of some photographs of one size, as an enrolment makes them."""
+    height, width, _ = photographs[0].shape
+    sums = Sums.empty(height, width)
+    for number, photograph in enumerate(photographs):
+        image = EnrolledImage(
+            sha256=f"{number:064x}", name=str(number), detail=quality(photograph).visibility.detail
+        )
+        sums = sums.plus(image, Sample.of(photograph))
+    return sums
 
 
 def counted(
@@ -111,22 +114,27 @@ def counted(
     """
     models = {device: _model(paths[0]) for device, paths in devices.items()}
     known: dict[str, Plane] = {}
+    checks: dict[str, EntryChecks] = {}
     asked: list[tuple[str, Pixels]] = []
     is_edit = artefact in {*EDITS.values(), *TILED.values()}
     for device, paths in devices.items():
         own = list(images(paths[: ENROLLED + num_queries]))
-        queries, enrolled = own[:num_queries], own[num_queries:]
-        known[device] = pattern(
-            [e if is_edit else written(e, artefact, n) for n, e in enumerate(enrolled)]
-        )
+        queries, others = own[:num_queries], own[num_queries:]
+        sums = enrolled([e if is_edit else written(e, artefact, n) for n, e in enumerate(others)])
+        known[device], checks[device] = sums.pattern(), EntryChecks.of(sums)
         asked += [(device, written(q, artefact, 100 + n)) for n, q in enumerate(queries)]
     reference = shipped_reference(IDENTIFICATION_FILE)
     own_counts, other_counts, kin_counts = Counts(), Counts(), Counts()
     gallery = Patterns(known)
     budget = BUDGET if artefact is turned else 0
     for device, photograph in asked:
-        ranking = identify(
-            query_plane(photograph), gallery, budget=budget, num_candidates=None, most=MOST
+        plane, graded = query_plane(photograph), quality(photograph)
+        ranking = checked_ranking(
+            identify(plane, gallery, budget=budget, num_candidates=None, most=MOST),
+            plane,
+            graded.visibility,
+            lambda candidate: checks[candidate.device],
+            reference,
         )
         llrs = dict.fromkeys(known, -math.inf)
         llrs |= {one.device: match_llr(one, reference) for one in ranking.candidates}

@@ -27,10 +27,11 @@ from camid.casework.alignment import query_plane
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import Entry
 from camid.casework.enrol import enrol
+from camid.casework.entry_checks import EntryChecks, checked_ranking
 from camid.casework.identify_answer import match_llr
 from camid.casework.photographs import Photograph, photographs
-from camid.casework.quality import quality
-from camid.casework.query import THRESHOLD
+from camid.casework.quality import Visibility, quality
+from camid.casework.query import THRESHOLD, Candidate
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference, shipped_reference
 from camid.casework.search import rankings
 from camid.casework.spread import MOST
@@ -57,6 +58,8 @@ class Sized(NamedTuple):
 
 Sides = tuple[list[Sized], list[Sized]]
 """Two sets of a device's photographs."""
+Asked = tuple[str, NDArray[np.float32], Visibility]
+"""A photograph's device, its plane and what it can show."""
 
 
 def as_jpeg(image: Pixels, quality: int) -> Pixels:
@@ -95,6 +98,10 @@ class Some:
     def pattern(self, entry: Entry) -> NDArray[np.float32]:
         return self.database.pattern(entry)
 
+    def checks(self, candidate: Candidate) -> EntryChecks:
+        (entry,) = (one for one in self.entries() if one.name == candidate.entry)
+        return EntryChecks.of(self.database.sums(entry))
+
 
 @dataclass
 class Counts:
@@ -132,15 +139,16 @@ def files(data: str) -> dict[str, list[str]]:
 
 def questions(
     asked: dict[str, list[str]], change: Callable[[Pixels], Pixels], counts: Counts
-) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield devices and their changed images, as they are compared."""
+) -> Iterator[Asked]:
+    """Yield devices and their changed images, as they are compared, and what these can show."""
     for device, some in asked.items():
         for one in photographs(some):
             image = change(one.rgb) if isinstance(one, Photograph) else None
-            if image is None or quality(image).reason:
+            graded = quality(image) if image is not None else None
+            if image is None or graded is None or graded.reason:
                 counts.refused += 1
             else:
-                yield device, query_plane(image)
+                yield device, query_plane(image), graded.visibility
 
 
 def identified(
@@ -152,16 +160,13 @@ def identified(
     halves = [frozenset(sorted(devices)[k::2]) for k in (0, 1)]
     made = list(questions(asked, VARIANTS[name], every))
     groups = [(every, devices, made)]
-    groups += [
-        (others, devices - half, [(device, plane) for device, plane in made if device in half])
-        for half in halves
-    ]
+    groups += [(others, devices - half, [one for one in made if one[0] in half]) for half in halves]
     for counts, some, group in groups:
-        found = rankings(
-            [plane for _, plane in group], Some(database, some), budget=budget, most=MOST
-        )
-        for (device, _), ranking in zip(group, found, strict=True):
-            rows = [(c.device, match_llr(c, told), c.pce) for c in ranking.candidates]
+        gallery = Some(database, some)
+        found = rankings([plane for _, plane, _ in group], gallery, budget=budget, most=MOST)
+        for (device, plane, visibility), ranking in zip(group, found, strict=True):
+            checked = checked_ranking(ranking, plane, visibility, gallery.checks, told)
+            rows = [(c.device, match_llr(c, told), c.pce) for c in checked.candidates]
             counts.add(device, rows)
     return every, others
 

@@ -63,6 +63,11 @@ class Match:
     is_finest_alone: bool = False
     """Whether it lies in the finest detail alone (:mod:`camid.casework.match_detail`), and so
     counts nothing."""
+    strength: float = math.nan
+    """Score as a share of what its sensor's photograph would reach; NaN if not looked at
+    (:mod:`camid.casework.strength`)."""
+    is_shared: bool = False
+    """Whether that is so little that devices of one model may share it, and counts nothing."""
 
     @property
     def hypothesis(self) -> Hypothesis:

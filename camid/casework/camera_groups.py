@@ -87,9 +87,14 @@ class Group:
     @cached_property
     def reliability(self) -> float:
         """Share of the pattern's variance that is the sensor's; 0 where halves disagree."""
+        return 0.0 if math.isnan(self.agreement) else reliability(self.agreement)
+
+    @cached_property
+    def agreement(self) -> float:
+        """Correlation of the halves' patterns; NaN where one has no image."""
         if any(not half.squares.any() for half in self.halves):
-            return 0.0
-        return reliability(ncc(*(half.whitened() for half in self.halves)))
+            return math.nan
+        return ncc(*(half.whitened() for half in self.halves))
 
     def joined(self, other: "Group", turn: int, is_mirrored: bool) -> "Group":
         """Return this group with another's images, mirrored, if so, and turned."""

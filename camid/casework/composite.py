@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from camid.casework.alignment import Match, Plane
 from camid.casework.binarized import E, Gallery
 from camid.casework.decisions import NO_DEVICE
+from camid.casework.quality import Visibility, quality
 from camid.casework.query import Candidate, Ranking
 from camid.casework.regions import (
     Box,
@@ -106,6 +107,9 @@ class Finder(Generic[E]):
         The entries and their patterns.
     llr
         Function from a match to its log-likelihood ratio, nats.
+    check
+        Function from a ranking, the plane that was asked and what it can show, to the ranking that
+        counts (:func:`camid.casework.entry_checks.checked_ranking`).
     folder, budget, scales, most
         As of :func:`camid.casework.search.identify`.
     """
@@ -114,6 +118,7 @@ class Finder(Generic[E]):
     rgb: NDArray[np.uint8]
     gallery: Gallery[E]
     llr: Callable[[Match], float]
+    check: Callable[[Ranking, Plane, Visibility], Ranking] = lambda ranking, *_: ranking
     folder: Folder | None = None
     budget: int = BUDGET
     scales: Sequence[float] | None = None
@@ -166,7 +171,7 @@ class Finder(Generic[E]):
         window = outlined(np.where(claimed, FORBIDDEN, -own), absence.window)
         if claimed[window.cells].any():
             return None
-        candidates = self._in_place(left.box(window, self._shape))
+        candidates = self._in_place(box := left.box(window, self._shape))
         other = _ahead(candidates, first.device)
         support = self.llr(other) if other else 0.0
         if (candidates and other is None) or absence.counted_llr + support < DECIDED:
@@ -176,7 +181,7 @@ class Finder(Generic[E]):
             gain = theirs.gain(theirs.strength(window)) - own
             outline = outlined(np.where(claimed, FORBIDDEN, gain), window)
             return Part(other.device, outline, support)
-        moved = next(iter(self._anywhere(left.box(window, self._shape))), None)
+        moved = next(iter(self._anywhere(box)), None)
         if moved:
             return Part(moved.device, window, self.llr(moved), is_moved=True)
         return Part(NO_DEVICE, window, absence.counted_llr)
@@ -191,17 +196,18 @@ class Finder(Generic[E]):
         """Return the supported candidates of a part where it lies, with all other pixels 0."""
         plane = np.zeros_like(self.plane)
         plane[_pixels(box)] = self.plane[_pixels(box)]
-        return self._supported(self._identified(plane, budget=0).candidates)
+        return self._supported(self._identified(plane, box, budget=0).candidates)
 
     def _anywhere(self, box: Box) -> Sequence[Candidate]:
         """Return the supported candidates of a part at all places, within the budget."""
         if not self.budget or min(box[2:]) < LEAST_SIDE:
             return ()
         part = np.ascontiguousarray(self.plane[_pixels(box)])
-        return self._supported(self._identified(part, budget=self.budget).candidates)
+        return self._supported(self._identified(part, box, budget=self.budget).candidates)
 
-    def _identified(self, plane: Plane, *, budget: int) -> Ranking:
-        return identify(
+    def _identified(self, plane: Plane, box: Box, *, budget: int) -> Ranking:
+        """Return the ranking of a plane that shows a box of the picture."""
+        ranking = identify(
             plane,
             self.gallery,
             folder=self.folder,
@@ -210,6 +216,8 @@ class Finder(Generic[E]):
             num_candidates=None,
             most=self.most,
         )
+        part = quality(self.rgb[_pixels(box)])
+        return self.check(ranking, plane, part.visibility)
 
     def _supported(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         return [candidate for candidate in candidates if self.llr(candidate) >= DECIDED]

@@ -68,6 +68,7 @@ class ImageFacts:
     focal_length: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     turn: Literal[0, 180] = 0
     is_mirrored: bool = False
+    detail: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="ignore"))

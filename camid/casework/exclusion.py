@@ -5,10 +5,12 @@ beyond what is searched, and weak ones show no pattern. So edits are looked for,
 photographs must agree among themselves by so much that one camera's sides would have agreed too.
 """
 
-from camid.casework.alignment import Plane
+from camid.casework.alignment import Match, Plane
 from camid.casework.camera_groups import Group, Shown, expected_score, single
 from camid.casework.fingerprint_sums import Half, Sample
 from camid.casework.kept_samples import middle
+from camid.casework.quality import Visibility
+from camid.casework.strength import SideStrength, expected_of_sides, weighed
 from camid.casework.transforms import Hypothesis, Shape, edits, hypotheses, scales_for
 from camid.casework.verify_sides import Image
 
@@ -24,9 +26,12 @@ class SidePatterns:
         self._halves: dict[int, Half] = {}
         self._groups: dict[int, Group] = {}
         self._last: dict[str, Sample] = {}
+        self._visibility: dict[int, Visibility] = {}
 
-    def add(self, image: Image, *, side: int) -> None:
-        """Add an image to a side, 0 or 1."""
+    def add(self, image: Image, *, side: int, visibility: Visibility) -> None:
+        """Add an image to a side, 0 or 1, and what it can show of a sensor's pattern."""
+        known = [self._visibility[side]] if side in self._visibility else []
+        self._visibility[side] = Visibility.together([*known, visibility])
         sample = Sample.of(image)
         half = sample.half()
         self._halves[side] = self._halves[side].plus(half) if side in self._halves else half
@@ -44,6 +49,21 @@ class SidePatterns:
     def middle(self, side: int) -> Plane:
         """Return the pattern of a side's middle."""
         return self._groups[side].total.whitened()
+
+    def strength(self, side: int) -> SideStrength:
+        """Return how strongly a side shows its sensor's pattern."""
+        return SideStrength(
+            self._visibility[side], self._groups[side].pattern.size, self._groups[side].agreement
+        )
+
+    def less_shared(self, match: Match) -> Match:
+        """Return the match of one side in the other, which counts nothing if it is too weak.
+
+        It is then weak as what devices of one model share (:mod:`camid.casework.strength`).
+        """
+        sides = [self.strength(side) for side in (0, 1)]
+        number = min(side.num_pixels for side in sides)
+        return weighed(match, expected_of_sides(*sides, num_pixels=number, scale=match.scale))
 
     def expected_score(self) -> float:
         """Return the score of the sides if one camera took both, lying alike; 0 if not known.

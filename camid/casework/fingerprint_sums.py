@@ -45,6 +45,8 @@ class EnrolledImage:
     """Degrees, 0 or 180, by which it is turned to lie as the others do."""
     is_mirrored: bool = False
     """Whether it is mirrored left to right before it is turned."""
+    detail: float = 0.0
+    """Share of the detail that JPEG kept (:mod:`camid.prnu.jpeg_detail`); 0: unknown."""
 
     @property
     def half(self) -> int:

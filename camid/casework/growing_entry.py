@@ -223,5 +223,6 @@ def read_image(file: Opened) -> tuple[EnrolledImage, Sample, tuple[str, ...]]:
         warnings=photograph.warnings,
         content=next(iter(hashes), ""),
         focal_length=file.head.focal_length,
+        detail=photograph.quality.visibility.detail,
     )
     return image, Sample.of(photograph.rgb), hashes

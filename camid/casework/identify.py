@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -15,7 +14,7 @@ from camid.casework.composite import Finder
 from camid.casework.database import Fingerprints
 from camid.casework.database_entry import MIXED, Entry
 from camid.casework.digest_cache import refresh
-from camid.casework.enrolled_copies import HalfPatterns, less_copied
+from camid.casework.entry_checks import EntryChecks, checked_ranking
 from camid.casework.identify_answer import (
     Answer,
     bounds,
@@ -35,7 +34,7 @@ from camid.casework.verbal_scale import DECIDED
 from camid.io.counts import counted
 from camid.io.scene_hash import Contents, turned_hashes
 
-__all__ = ["BUDGET", "Snapshot", "answers", "check_scales", "drawn", "state", "without_copies"]
+__all__ = ["BUDGET", "Snapshot", "answers", "check_scales", "drawn", "state"]
 
 
 class Snapshot:
@@ -49,7 +48,7 @@ class Snapshot:
             sha256: entry.name for entry in self.by_name.values() for sha256 in entry.sha256s
         }
         self._contents = self.contents()
-        self._halves: LRUCache[str, HalfPatterns | None] = LRUCache(1)
+        self._checks: LRUCache[str, EntryChecks | None] = LRUCache(1)
         self.unreadable = dict(damaged)
         """Reasons, by file."""
 
@@ -88,17 +87,18 @@ class Snapshot:
             for content in entry.contents
         )
 
-    def halves(self, entry: Entry) -> HalfPatterns | None:
-        """Return the patterns of an entry's halves, None if one is empty or cannot be read."""
-        if entry.name not in self._halves:
+    def checks(self, candidate: Candidate) -> EntryChecks | None:
+        """Return what matches with a candidate's entry are held against, None if unreadable."""
+        name = candidate.entry
+        if name not in self._checks:
             try:
-                sums = self._fingerprints.sums(entry)
+                sums = self._fingerprints.sums(self.by_name[name])
             except ConnectionError:
                 raise
             except (ValueError, OSError):
                 return None
-            self._halves[entry.name] = HalfPatterns.of(sums)
-        return self._halves[entry.name]
+            self._checks[name] = EntryChecks.of(sums)
+        return self._checks[name]
 
     def pattern(self, entry: Entry, /) -> Plane:
         """Return the pattern of an entry.
@@ -188,7 +188,8 @@ def answers(
     search: dict[str, Any] = {"budget": budget, "scales": scales, "most": MOST}
     search["folder"] = fingerprints.folder
     llr = partial(match_llr, reference=reference)
-    finder = partial(Finder, gallery=gallery, llr=llr, **search)
+    check = partial(checked_ranking, checks=gallery.checks, reference=reference)
+    finder = partial(Finder, gallery=gallery, llr=llr, check=check, **search)
     todo, number = map(gallery.asked, photographs(files)), 0
     while group := list(islice(todo, TOGETHER)):
         number += len(group)
@@ -214,7 +215,7 @@ def answers(
             plane, ranking = planes[place], ranked[place]
             yield _answered(
                 photograph,
-                without_copies(plane, ranking, gallery, reference),
+                check(ranking, plane, photograph.visibility),
                 gallery,
                 finder(plane=plane, rgb=photograph.rgb),
                 num_candidates=num_candidates,
@@ -269,21 +270,6 @@ def check_scales(scales: Sequence[float]) -> None:
 
 def _tell(tell: Callable[[str], None], progress: str, words: str) -> None:
     tell(f"{progress}: {words}")
-
-
-def without_copies(
-    plane: Plane, ranking: Ranking, gallery: Snapshot, reference: Reference
-) -> Ranking:
-    """Return a ranking whose supported candidates are no copies of enrolled photographs."""
-
-    def checked(candidate: Candidate) -> Candidate:
-        if match_llr(candidate, reference) < DECIDED:
-            return candidate
-        halves = gallery.halves(gallery.by_name[candidate.entry])
-        return less_copied(plane, candidate, halves) if halves else candidate
-
-    candidates = sorted(map(checked, ranking.candidates), key=lambda one: -one.energy)
-    return replace(ranking, candidates=tuple(candidates))
 
 
 def drawn(

@@ -30,9 +30,9 @@ Answer = tuple[dict[str, Any], Mapping[str, bytes]]
 """Facts for JSON, and PNG pictures by title."""
 
 
-def rounded(value: float) -> float:
-    """Return a number rounded to six significant digits."""
-    return float(f"{value:.6g}")
+def rounded(value: float) -> float | None:
+    """Return a number rounded to six significant digits; None of NaN."""
+    return None if math.isnan(value) else float(f"{value:.6g}")
 
 
 def candidate_facts(candidate: Candidate, reference: Reference) -> dict[str, Any]:
@@ -46,6 +46,7 @@ def match_facts(match: Match, reference: Reference) -> dict[str, Any]:
     return {
         "pce": rounded(match.pce),
         "spread": rounded(match.share),
+        "strength": rounded(match.strength),
         "ncc": rounded(match.ncc),
         "llr": rounded(match_llr(match, reference)),
         "false_alarm": rounded(match.false_alarm),
@@ -242,19 +243,25 @@ def several(devices: Sequence[str]) -> list[str]:
 
 
 def local(candidates: Sequence[Candidate]) -> list[str]:
-    """Return a sentence for each candidate whose agreement is no sensor's: local, or finest."""
+    """Return a sentence for each candidate whose agreement is no sensor's: local, finest, weak."""
     finest = [
         f"what it shares with {candidate.entry} {FINEST_ALONE}"
         for candidate in candidates
         if candidate.is_finest_alone and candidate.pce >= THRESHOLD
     ]
-    return finest + [
+    shared = [
+        f"what it shares with {candidate.entry} is {candidate.strength:.0%} of what a photograph "
+        "like it by that sensor would show, as devices of one model may share; it is not counted"
+        for candidate in candidates
+        if candidate.is_shared
+    ]
+    return [*finest, *shared] + [
         f"{1 - candidate.share:.0%} of the energy of what it shares with {candidate.entry} lies in "
         "single places, as watermarks, dates and frames do, and is not counted"
         for candidate in candidates
         if candidate.share < MOSTLY
         and candidate.pce >= THRESHOLD
-        and not (candidate.is_copy or candidate.is_finest_alone)
+        and not (candidate.is_copy or candidate.is_finest_alone or candidate.is_shared)
     ]
 
 

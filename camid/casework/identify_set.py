@@ -8,7 +8,8 @@ from functools import partial
 from camid.casework.alignment import Plane
 from camid.casework.database import Fingerprints
 from camid.casework.digest_cache import refresh
-from camid.casework.identify import Snapshot, check_scales, drawn, without_copies
+from camid.casework.entry_checks import checked_ranking
+from camid.casework.identify import Snapshot, check_scales, drawn
 from camid.casework.identify_answer import Answer
 from camid.casework.identify_set_answer import Searched, identified_set, not_identified_set
 from camid.casework.photograph_set import File, added
@@ -110,7 +111,9 @@ def _searched(
             most=most_correlation(number),
             tell=partial(_tell, tell, progress),
         )
-        ranking = without_copies(photographs.plane, ranking, gallery, reference)
+        ranking = checked_ranking(
+            ranking, photographs.plane, photographs.visibility, gallery.checks, reference
+        )
         energy = max((candidate.energy for candidate in ranking.candidates), default=-math.inf)
         if has_pictures and (best is None or energy > most_energy):
             best, most_energy = (photographs.plane, ranking), energy

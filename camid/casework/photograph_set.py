@@ -18,6 +18,7 @@ from camid.casework.kept_samples import KeptSamples, middle
 from camid.casework.outliers import EXPECTED, correlation, is_strange, unit_noise
 from camid.casework.partition import pair_scores, partition
 from camid.casework.photographs import Photograph, Refused, photographs
+from camid.casework.quality import Visibility
 from camid.io.scene_hash import Contents, turned_hashes
 
 CARRIED = 8.0
@@ -67,6 +68,8 @@ class PhotographSet:
     facts: list[dict[str, Any]] = field(default_factory=list)
     """Of the photographs that are used, in order."""
     left_out: list[Refused] = field(default_factory=list)
+    visibility: Visibility = field(default_factory=lambda: Visibility(0.0, 0.0))
+    """What the used photographs can show of a sensor's pattern together."""
     num_untold: int = 0
     """Used photographs of which it cannot be told whether they are of the others' camera."""
 
@@ -101,6 +104,7 @@ def added(
     contents = Contents() if contents is None else contents
     result, sums = PhotographSet(), None
     used: dict[str, dict[str, Any]] = {}
+    visibility: dict[str, Visibility] = {}
     paths = {file.sha256: file.path for file in files}
     with KeptSamples(middle(shape)) as middles:
         for number, file in enumerate(files, 1):
@@ -118,6 +122,7 @@ def added(
             sums = sums.plus(sample.half()) if sums else sample.half()
             middles.keep(file.sha256, sample)
             used[file.sha256] = photograph.facts()
+            visibility[file.sha256] = photograph.visibility
         tell(f"{shape[1]}x{shape[0]} px: comparing the photographs with each other")
         fits, strangers = judged(middles)
     for name in strangers:
@@ -126,6 +131,7 @@ def added(
         del used[name]
         sums = sums and sums.less(_sample(File(refused.path, name)).half())
     result.facts = list(used.values())
+    result.visibility = Visibility.together(visibility[name] for name in used)
     if len(used) == 1:
         result.plane = query_plane(_photograph(File(paths[next(iter(used))], next(iter(used)))).rgb)
     elif sums and used:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.casework.decisions import REFUSED, UNREADABLE
-from camid.casework.quality import Quality, quality
+from camid.casework.quality import Quality, Visibility, quality
 from camid.io.folder import endless_reason
 from camid.io.images import (
     HEIF_SUFFIXES,
@@ -46,6 +46,11 @@ class Photograph:
     def size(self) -> str:
         """Width and height, as ``<width>x<height>``."""
         return f"{self.rgb.shape[1]}x{self.rgb.shape[0]}"
+
+    @property
+    def visibility(self) -> Visibility:
+        """What it can show of a sensor's pattern."""
+        return self.quality.visibility
 
     def facts(self) -> dict[str, Any]:
         """Return the facts, for JSON."""

@@ -8,14 +8,18 @@ in central pieces down to 128×128 px, each with a pattern of the device's other
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from camid.io.counts import counted
+from camid.prnu.cleaning import JPEG_BLOCK
 from camid.prnu.fingerprint import intensity_weight
+from camid.prnu.jpeg_detail import kept_detail
 from camid.prnu.luminance import grey_levels
 from camid.prnu.residual import residual
 
@@ -59,6 +63,27 @@ LOWEST = 0.06
 """Cycles a pixel below which the scene's own changes lie."""
 
 
+class Visibility(NamedTuple):
+    """What photographs can show of a sensor's pattern."""
+
+    power: float
+    """Square of the score, normal among strangers, by which a pattern would show that is known
+    exactly and has a standard deviation of 1 grey level."""
+    detail: float
+    """Share of the detail that JPEG kept, 0 to 1 (:func:`camid.prnu.jpeg_detail.kept_detail`)."""
+
+    @classmethod
+    def together(cls, photographs: Iterable["Visibility"]) -> "Visibility":
+        """Return what several photographs of one sensor show together."""
+        each = list(photographs)
+        power = sum(one.power for one in each)
+        weighted = sum(one.power * one.detail for one in each)
+        return cls(power, weighted / power if power else 0.0)
+
+
+NOTHING = Visibility(0.0, 0.0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Quality:
     """Quality of one photograph: grade, warnings and measurements."""
@@ -75,6 +100,8 @@ class Quality:
     """Number of bright, flat pixels that carry as much."""
     grade: str
     """``A``, ``B``, ``C`` or ``refused``."""
+    visibility: Visibility = NOTHING
+    """What it can show of a sensor's pattern; nothing if refused."""
     warnings: tuple[str, ...] = ()
     reason: str = ""
     """Reason of a refusal, or empty."""
@@ -97,7 +124,7 @@ def quality(rgb: NDArray[np.uint8]) -> Quality:
     levels = grey_levels(rgb)
     saturated, mean = float(np.mean(levels >= WHITE)), float(levels.mean(dtype=np.float64))
     black = float(np.mean(levels <= BLACK))
-    bare, texture, evidence = 0.0, 0.0, 0.0
+    bare, texture, evidence, variance = 0.0, 0.0, 0.0, 0.0
     if min(height, width) >= MIN_SIDE:
         noise = residual(levels)
         energy = uniform_filter(noise * noise, 9)
@@ -107,12 +134,17 @@ def quality(rgb: NDArray[np.uint8]) -> Quality:
         texture = float(np.mean(energy > ENERGETIC))
         pixel_evidence = np.where(noisy, intensity_weight(levels) ** 2 / (energy + 1), 0)
         evidence = float(pixel_evidence.sum(dtype=np.float64))
+        variance = float(np.mean(noise * noise / (energy + 1), dtype=np.float64))
     reason = _reason((height, width), clipped=(saturated, black), bare=bare, evidence=evidence)
     warnings: list[str] = []
-    grade = REFUSED
+    grade, visibility = REFUSED, NOTHING
     if not reason:
         middle = _middle(levels)
-        is_blocky = min(map(_blockiness, (middle, middle.T))) > BLOCKY
+        (across, left), (down, top) = map(_blocks, (middle, middle.T))
+        is_blocky = min(across, down) > BLOCKY
+        # a photograph that was cropped since has its blocks elsewhere
+        detail = min(kept_detail(levels), kept_detail(levels, top=top, left=left))
+        visibility = Visibility(evidence / variance, detail)
         warnings = _seen(saturated, mean, texture)
         if is_blocky:
             warnings.append("strongly compressed: its JPEG blocks stand out")
@@ -128,6 +160,7 @@ def quality(rgb: NDArray[np.uint8]) -> Quality:
         texture=texture,
         evidence=evidence,
         grade=grade,
+        visibility=visibility,
         warnings=tuple(warnings),
         reason=reason,
     )
@@ -175,11 +208,15 @@ def _is_periodic(plane: NDArray[np.float32]) -> bool:
     return min(height, other_height) > PERIODIC and abs(frequency - other_frequency) < 0.01
 
 
-def _blockiness(plane: NDArray[np.float32]) -> float:
-    """Return the largest of the 8 phases' mean steps along rows over their median."""
+def _blocks(plane: NDArray[np.float32]) -> tuple[float, int]:
+    """Return by how much steps between JPEG's blocks stand out along rows, and where blocks begin.
+
+    The largest of the 8 phases' mean steps over their median, and the column after it.
+    """
     steps = np.minimum(np.abs(np.diff(plane, axis=1)), 12).mean(axis=0)
-    phases = steps[: len(steps) // 8 * 8].reshape(-1, 8).mean(axis=0)
-    return float(phases.max() / max(float(np.median(phases)), 1e-3))
+    phases = steps[: len(steps) // JPEG_BLOCK * JPEG_BLOCK].reshape(-1, JPEG_BLOCK).mean(axis=0)
+    contrast = float(phases.max() / max(float(np.median(phases)), 1e-3))
+    return contrast, (int(phases.argmax()) + 1) % JPEG_BLOCK
 
 
 def _line(plane: NDArray[np.float32]) -> tuple[float, float]:

@@ -35,7 +35,7 @@ def verified(
         Facts of each side's photographs (:meth:`Photograph.facts`).
     """
     side_facts = _sides(sides, left_out)
-    doubts = _doubts(verdict.share, is_finest_alone=verdict.is_finest_alone)
+    doubts = _doubts(verdict)
     return {
         **_answered(verdict.llr, (verdict.low, verdict.high)),
         "reference": VERIFICATION_FILE,
@@ -44,6 +44,7 @@ def verified(
         "turns": {str(turn): rounded(llr) for turn, llr in verdict.turns.items()},
         "num_crops": verdict.num_crops,
         "spread": rounded(verdict.share),
+        "strength": rounded(verdict.strength),
         "place": None,
         **side_facts,
         "warnings": [*doubts, *side_facts["warnings"]],
@@ -81,7 +82,7 @@ def verified_by_search(
     names = ("turn", "edit", "scale", "top", "left", "false_alarm")
     place = {name: facts[name] for name in names}
     side_facts = _sides(sides, left_out)
-    cautions = _doubts(match.share, is_finest_alone=match.is_finest_alone)
+    cautions = _doubts(match)
     if len(sides[smaller]) > 1:
         cautions.append(
             f"{SIDES[smaller]}, of {len(sides[smaller])} photographs, was looked for in the other; "
@@ -98,21 +99,26 @@ def verified_by_search(
         "turn": match.turn,
         "turns": {},
         "num_crops": 0,
-        "spread": facts["spread"],
+        **{name: facts[name] for name in ("spread", "strength")},
         "place": {"side": ("first", "second")[smaller], **place, "places": match.num_lags},
         **side_facts,
         "warnings": [*cautions, *side_facts["warnings"]],
     }
 
 
-def _doubts(share: float, *, is_finest_alone: bool) -> list[str]:
-    """Return a sentence where most of what the sides share is no sensor's: in places, or finest."""
-    if is_finest_alone:
+def _doubts(found: Verdict | Match) -> list[str]:
+    """Return a sentence where most of what the sides share is no sensor's: local, finest, weak."""
+    if found.is_finest_alone:
         return [f"what the sides share {FINEST_ALONE}"]
-    if share >= MOSTLY:
+    if found.is_shared:
+        return [
+            f"what the sides share is {found.strength:.0%} of what one sensor's would, as devices "
+            "of one model may; it is not counted"
+        ]
+    if found.share >= MOSTLY:
         return []
     return [
-        f"{1 - share:.0%} of the energy of what the sides share lies in single places, as "
+        f"{1 - found.share:.0%} of the energy of what the sides share lies in single places, as "
         "watermarks, dates and frames do, and is not counted"
     ]
 
@@ -168,6 +174,7 @@ def not_verified(reason: str, left_out: Sequence[Refused], *, decision: str) -> 
         "turns": {},
         "num_crops": 0,
         "spread": None,
+        "strength": None,
         "place": None,
         **_sides([], left_out),
     }

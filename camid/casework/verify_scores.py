@@ -20,9 +20,18 @@ from scipy.special import logsumexp
 
 from camid.casework.alignment import CELL, CHECKED
 from camid.casework.match_detail import scales
+from camid.casework.quality import Visibility, quality
 from camid.casework.single_peak import once
 from camid.casework.spread import most_correlation, spread
-from camid.casework.verify_sides import Image, Shape, SideEvidence, compared_strips, turns_between
+from camid.casework.strength import LEAST, expected_of_sides
+from camid.casework.verify_sides import (
+    CLASSICAL,
+    Image,
+    Shape,
+    SideEvidence,
+    compared_strips,
+    turns_between,
+)
 from camid.comparison.methods import chosen_methods
 from camid.comparison.methods.method import Method, Sums, Tile
 from camid.evaluation.fusion import Fusion, shipped_fusion
@@ -60,6 +69,11 @@ class Verdict:
     """Share of the energy that is spread over the picture; the rest does not count."""
     is_finest_alone: bool = False
     """Whether what agrees lies in the finest detail alone (:mod:`camid.casework.match_detail`)."""
+    strength: float = math.nan
+    """Score by ``classical`` as a share of one sensor's (:mod:`camid.casework.strength`); NaN if
+    that is not known."""
+    is_shared: bool = False
+    """Whether that is so little that devices of one model may share it, and counts nothing."""
 
     @property
     def turn(self) -> int:
@@ -98,8 +112,13 @@ class Sides:
         self._first = SideEvidence(turn=0)
         self._second_turns = [SideEvidence(turn=turn) for turn in turns]
 
-    def add(self, image: Image, *, side: int) -> None:
+    def add(self, image: Image, *, side: int, visibility: Visibility) -> None:
         """Add an image to a side, 0 or 1; to the second in each of its turns.
+
+        Parameters
+        ----------
+        visibility
+            What the image can show of a sensor's pattern.
 
         Raises
         ------
@@ -112,7 +131,7 @@ class Sides:
                 f"expected an image of {width}x{height} px, got {image.shape[1]}x{image.shape[0]}"
             )
         for evidence in self._second_turns if side else [self._first]:
-            evidence.add(image, self._methods)
+            evidence.add(image, self._methods, visibility)
 
     def verdict(self) -> Verdict:
         """Return the scores and likelihood ratios of the sides.
@@ -148,8 +167,10 @@ class Sides:
         crops = evidence[likeliest]["classical"]
         is_finest_alone = _is_finest_alone(planes)
         llr = float(logsumexp(list(llrs.values())) - math.log(len(llrs)))
+        strength = self._strength(likeliest, scores[likeliest][CLASSICAL])
+        is_shared = llr > 0 and strength < LEAST
         return Verdict(
-            llr=0.0 if is_finest_alone else min(high, llr),
+            llr=0.0 if is_finest_alone or is_shared else min(high, llr),
             low=fusion.low,
             high=high,
             turns=llrs,
@@ -158,15 +179,28 @@ class Sides:
             heat=self._heat(crops),
             share=spreads[likeliest].share,
             is_finest_alone=is_finest_alone,
+            strength=strength,
+            is_shared=is_shared,
         )
+
+    def _strength(self, turn: int, score: float) -> float:
+        """Return a score by ``classical`` as a share of what one sensor's sides reach."""
+        method = self._methods[CLASSICAL]
+        first, second = self._first.strength(method), self._at(turn).strength(method)
+        expected = expected_of_sides(first, second, num_pixels=first.num_pixels)
+        return score / expected if expected else math.nan
+
+    def _at(self, turn: int) -> SideEvidence:
+        """Return the second side in a turn."""
+        (second,) = (evidence for evidence in self._second_turns if evidence.turn == turn)
+        return second
 
     def _planes(self, turn: int) -> Planes:
         """Return what ``classical`` compares of both sides in a turn, strips in their places."""
-        (second,) = (evidence for evidence in self._second_turns if evidence.turn == turn)
         method, (_, corners) = self._methods["classical"], compared_strips(*self._shapes[0])
         across = len({left for _, left in corners})
         planes = []
-        for side in (self._first, second):
+        for side in (self._first, self._at(turn)):
             strips = side.prepared("classical", method)
             size = strips.shape[-1]
             rows = strips.reshape(-1, across, size, size).transpose(0, 2, 1, 3)
@@ -271,7 +305,8 @@ def verdict(
     sides = Sides(*map(_shape, side_images), fusion=fusion)
     for number, images in enumerate(side_images):
         for image in images:
-            sides.add(image, side=number)
+            graded = quality(image)
+            sides.add(image, side=number, visibility=graded.visibility)
     return sides.verdict()
 
 

@@ -1,14 +1,18 @@
 """Evidence of a side of a verification: sums over its photographs' middles, strip by strip."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from camid.casework.quality import Visibility
+from camid.casework.strength import SideStrength
 from camid.comparison.methods.method import Array, Method
 from camid.prnu.borders import inside_borders, residual_inside
 from camid.prnu.cleaning import JPEG_BLOCK
+from camid.prnu.correlation import ncc
 from camid.prnu.luminance import LUMA, grey_levels
 from camid.prnu.residual import quantised, restored
 from camid.prnu.strips import Position, cut, intensity, positions
@@ -17,6 +21,8 @@ Image = NDArray[np.uint8]
 """``(height, width, 3)``."""
 Shape = tuple[int, int]
 
+CLASSICAL = "classical"
+"""The method by which a side's strength is told."""
 STRIP = 256
 """Pixels a side of strips of evidence, as calibrated."""
 LEAST_SIDE = 128
@@ -42,12 +48,21 @@ class SideEvidence:
     num_images: int = 0
     totals: dict[str, Array] = field(default_factory=dict)
     """Sums by method, ``(strip, …, height, width)``."""
+    halves: list[Array] = field(default_factory=list)
+    """Sums of every other image, the first half first, for ``classical``."""
+    visibility: Visibility = field(default_factory=lambda: Visibility(0.0, 0.0))
+    """What the images can show of a sensor's pattern."""
 
-    def add(self, image: Image, methods: Mapping[str, Method]) -> None:
-        """Add an image."""
+    def add(self, image: Image, methods: Mapping[str, Method], visibility: Visibility) -> None:
+        """Add an image, of which it is known what it can show of a sensor's pattern."""
         for name, planes in image_evidence(image, methods, turn=self.turn).items():
             self.totals[name] = self.totals[name] + planes if name in self.totals else planes
+            if name == CLASSICAL and self.num_images < 2:
+                self.halves.append(planes)
+            elif name == CLASSICAL:
+                self.halves[self.num_images % 2] = self.halves[self.num_images % 2] + planes
         self.num_images += 1
+        self.visibility = Visibility.together([self.visibility, visibility])
 
     @property
     def strip_size(self) -> int:
@@ -63,6 +78,16 @@ class SideEvidence:
         """Return the strips that a method compares, ``(strip, …, height, width)``."""
         prepare, total = method.first.prepared, self.totals[name]
         return np.stack([prepare(strip, self.num_images) for strip in total])
+
+    def strength(self, method: Method) -> SideStrength:
+        """Return how strongly the images show their sensor's pattern, by ``classical``."""
+        counts = (self.num_images + 1) // 2, self.num_images // 2
+        patterns = [
+            np.stack([method.first.prepared(strip, count) for strip in half])
+            for half, count in zip(self.halves, counts, strict=False)
+        ]
+        agreement = ncc(*patterns) if len(patterns) == 2 else math.nan
+        return SideStrength(self.visibility, patterns[0].size, agreement)
 
 
 def image_evidence(image: Image, methods: Mapping[str, Method], *, turn: int) -> dict[str, Array]:

@@ -1,0 +1,152 @@
+"""Strength of a match: a sensor's photographs show its pattern as strongly as they let expect.
+
+Devices of one model may share a part of their patterns (Iuliani, Fontani, Piva 2021,
+arXiv:2009.04878), which agrees at its place, everywhere and at every scale as a sensor's own does,
+only by less. What a photograph would show of the enrolled sensor follows from its light and texture
+(:class:`camid.casework.quality.Quality`), from the detail that its JPEG kept, and from the
+fingerprint's own strength; what is far below is not the sensor's, or was edited beyond telling.
+"""
+
+import math
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from camid.casework.alignment import Match
+from camid.casework.fingerprint_sums import Sums, reliability
+from camid.casework.quality import Visibility
+from camid.casework.repetition import without_repetition
+from camid.prnu.cleaning import cleaned
+
+M = TypeVar("M", bound=Match)
+
+LEAST = 0.3
+"""Share of the expected score that a sensor's own photograph reaches at least."""
+TOLD = 5.0
+"""Score of halves, normal if they show nothing, from which their agreement tells a strength."""
+
+
+class Strength(NamedTuple):
+    """How strongly an entry's photographs show their sensor's pattern."""
+
+    amplitude: float
+    """Standard deviation of the fingerprint, grey levels where a photograph is bright."""
+    reliability: float
+    """Share of the fingerprint's variance that is the sensor's, 0 to 1."""
+    detail: float
+    """Mean share of the detail that JPEG kept; 0 if not known."""
+
+    @classmethod
+    def of(cls, sums: Sums) -> "Strength | None":
+        """Return the strength of an entry's sums, or None if its halves do not tell it."""
+        agreement = sums.split_half()
+        if not agreement > 0:
+            return None
+        pattern = without_repetition(cleaned(sums.total.pattern()), sums.periods)
+        details = [image.detail for image in sums.images if image.detail]
+        mean = float(np.mean(details)) if details else 0.0
+        return cls(float(pattern.std(dtype=np.float64)), reliability(agreement), mean)
+
+    def expected_score(
+        self, visibility: Visibility, *, num_pixels: int, scale: float = 1.0
+    ) -> float:
+        """Return the score, normal among strangers, of photographs that the sensor took.
+
+        Parameters
+        ----------
+        num_pixels
+            Of what is compared.
+        scale
+            Pixels of the photographs for one of the sensor.
+        """
+        kept = min(1.0, visibility.detail / self.detail) if self.detail else 1.0
+        score = self.amplitude * self.reliability * math.sqrt(visibility.power) * kept
+        score *= min(scale, 1 / scale)
+        # of many photographs the sensor's share of the variance grows, up to 1
+        signal = score**2 / (num_pixels * self.reliability)
+        return score / math.sqrt(1 + signal)
+
+
+class SideStrength(NamedTuple):
+    """How strongly a side of a verification shows its sensor's pattern."""
+
+    visibility: Visibility
+    """Of all its photographs together."""
+    num_pixels: int
+    """Of each of its photographs."""
+    agreement: float
+    """Correlation of its halves' patterns; NaN where one has no photograph."""
+
+    @property
+    def signal(self) -> float:
+        """Variance of its pattern that is the sensor's, over the rest; NaN if that is not told."""
+        if not self.agreement * math.sqrt(self.num_pixels) > TOLD:
+            return math.nan
+        share = reliability(self.agreement)
+        return share / (1 - share)
+
+
+def expected_of_sides(
+    first: SideStrength, second: SideStrength, *, num_pixels: int, scale: float = 1.0
+) -> float:
+    """Return the score, normal among strangers, of two sides of one sensor; 0 if that is not known.
+
+    A correlation of patterns is attenuated by what is not the sensor's in each: Spearman 1904,
+    doi:10.2307/1412159. Where a side does not tell that itself, it follows from the other's, by
+    their light and texture.
+
+    Parameters
+    ----------
+    num_pixels
+        Of what is compared.
+    scale
+        Pixels of one side for one of the other.
+    """
+    details = sorted(side.visibility.detail for side in (first, second))
+    kept = details[0] / details[1] if details[0] else 1.0
+    signals = [_signal(first, second, kept), _signal(second, first, kept)]
+    if not all(signal > 0 for signal in signals):
+        return 0.0
+    shares = math.prod(signal / (1 + signal) for signal in signals)
+    return math.sqrt(num_pixels * shares * kept) * min(scale, 1 / scale)
+
+
+def _signal(side: SideStrength, other: SideStrength, kept: float) -> float:
+    """Return the signal of a side, by the other's if it does not tell its own."""
+    if not math.isnan(side.signal):
+        return side.signal
+    if not other.visibility.power:
+        return math.nan
+    power = side.visibility.power / side.num_pixels
+    fainter = kept if side.visibility.detail < other.visibility.detail else 1.0
+    return other.signal * power / (other.visibility.power / other.num_pixels) * fainter
+
+
+def less_shared(match: M, visibility: Visibility, strength: Strength, *, num_pixels: int) -> M:
+    """Return a match with an entry, weighed by what a photograph by its sensor would reach.
+
+    Parameters
+    ----------
+    num_pixels
+        Of the photograph.
+    """
+    compared = round(num_pixels / max(match.scale, 1) ** 2)
+    expected = strength.expected_score(visibility, num_pixels=compared, scale=match.scale)
+    return weighed(match, expected)
+
+
+def weighed(match: M, expected: float) -> M:
+    """Return a match with its strength, which counts nothing if that is too small for a sensor.
+
+    Parameters
+    ----------
+    expected
+        The score that one sensor reaches; 0 if that is not known.
+    """
+    if expected <= 0:
+        return match
+    share = math.sqrt(max(match.spread_pce, 0.0)) / expected
+    if share >= LEAST:
+        return replace(match, strength=share)
+    return replace(match, strength=share, share=0.0, is_shared=True)
