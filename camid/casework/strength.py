@@ -62,7 +62,7 @@ class Strength(NamedTuple):
         """
         kept = min(1.0, visibility.detail / self.detail) if self.detail else 1.0
         score = self.amplitude * self.reliability * math.sqrt(visibility.power) * kept
-        score *= min(scale, 1 / scale)
+        score *= min(1, 1 / scale)  # an enlarged one has no more to show
         # of many photographs the sensor's share of the variance grows, up to 1
         signal = score**2 / (num_pixels * self.reliability)
         return score / math.sqrt(1 + signal)
@@ -109,7 +109,7 @@ def expected_of_sides(
     if not all(signal > 0 for signal in signals):
         return 0.0
     shares = math.prod(signal / (1 + signal) for signal in signals)
-    return math.sqrt(num_pixels * shares * kept) * min(scale, 1 / scale)
+    return math.sqrt(num_pixels * shares * kept) * min(1, 1 / scale)
 
 
 def _signal(side: SideStrength, other: SideStrength, kept: float) -> float:

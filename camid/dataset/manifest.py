@@ -103,6 +103,11 @@ class ImageTable(Sequence[ImageRecord]):
         return cls(_Columns(_tables(records)))
 
     @classmethod
+    def joined(cls, parts: Iterable["ImageTable"]) -> "ImageTable":
+        """Return one table of the records of several, in their order."""
+        return cls(_Columns(part._columns.table.take(part._rows) for part in parts))
+
+    @classmethod
     def read(cls, data: bytes) -> "ImageTable":
         """Return the table of a manifest file's bytes."""
         # Not read_table: its threads may still start while a program exits early, which aborts it.

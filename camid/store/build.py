@@ -1,8 +1,8 @@
 """Build of a store by its plan: present chunks, missing chunks, and the finish."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +61,7 @@ class StoreBuild:
         strips: Strips,
         simulated: Mapping[str, Any] | None = None,
         damaged: Collection[str] = (),
+        mapped: "Mapped" = in_threads,
     ) -> None:
         """Read the plan's chunks that are present.
 
@@ -76,6 +77,8 @@ class StoreBuild:
             The simulation that made the photographs.
         damaged
             Files to make again in any case, besides those that a stopped repair left.
+        mapped
+            What applies a function to the names of files that are read, in order.
         """
         self.folder, self.plan = folder, plan
         self._samples, self._strips = samples, strips
@@ -93,7 +96,7 @@ class StoreBuild:
         self._earlier: dict[str, str] = {}
         self._contents: NDArray[np.bytes_] = np.full(len(plan), _UNKNOWN, "S64")
         self._modified = np.zeros(len(plan), np.int64)
-        self._read_chunks()
+        self._read_chunks(mapped)
 
     @property
     def missing(self) -> list[int]:
@@ -200,12 +203,15 @@ class StoreBuild:
             grid_positions = grid(height, width) if kept else ()
             yield ChunkContent(self._contents[number].decode(), kept, grid_positions)
 
-    def _read_chunks(self) -> None:
+    def _read_chunks(self, mapped: "Mapped") -> None:
         """Note the planned chunks whose files are whole, of the same settings and not damaged."""
         present = set(self.folder.files())
         digests = list(self.plan.digests()) if present else []
         numbers = [number for number, name in enumerate(self.plan.names) if name in present]
-        for number, file in zip(numbers, in_threads(self._read, numbers), strict=True):
+        names = [self.plan.names[number] for number in numbers]
+        for number, file in zip(
+            numbers, mapped(partial(_written, self.folder), names), strict=True
+        ):
             if file is None:
                 continue
             is_planned = file.digest == digests[number] and file.samples == self._samples
@@ -215,16 +221,6 @@ class StoreBuild:
                 self._modified[number] = file.modified
             else:
                 self._earlier |= {image.image_id: image.sha256 for image in file.statuses}
-
-    def _read(self, number: int) -> "_Written | None":
-        """Return a chunk's file as an earlier run wrote it, or None if it is not whole."""
-        name = self.plan.names[number]
-        try:
-            with ChunkFile(self.folder, name) as file:
-                facts = file.digest, file.format, file.content, file.statuses
-        except ValueError:
-            return None
-        return _Written(*facts, self.folder.modified(name))
 
 
 class _Written(NamedTuple):
@@ -237,6 +233,20 @@ class _Written(NamedTuple):
     statuses: Sequence[ImageStatus]
     modified: int
     """Nanoseconds since 1970."""
+
+
+Mapped = Callable[[Callable[[str], _Written | None], Sequence[str]], Iterable[_Written | None]]
+"""What applies a function to names, in their order."""
+
+
+def _written(folder: Folder, name: str) -> _Written | None:
+    """Return a chunk's file as an earlier run wrote it, or None if it is not whole."""
+    try:
+        with ChunkFile(folder, name) as file:
+            facts = file.digest, file.format, file.content, file.statuses
+    except ValueError:
+        return None
+    return _Written(*facts, folder.modified(name))
 
 
 def finish(

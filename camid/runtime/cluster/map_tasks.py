@@ -1,17 +1,24 @@
 """One pass of Ray Data over tables: one task per table, results as they finish, with progress."""
 
-from collections.abc import Callable, Iterable, Iterator
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from camid.runtime.cluster.resources import apart_from_gpus, largest_memory, most_tasks
 from camid.runtime.console import progress
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 CPUS_PER_TASK = 1
 TASKS_AT_ONCE = 20_000
-"""Tasks that Ray Data is given at once: each takes a few kilobytes of the driver."""
+"""Tasks that Ray Data is given at once at most: each takes a few kilobytes of the driver …"""
+BYTES_AT_ONCE = 2**28
+"""… and so are the bytes of their tables, which Ray holds in its object store."""
 FAILURE = "camid: failure"
 """Column by which a task reports that it failed."""
 
@@ -43,7 +50,7 @@ def streamed(
     options = ray.data.DataContext.get_current().execution_options
     with progress() as display:
         task = display.add_task(description, total=total, completed=done, unit=unit)
-        while batch := list(islice(remaining, TASKS_AT_ONCE)):
+        while batch := _at_once(remaining):
             # The pass's own, not its tasks': what is asked of an autoscaler has them too.
             options.label_selector = apart_from_gpus() or None
             dataset = ray.data.from_arrow(batch).map_batches(
@@ -62,6 +69,52 @@ def streamed(
                     raise failure
                 display.advance(task, result.num_rows)
                 yield result
+
+
+def _at_once(tables: Iterator[pa.Table]) -> list[pa.Table]:
+    """Return the next tables that Ray Data is given at once; none at the end."""
+    batch, size = [], 0
+    for table in islice(tables, TASKS_AT_ONCE):
+        batch.append(table)
+        size += table.nbytes
+        if size >= BYTES_AT_ONCE:
+            break
+    return batch
+
+
+def in_batches(
+    batches: Iterable[Sequence[T]],
+    work: Callable[[Sequence[T]], R],
+    *,
+    description: str,
+    unit: str,
+    total: int,
+) -> Iterator[R]:
+    """Yield the result of ``work`` for each batch of a ``total`` of items, in order, a task each.
+
+    Batches, results and ``work`` travel pickled; progress and errors are those of :func:`streamed`.
+    """
+    tables = (
+        pa.table({"number": [number], "items": [pickle.dumps(batch)]})
+        for number, batch in enumerate(batches)
+    )
+    worked = partial(_worked, work=work)
+    waiting: dict[int, bytes] = {}
+    following = 0
+    for result in streamed(tables, worked, description=description, unit=unit, total=total):
+        waiting[result["number"][0].as_py()] = result["result"][0].as_py()
+        while following in waiting:
+            yield pickle.loads(waiting.pop(following))
+            following += 1
+
+
+def _worked(table: pa.Table, *, work: Callable[[Any], Any]) -> pa.Table:
+    """Return a row for each item of a batch, the first with the result; runs on a worker."""
+    items = pickle.loads(table["items"][0].as_py())
+    result = pickle.dumps(work(items))
+    rest = len(items) - 1
+    numbers = [table["number"][0].as_py()] * len(items)
+    return pa.table({"number": numbers, "result": pa.array([result, *[None] * rest], pa.binary())})
 
 
 def _failure_of(result: pa.Table) -> ValueError | OSError | None:

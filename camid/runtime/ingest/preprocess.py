@@ -2,11 +2,11 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
-from typing import Any
+from itertools import chain, islice, tee
+from typing import Any, TypedDict, TypeVar
 
 import pyarrow as pa
 
@@ -20,10 +20,10 @@ from camid.dataset.records import (
     manifest_table,
     reason_kinds,
 )
-from camid.dataset.sources import find_files, read_headers
-from camid.io.folder import Folder
+from camid.dataset.sources import FoundFile, find_files, read_headers
+from camid.io.folder import Folder, in_threads
 from camid.io.lock import locked
-from camid.runtime.cluster.map_tasks import streamed
+from camid.runtime.cluster.map_tasks import in_batches, streamed
 from camid.runtime.cluster.resources import num_cpus
 from camid.runtime.cluster.session import session
 from camid.runtime.console import tracked
@@ -36,6 +36,8 @@ from camid.store.make_chunk import make_chunk, sample_format, smallest_side
 from camid.store.settings import store_settings
 from camid.store.source_changes import changes
 
+R = TypeVar("R")
+
 STATUS_SCHEMA = pa.schema(
     [
         (name, pa.string())
@@ -46,6 +48,11 @@ STATUS_SCHEMA = pa.schema(
 
 PIXELS_PER_TASK = 64e6
 """Pixels that are enough for a Ray task: seconds of work."""
+MANY = 20_000
+"""Files from which on workers look at them: fewer are looked at before a Ray has started."""
+PER_TASK = 4096
+"""Files that a task looks at: a second of work, or more where storage is slow."""
+UNCHANGED = -1
 TASKS_PER_CPU = 4
 """Smallest number of tasks per processor, if there are enough chunks."""
 
@@ -128,6 +135,7 @@ def preprocess(
             strips=config.strips,
             simulated=simulated_with(config.paths.data),
             damaged=damaged,
+            mapped=_chunks_mapped,
         )
         for number in _outdated(build):
             build.discard(number)
@@ -182,8 +190,8 @@ def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> 
     if only is not None:
         image_ids = {record.image_id for record in only}
         files = [file for file in files if file.image_id in image_ids]
-    headers = read_headers(files, min_side=min_side, max_megapixels=images.max_megapixels)
-    records = ImageTable.of(tracked(headers, description="headers", unit="files", total=len(files)))
+    read = partial(read_headers, min_side=min_side, max_megapixels=images.max_megapixels)
+    records = _read_headers(files, read)
     if alike := alike_names(device for (device,) in records.ok.counted("device")):
         raise ValueError(
             f"{config.paths.data}: the devices {alike[0]!r} and {alike[1]!r} differ by case, "
@@ -199,19 +207,87 @@ def catalogued(config: Config, *, only: Sequence[ImageRecord] | None = None) -> 
     return planned(records, strips=config.strips, chunks=config.chunks, seed=config.seed)
 
 
+def _read_headers(
+    files: Sequence[FoundFile], read: Callable[[Sequence[FoundFile]], Iterator[ImageRecord]]
+) -> ImageTable:
+    """Return the records of all files, in order; where there are many, workers read them."""
+    shown = _Shown(description="headers", unit="files", total=len(files))
+    if len(files) < MANY:
+        return ImageTable.of(tracked(read(files), **shown))
+    batches = (files[start : start + PER_TASK] for start in range(0, len(files), PER_TASK))
+    with session():
+        return ImageTable.joined(in_batches(batches, partial(_table_of, read=read), **shown))
+
+
+class _Shown(TypedDict):
+    """What a progress bar shows."""
+
+    description: str
+    unit: str
+    total: int
+
+
+def _table_of(
+    files: Sequence[FoundFile], *, read: Callable[[Sequence[FoundFile]], Iterator[ImageRecord]]
+) -> ImageTable:
+    return ImageTable.of(read(files))
+
+
+def _chunks_mapped(work: Callable[[str], R], names: Sequence[str]) -> Iterator[R]:
+    """Yield the result of ``work`` for each chunk's file; where there are many, by workers."""
+    if len(names) < MANY:
+        yield from in_threads(work, names)
+        return
+    batches = (names[start : start + PER_TASK] for start in range(0, len(names), PER_TASK))
+    with session():
+        for results in in_batches(
+            batches,
+            partial(_list_of, work=work),
+            description="chunks",
+            unit="files",
+            total=len(names),
+        ):
+            yield from results
+
+
+def _list_of(names: Sequence[str], *, work: Callable[[str], R]) -> list[R]:
+    return [*in_threads(work, names)]
+
+
 def _outdated(build: StoreBuild) -> list[int]:
-    """Return the numbers of the chunks with photographs that have changed since they were made."""
-    numbers: list[int] = []
-    written: list[int] = []
-    for number, modified in build.present:
-        size = int(build.plan.shapes[number, 0])
-        numbers += [number] * size
-        written += [modified] * size
-    images = chain.from_iterable(build.images(number) for number, _ in build.present)
-    checked = tracked(
-        changes(images, made=written), description="changes", unit="files", total=len(numbers)
+    """Return the numbers of the chunks with photographs that have changed since they were made.
+
+    Where there are many photographs, workers look at them.
+    """
+    total = sum(int(build.plan.shapes[number, 0]) for number, _ in build.present)
+    shown = _Shown(description="changes", unit="files", total=total)
+    photographs = (
+        (number, image, made) for number, made in build.present for image in build.images(number)
     )
-    return sorted({number for number, change in zip(numbers, checked, strict=True) if change})
+    if total < MANY:
+        return sorted({*tracked(_changed(photographs), **shown)} - {UNCHANGED})
+    batches = iter(lambda: list(islice(photographs, PER_TASK)), [])
+    with session():
+        numbers = in_batches(batches, _changed_numbers, **shown)
+        return sorted({*chain.from_iterable(numbers)})
+
+
+def _changed(photographs: Iterable[tuple[int, ImageRecord, int]]) -> Iterator[int]:
+    """Yield the chunk's number of each photograph that has changed, else :data:`UNCHANGED`.
+
+    Parameters
+    ----------
+    photographs
+        Numbers of chunks, photographs, and when their chunks were made, nanoseconds since 1970.
+    """
+    for_numbers, for_images, for_times = tee(photographs, 3)
+    found = changes((image for _, image, _ in for_images), made=(made for *_, made in for_times))
+    for (number, *_), change in zip(for_numbers, found, strict=True):
+        yield number if change else UNCHANGED
+
+
+def _changed_numbers(photographs: Sequence[tuple[int, ImageRecord, int]]) -> set[int]:
+    return {*_changed(photographs)} - {UNCHANGED}
 
 
 def _nothing_usable(config: Config, records: ImageTable) -> ValueError:

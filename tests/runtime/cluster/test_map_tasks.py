@@ -1,8 +1,10 @@
+import time
+
 import pyarrow as pa
 import pytest
 
 from camid.runtime.cluster import map_tasks
-from camid.runtime.cluster.map_tasks import streamed
+from camid.runtime.cluster.map_tasks import in_batches, streamed
 
 
 def failing(table: pa.Table) -> pa.Table:
@@ -38,3 +40,26 @@ def test_what_a_user_can_mend_comes_back_as_its_own_sentence(
 def test_tasks_that_ray_does_not_know_of_at_once_all_come_back(ray_here, monkeypatch):
     monkeypatch.setattr(map_tasks, "TASKS_AT_ONCE", 2)
     assert sorted(results(0, 3, 4, 5, 6)) == [0, 3, 4, 5, 6]
+
+
+def test_bytes_that_ray_does_not_hold_at_once_all_come_back(ray_here, monkeypatch):
+    monkeypatch.setattr(map_tasks, "BYTES_AT_ONCE", 1)
+    assert sorted(results(0, 3, 4)) == [0, 3, 4]
+
+
+def doubled(batch: list[int]) -> list[int]:
+    time.sleep(0.2 * (batch[0] == 0))  # so that the first comes last
+    if 13 in batch:
+        raise ValueError("thirteen is no answer")
+    return [2 * number for number in batch]
+
+
+def test_batches_come_back_in_their_order(ray_here):
+    batches = [[0, 1, 2], [3, 4], [5]]
+    found = list(in_batches(iter(batches), doubled, description="", unit="", total=6))
+    assert found == [[0, 2, 4], [6, 8], [10]]
+
+
+def test_a_batch_that_a_user_can_mend_comes_back_as_its_sentence(ray_here):
+    with pytest.raises(ValueError, match="^thirteen is no answer"):
+        list(in_batches([[1], [13]], doubled, description="", unit="", total=2))

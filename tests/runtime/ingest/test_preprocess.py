@@ -10,6 +10,7 @@ from camid.dataset.records import chunk_name
 from camid.dataset.sources import find_files, read_headers
 from camid.io.images import pixels
 from camid.io.scene_hash import scene_hash
+from camid.runtime.ingest import preprocess as module
 from camid.runtime.ingest.preprocess import preprocess
 from camid.store.chunk_plan import chunks_of, planned
 from camid.store.index import num_strips
@@ -19,6 +20,13 @@ from camid.store.verify import problems
 from tests.runtime.conftest import Place, config_of, contents
 
 pytestmark = pytest.mark.usefixtures("ray_here")
+
+
+@pytest.fixture
+def workers_look(monkeypatch):
+    """As few files as there are are looked at by workers."""
+    monkeypatch.setattr(module, "MANY", 1)
+    monkeypatch.setattr(module, "PER_TASK", 5)
 
 
 def test_every_photograph_is_in_the_store(made):
@@ -46,6 +54,12 @@ def test_one_worker_or_two_give_the_same_bytes(made, tmp_path, monkeypatch):
     )
     monkeypatch.setattr(map_tasks, "CPUS_PER_TASK", 2)  # on two processors: one task at a time
     preprocess(config)
+    assert contents(tmp_path / "store") == contents(made.root / "store")
+
+
+def test_workers_read_the_headers_that_are_read_here(made, tmp_path, workers_look):
+    config = Place(tmp_path).config()
+    preprocess(replace(config, paths=replace(config.paths, data=made.config().paths.data)))
     assert contents(tmp_path / "store") == contents(made.root / "store")
 
 
@@ -144,7 +158,9 @@ def test_files_of_others_are_never_deleted(made, tmp_path, fresh):
 
 
 @pytest.mark.parametrize("is_longer", [False, True])
-def test_a_photograph_that_changed_is_read_again_and_named(made, tmp_path, is_longer):
+def test_a_photograph_that_changed_is_read_again_and_named(made, tmp_path, request, is_longer):
+    if is_longer:  # chunks and photographs are looked at by workers, or here
+        request.getfixturevalue("workers_look")
     shutil.copytree(made.root / "photographs", tmp_path / "photographs")
     place = Place(tmp_path)
     preprocess(place.config())
