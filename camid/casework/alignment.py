@@ -13,7 +13,7 @@ from camid.casework.false_alarm import evidence_energy, log_false_alarm
 from camid.casework.kernels import cell_products
 from camid.casework.match_detail import scales
 from camid.casework.single_peak import once
-from camid.casework.spread import spread
+from camid.casework.spread import Spread, spread
 from camid.casework.transforms import UPRIGHT, Hypothesis, Shape, hypotheses, transform_shape
 from camid.prnu.borders import inside_borders
 from camid.prnu.cleaning import cleaned
@@ -58,6 +58,8 @@ class Match:
 
     share: float = 1.0
     """Share of its energy that is spread over the picture (:mod:`camid.casework.spread`)."""
+    area: float = 1.0
+    """Share of the compared area that this is of."""
     is_copy: bool = False
     """Whether it is a copy of an enrolled photograph (:mod:`camid.casework.enrolled_copies`)."""
     is_finest_alone: bool = False
@@ -206,7 +208,7 @@ def search(
     is_checked = energy >= CHECKED
     is_resampled = hypothesis.scale != 1 or hypothesis.is_stretched or hypothesis.angle != 0
     is_finest_alone = is_checked and not is_resampled and scales(a, b).is_finest_alone
-    share = _share(a, b, query.most) if is_checked else 1.0
+    share, area = _share(a, b, query.most) if is_checked else (1.0, 1.0)
     return Match(
         pce=energy,
         ncc=correlation(a, b),
@@ -220,6 +222,7 @@ def search(
         num_lags=num_lags,
         num_hypotheses=num_hypotheses,
         share=0.0 if is_finest_alone else share,
+        area=area,
         is_finest_alone=is_finest_alone,
     )
 
@@ -253,10 +256,22 @@ def laid(query: Plane, pattern: Plane, match: Match) -> tuple[Plane, Plane]:
     return upright[0], upright[1]
 
 
-def _share(a: Plane, b: Plane, most: float) -> float:
-    """Return the share of a match's energy that is spread over its cells, as a sensor's is."""
+def _share(a: Plane, b: Plane, most: float) -> tuple[float, float]:
+    """Return the share of a match's energy that is spread as a sensor's is, and of its area."""
+    found = plane_spread(a, b, most=most)
+    return found.share, found.area(cell_samples(a, b, CELL) > 0)
+
+
+def plane_spread(a: Plane, b: Plane, *, most: float) -> Spread:
+    """Return how the agreement of two planes is spread over their cells.
+
+    Parameters
+    ----------
+    most
+        Correlation that a sensor gives at most.
+    """
     sizes = np.sqrt(np.maximum(cell_samples(a, b, CELL), 1))
-    return spread(cell_scores(a, b, CELL), most=most * sizes).share
+    return spread(cell_scores(a, b, CELL), most=most * sizes)
 
 
 def cell_samples(a: Plane, b: Plane, cell: int) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from camid.casework.camera_groups import Group, Shown, expected_score, single
 from camid.casework.fingerprint_sums import Half, Sample
 from camid.casework.kept_samples import middle
 from camid.casework.quality import Visibility
-from camid.casework.strength import SideStrength, expected_of_sides, weighed
+from camid.casework.strength import LEAST_OF_SIDES, SideStrength, expected_of_sides, weighed
 from camid.casework.transforms import Hypothesis, Shape, edits, hypotheses, scales_for
 from camid.casework.verify_sides import Image
 
@@ -63,7 +63,8 @@ class SidePatterns:
         """
         sides = [self.strength(side) for side in (0, 1)]
         number = min(side.num_pixels for side in sides)
-        return weighed(match, expected_of_sides(*sides, num_pixels=number, scale=match.scale))
+        expected = expected_of_sides(*sides, num_pixels=number, scale=match.scale)
+        return weighed(match, expected, least=LEAST_OF_SIDES)
 
     def expected_score(self) -> float:
         """Return the score of the sides if one camera took both, lying alike; 0 if not known.

@@ -48,6 +48,10 @@ class Spread(NamedTuple):
         """Whether parts stand out that no sensor makes."""
         return self.share < 1
 
+    def area(self, compared: Cells) -> float:
+        """Return the share of the compared cells that count."""
+        return float(self.kept.sum() / max(compared.sum(), 1))
+
 
 def most_correlation(first: float, second: float = math.inf) -> float:
     """Return the greatest correlation that one sensor gives averages of so many photographs.

@@ -23,7 +23,7 @@ from camid.casework.match_detail import scales
 from camid.casework.quality import Visibility, quality
 from camid.casework.single_peak import once
 from camid.casework.spread import most_correlation, spread
-from camid.casework.strength import LEAST, expected_of_sides
+from camid.casework.strength import LEAST_OF_SIDES, SideStrength, expected_of_sides
 from camid.casework.verify_sides import (
     CLASSICAL,
     Image,
@@ -147,10 +147,10 @@ class Sides:
         evidence = {
             second.turn: _compared(self._first, second, methods) for second in self._second_turns
         }
-        spreads = {second.turn: self._spread(second) for second in self._second_turns}
+        spreads = {second.turn: self._spread(self._first, second) for second in self._second_turns}
         scores = {
-            second.turn: self._scores_less_repeats(
-                second, _at(evidence[second.turn], spreads[second.turn])
+            second.turn: _scores_less_repeats(
+                self._first, second, _at(evidence[second.turn], spreads[second.turn]), methods
             )
             for second in self._second_turns
         }
@@ -159,7 +159,7 @@ class Sides:
             for turn, turn_scores in scores.items()
         }
         likeliest = max(llrs, key=lambda turn: llrs[turn])
-        planes = self._planes(likeliest)
+        planes = self._planes(self._first, self._at(likeliest))
         if llrs[likeliest] > 0:
             scores[likeliest] = _scores_less_second_peaks(planes, scores[likeliest])
             llrs[likeliest] = float(fusion.llr([scores[likeliest][n] for n in fusion.methods]))
@@ -167,8 +167,9 @@ class Sides:
         crops = evidence[likeliest]["classical"]
         is_finest_alone = _is_finest_alone(planes)
         llr = float(logsumexp(list(llrs.values())) - math.log(len(llrs)))
-        strength = self._strength(likeliest, scores[likeliest][CLASSICAL])
-        is_shared = llr > 0 and strength < LEAST
+        counted = _at(evidence[likeliest], spreads[likeliest])
+        strength = self._strength(self._at(likeliest), counted)
+        is_shared = llr > 0 and strength < LEAST_OF_SIDES
         return Verdict(
             llr=0.0 if is_finest_alone or is_shared else min(high, llr),
             low=fusion.low,
@@ -183,65 +184,55 @@ class Sides:
             is_shared=is_shared,
         )
 
-    def _strength(self, turn: int, score: float) -> float:
-        """Return a score by ``classical`` as a share of what one sensor's sides reach."""
-        method = self._methods[CLASSICAL]
-        first, second = self._first.strength(method), self._at(turn).strength(method)
-        expected = expected_of_sides(first, second, num_pixels=first.num_pixels)
-        return score / expected if expected else math.nan
+    def _strength(self, second: SideEvidence, sums: Mapping[str, Sums]) -> float:
+        """Return the score by ``classical`` of sums as a share of what one sensor's sides reach.
+
+        What repeats is in both.
+        """
+        crops, methods = {CLASSICAL: sums[CLASSICAL]}, {CLASSICAL: self._methods[CLASSICAL]}
+        sides = map(self._side_strength, (self._first, second))
+        expected = expected_of_sides(*sides, num_pixels=len(sums[CLASSICAL]) * CROP**2)
+        return _scores(crops, methods)[CLASSICAL] / expected if expected else math.nan
+
+    def _side_strength(self, side: SideEvidence) -> SideStrength:
+        """Return how strongly a side shows a pattern, by its halves as by two sides."""
+        num_pixels = side.num_strips * side.strip_size**2
+        if side.num_images < 2:
+            return SideStrength(side.visibility, num_pixels, math.nan)
+        first, second = side.halves()
+        methods, counted = {CLASSICAL: self._methods[CLASSICAL]}, self._spread(first, second)
+        (score,) = _scores(_at(_compared(first, second, methods), counted), methods).values()
+        agreement = score / math.sqrt(max(len(counted.numbers), 1) * CROP**2)
+        return SideStrength(side.visibility, num_pixels, agreement)
 
     def _at(self, turn: int) -> SideEvidence:
         """Return the second side in a turn."""
         (second,) = (evidence for evidence in self._second_turns if evidence.turn == turn)
         return second
 
-    def _planes(self, turn: int) -> Planes:
-        """Return what ``classical`` compares of both sides in a turn, strips in their places."""
-        method, (_, corners) = self._methods["classical"], compared_strips(*self._shapes[0])
+    def _planes(self, first: SideEvidence, second: SideEvidence) -> Planes:
+        """Return what ``classical`` compares of two sides, strips in their places."""
+        method, (_, corners) = self._methods[CLASSICAL], compared_strips(*self._shapes[0])
         across = len({left for _, left in corners})
         planes = []
-        for side in (self._first, self._at(turn)):
-            strips = side.prepared("classical", method)
+        for side in (first, second):
+            strips = side.prepared(CLASSICAL, method)
             size = strips.shape[-1]
             rows = strips.reshape(-1, across, size, size).transpose(0, 2, 1, 3)
             planes.append(np.ascontiguousarray(rows.reshape(-1, across * size), np.float32))
         return planes[0], planes[1]
-
-    def _scores_less_repeats(
-        self, second: SideEvidence, sums: Mapping[str, Sums]
-    ) -> dict[str, float]:
-        """Return each method's score, less what it gives crops and strips that lie elsewhere.
-
-        A sensor's pattern agrees at one place alone. Dithers, tiles and block codecs whose period
-        divides a crop's or a strip's side agree wherever these lie.
-        """
-        scores = _scores(sums, self._methods)
-        if scores["classical"] < REPEATED:
-            return scores
-        moves = [{"roll": CROP}] if second.strip_size > CROP else []
-        moves += [{"shift": 1}] if second.num_strips > 1 else []
-        for move in moves:
-            sums = _compared(self._first, second, self._methods, **move)
-            elsewhere = _scores(sums, self._methods)
-            if elsewhere["classical"] >= REPEATED:
-                left = max(0.0, 1 - elsewhere["classical"] / scores["classical"])
-                return {
-                    name: min(left * score, score - max(elsewhere[name], 0.0))
-                    for name, score in scores.items()
-                }
-        return scores
 
     def _heat(self, crops: Sums) -> NDArray[np.float64]:
         """Return each crop's score by ``classical``, laid out as in the image."""
         scores = np.nan_to_num(self._methods["classical"].score(crops))
         return _laid_out(scores, self._shapes[0])
 
-    def _spread(self, second: SideEvidence) -> "_Counted":
+    def _spread(self, first: SideEvidence, second: SideEvidence) -> "_Counted":
         """Return which crops count, and how much of the energy is theirs."""
         method = {"classical": self._methods["classical"]}
-        (cells,) = _compared(self._first, second, method, size=CELL).values()
+        (cells,) = _compared(first, second, method, size=CELL).values()
         scores = np.nan_to_num(method["classical"].score(cells))
-        counts = self._first.num_images, second.num_images
+        counts = first.num_images, second.num_images
         cells_kept = spread(
             _laid_out(scores, self._shapes[0], size=CELL), most=most_correlation(*counts) * CELL
         )
@@ -257,6 +248,34 @@ def _is_finest_alone(planes: Planes) -> bool:
     """Return whether what agrees of two sides is noise that was added, and tells of no sensor."""
     agreement = scales(*planes)
     return agreement.is_finest_alone and agreement.expected > SURE
+
+
+def _scores_less_repeats(
+    first: SideEvidence,
+    second: SideEvidence,
+    sums: Mapping[str, Sums],
+    methods: Mapping[str, Method],
+) -> dict[str, float]:
+    """Return each method's score, less what it gives crops and strips that lie elsewhere.
+
+    A sensor's pattern agrees at one place alone. Dithers, tiles and block codecs whose period
+    divides a crop's or a strip's side agree wherever these lie.
+    """
+    scores = _scores(sums, methods)
+    if scores["classical"] < REPEATED:
+        return scores
+    moves = [{"roll": CROP}] if second.strip_size > CROP else []
+    moves += [{"shift": 1}] if second.num_strips > 1 else []
+    for move in moves:
+        sums = _compared(first, second, methods, **move)
+        elsewhere = _scores(sums, methods)
+        if elsewhere["classical"] >= REPEATED:
+            left = max(0.0, 1 - elsewhere["classical"] / scores["classical"])
+            return {
+                name: min(left * score, score - max(elsewhere[name], 0.0))
+                for name, score in scores.items()
+            }
+    return scores
 
 
 def _scores_less_second_peaks(planes: Planes, scores: Mapping[str, float]) -> dict[str, float]:

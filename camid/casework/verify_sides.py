@@ -1,6 +1,5 @@
 """Evidence of a side of a verification: sums over its photographs' middles, strip by strip."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.casework.quality import Visibility
-from camid.casework.strength import SideStrength
 from camid.comparison.methods.method import Array, Method
 from camid.prnu.borders import inside_borders, residual_inside
 from camid.prnu.cleaning import JPEG_BLOCK
-from camid.prnu.correlation import ncc
 from camid.prnu.luminance import LUMA, grey_levels
 from camid.prnu.residual import quantised, restored
 from camid.prnu.strips import Position, cut, intensity, positions
@@ -48,19 +45,17 @@ class SideEvidence:
     num_images: int = 0
     totals: dict[str, Array] = field(default_factory=dict)
     """Sums by method, ``(strip, …, height, width)``."""
-    halves: list[Array] = field(default_factory=list)
-    """Sums of every other image, the first half first, for ``classical``."""
     visibility: Visibility = field(default_factory=lambda: Visibility(0.0, 0.0))
     """What the images can show of a sensor's pattern."""
+    _first_half: Array = field(default_factory=lambda: np.zeros((), np.float32))
+    """Sum of every other image, for ``classical``; the first is in it."""
 
     def add(self, image: Image, methods: Mapping[str, Method], visibility: Visibility) -> None:
         """Add an image, of which it is known what it can show of a sensor's pattern."""
         for name, planes in image_evidence(image, methods, turn=self.turn).items():
             self.totals[name] = self.totals[name] + planes if name in self.totals else planes
-            if name == CLASSICAL and self.num_images < 2:
-                self.halves.append(planes)
-            elif name == CLASSICAL:
-                self.halves[self.num_images % 2] = self.halves[self.num_images % 2] + planes
+            if name == CLASSICAL and self.num_images % 2 == 0:
+                self._first_half = self._first_half + planes
         self.num_images += 1
         self.visibility = Visibility.together([self.visibility, visibility])
 
@@ -79,15 +74,14 @@ class SideEvidence:
         prepare, total = method.first.prepared, self.totals[name]
         return np.stack([prepare(strip, self.num_images) for strip in total])
 
-    def strength(self, method: Method) -> SideStrength:
-        """Return how strongly the images show their sensor's pattern, by ``classical``."""
-        counts = (self.num_images + 1) // 2, self.num_images // 2
-        patterns = [
-            np.stack([method.first.prepared(strip, count) for strip in half])
-            for half, count in zip(self.halves, counts, strict=False)
-        ]
-        agreement = ncc(*patterns) if len(patterns) == 2 else math.nan
-        return SideStrength(self.visibility, patterns[0].size, agreement)
+    def halves(self) -> tuple["SideEvidence", "SideEvidence"]:
+        """Return the halves of two images or more, which have the evidence for ``classical``."""
+        number = (self.num_images + 1) // 2
+        first = SideEvidence(turn=self.turn, num_images=number)
+        second = SideEvidence(turn=self.turn, num_images=self.num_images - number)
+        first.totals[CLASSICAL] = self._first_half
+        second.totals[CLASSICAL] = self.totals[CLASSICAL] - self._first_half
+        return first, second
 
 
 def image_evidence(image: Image, methods: Mapping[str, Method], *, turn: int) -> dict[str, Array]:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from camid.casework.exclusion import FOUND, SidePatterns
+from camid.casework.quality import quality
 from camid.casework.verify import verification
 from camid.config import Simulate
 from camid.dataset.simulate import phones
@@ -74,7 +75,8 @@ def test_more_photographs_and_stronger_patterns_make_one_camera_surer_to_be_foun
         patterns = SidePatterns()
         for number, count in enumerate(numbers):
             for data in walls[number][:count]:
-                patterns.add(pixels(data), side=number)
+                image = pixels(data)
+                patterns.add(image, side=number, visibility=quality(image).visibility)
         return patterns.expected_score()
 
     assert FOUND < expected(2, 2) < expected(4, 4) < expected(8, 8)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from camid.casework.alignment import query_plane
 from camid.casework.binarized import Patterns
+from camid.casework.decisions import UNDECIDED
 from camid.casework.entry_checks import EntryChecks, checked_ranking
 from camid.casework.fingerprint_sums import EnrolledImage, Sample, Sums
 from camid.casework.identify_answer import local, match_llr
@@ -18,6 +19,7 @@ from camid.casework.search import identify
 from camid.casework.spread import MOST
 from camid.casework.strength import SideStrength, expected_of_sides
 from camid.casework.verbal_scale import DECIDED
+from camid.casework.verify import verification
 from camid.casework.verify_scores import verdict
 from camid.config import Simulate
 from camid.dataset.simulate import phones
@@ -156,3 +158,19 @@ def test_a_side_of_one_photograph_has_the_strength_that_the_other_side_makes_exp
 def test_sides_that_show_nothing_expect_nothing():
     weak = SideStrength(Visibility(1000.0, 0.5), 10_000, 0.01)
     assert expected_of_sides(weak, weak, num_pixels=900) == 0
+
+
+@pytest.mark.parametrize("left", [0, 64], ids=["of one size", "of two sizes"])
+def test_a_verification_says_that_a_model_s_pattern_is_not_counted(photographs, tmp_path, left):
+    mine, theirs = photographs
+    paths = []
+    for name, images, corner in (("mine", mine[:4], 0), ("theirs", theirs[:4], left)):
+        (tmp_path / name).mkdir()
+        for number, image in enumerate(images):
+            file = tmp_path / name / f"{number}.png"
+            Image.fromarray(image[corner:, corner:]).save(file)
+        paths.append([str(tmp_path / name)])
+    answer, _ = verification(paths)
+    assert answer["decision"] == UNDECIDED
+    words = f"{answer['strength']:.0%} of what one sensor's would, as devices of one model may"
+    assert any(words in warning for warning in answer["warnings"])

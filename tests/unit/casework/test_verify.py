@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camid.casework.quality import GRADES
+from camid.casework.quality import GRADES, NOTHING
 from camid.casework.reference_population import IDENTIFICATION_FILE, VERIFICATION_FILE
 from camid.casework.verbal_scale import DECIDED
 from camid.casework.verify import compared_shapes, verification
@@ -131,9 +131,9 @@ def test_images_may_come_one_at_a_time(devices, same):
 
 def test_sides_take_images_of_their_shape_alone(devices):
     sides = Sides((512, 384), (512, 384))
-    sides.add(devices[0][0], side=0)
+    sides.add(devices[0][0], side=0, visibility=NOTHING)
     with pytest.raises(ValueError, match="expected an image of 384x512 px, got 384x256"):
-        sides.add(devices[0][1][:256], side=1)
+        sides.add(devices[0][1][:256], side=1, visibility=NOTHING)
     with pytest.raises(ValueError, match="a side without one"):
         sides.verdict()
 
