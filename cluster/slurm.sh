@@ -16,11 +16,11 @@
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=16
-#SBATCH --mem=32G
+#SBATCH --mem=0
 #SBATCH --exclusive
 #SBATCH --time=08:00:00
 
-# Exclusive, for at its end `ray symmetric-run` stops every Ray of this user on a node.
+# All memory of each node. Exclusive, for at its end `ray symmetric-run` stops every Ray of this user on a node.
 set -euo pipefail
 
 (($#)) || { echo "camid: expected a command, such as python pipelines/preprocess.py" >&2; exit 2; }

@@ -47,7 +47,9 @@ STATUS_SCHEMA = pa.schema(
 """Columns that a task returns for each image: its chunk's name and digest, and its status."""
 
 PIXELS_PER_TASK = 64e6
-"""Pixels that are enough for a Ray task: seconds of work."""
+"""Pixels that are enough for a Ray task: seconds of work …"""
+CPUS_OF_SUCH = 250
+"""… that one driver, whom a task costs 8 ms, gives to so many processors; more get larger tasks."""
 MANY = 20_000
 """Files from which on workers look at them: fewer are looked at before a Ray has started."""
 PER_TASK = 4096
@@ -328,7 +330,8 @@ def _tasks(plan: Plan, missing: Sequence[int], *, num_cpus: int) -> Iterator[pa.
     Each task costs Ray time, so tasks should be large, but every processor should get tasks.
     """
     pixels = plan.shapes.prod(axis=1)
-    min_pixels = min(PIXELS_PER_TASK, pixels[missing].sum() / num_cpus / TASKS_PER_CPU)
+    enough = PIXELS_PER_TASK * max(1.0, num_cpus / CPUS_OF_SUCH)
+    min_pixels = min(enough, pixels[missing].sum() / num_cpus / TASKS_PER_CPU)
     images: list[ImageRecord] = []
     num_pixels = 0
     for number in missing:

@@ -34,6 +34,8 @@ CURVE_NAMES = {
 """Figures of a training's rows, and their names in a run."""
 UNWRITTEN = f"{TRAINING}/unwritten.json"
 """File of the points of a training's curves that its run still lacks."""
+COMMIT = ".commit"
+"""File of an image, beside the code, that says its commit."""
 MAX_METRICS = 1000
 """MLflow's limit of metrics in one request."""
 SQLITE = "sqlite:///"
@@ -285,14 +287,18 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _provenance() -> dict[str, str]:
-    """Return the commit and lock digest of the checkout of this code, if there are any."""
+    """Return the commit and lock digest of this code, if they are known.
+
+    An image has no checkout, and a file that says its commit.
+    """
     root = Path(__file__).parents[3]
     provenance = {}
     lock = root / "requirements.lock"
     if lock.exists():
         provenance["lock_sha256"] = hashlib.sha256(lock.read_bytes()).hexdigest()
+    commit = (root / COMMIT).read_text().strip() if (root / COMMIT).exists() else ""
     command = ["git", "-C", str(root), "rev-parse", "HEAD"]
     with suppress(OSError, subprocess.CalledProcessError):
         completed = subprocess.run(command, capture_output=True, text=True, check=True)
-        provenance["git_commit"] = completed.stdout.strip()
-    return provenance
+        commit = completed.stdout.strip()
+    return provenance | ({"git_commit": commit} if commit else {})

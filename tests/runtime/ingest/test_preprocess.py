@@ -6,7 +6,8 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from camid.dataset.records import chunk_name
+from camid.config import load_config
+from camid.dataset.records import ImageRecord, chunk_name
 from camid.dataset.sources import find_files, read_headers
 from camid.io.images import pixels
 from camid.io.scene_hash import scene_hash
@@ -289,3 +290,20 @@ def test_images_that_all_fail_to_decode_are_one_sentence_too(made, tmp_path):
     for _ in range(2):
         with pytest.raises(ValueError, match="none of 1 files .* cannot be decoded"):
             preprocess(Place(tmp_path).config())
+
+
+def test_tasks_are_larger_for_more_processors_and_enough_for_each(monkeypatch):
+    monkeypatch.setattr(module, "PIXELS_PER_TASK", 2**21)
+    monkeypatch.setattr(module, "CPUS_OF_SUCH", 2)
+    records = [
+        ImageRecord(image_id=f"{n:04d}", path=f"/{n}.jpg", device="A", width=256, height=256)
+        for n in range(4096)
+    ]
+    config = load_config()
+    plan = chunks_of(planned(records, strips=config.strips, chunks=config.chunks, seed=1))
+    numbers = {
+        num_cpus: len(list(module._tasks(plan, range(len(plan)), num_cpus=num_cpus)))
+        for num_cpus in (1, 2, 4, 1000)
+    }
+    assert numbers[1] == numbers[2] == 2 * numbers[4]
+    assert numbers[1000] == len(plan)
