@@ -383,7 +383,10 @@ class Training:
     placement: Literal["pack", "spread", "strict-pack", "strict-spread"] = "pack"
     """Whether workers share a machine or have one each; ``strict`` waits until it is possible."""
     max_failures: Count = 3
-    """Deaths of workers that training outlives, each time from the last checkpoint."""
+    """Deaths of workers that training outlives, each time from the last checkpoint.
+
+    Machines that a cloud takes away, which Ray hears of, do not count.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -36,6 +36,8 @@ SEARCH = [
     *("--split", "seeded", "--set", "training.num_workers=1"),
 ]
 NUM_DEVICES = 8
+NOTICE = 5
+"""Seconds that a cloud leaves a machine that it takes away."""
 WORKER = "ray::"
 TASK = f"{WORKER}MapBatches"
 
@@ -210,6 +212,31 @@ def test_a_training_goes_on_with_the_node_that_is_left_of_three(
     for node in nodes:
         if node is not left:
             node.kill()
+    assert run.wait(SECONDS) == 0, words(out)
+    assert "workers start again; training goes on from step" in words(out)
+    assert [row["step"] for row in progress(out).history] == list(range(0, STEPS + 1, EVERY))
+    check_alike(out, training)
+
+
+def test_a_training_whose_machine_is_taken_away_goes_on_and_counts_no_failure(
+    cluster, phones, training, tmp_path
+):
+    nodes = cluster.shape(cpus=2)
+    options = [*TRAINING, "--set", "training.min_workers=1", "--set", "training.max_failures=0"]
+    options += ["--store", str(phones / "store")]
+    run, out = started(cluster, "train_siamese", *options, home=tmp_path)
+    wait_for_step(run, out, EVERY)
+    *_, taken = (node for node in nodes if node.processes("RayTrainWorker"))
+    ids = {node["node_ip"]: node["node_id"] for node in cluster.listed("nodes")}
+    told = cluster.run(
+        *("ray", "drain-node", "--address", cluster.address, "--node-id", ids[taken.address]),
+        *("--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "a dearer user"),
+        *("--deadline-remaining-seconds", str(NOTICE)),
+        home=tmp_path,
+    )
+    assert told.returncode == 0, told.stderr
+    time.sleep(NOTICE)
+    taken.kill()
     assert run.wait(SECONDS) == 0, words(out)
     assert "workers start again; training goes on from step" in words(out)
     assert [row["step"] for row in progress(out).history] == list(range(0, STEPS + 1, EVERY))

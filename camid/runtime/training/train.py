@@ -29,6 +29,8 @@ RAY = f"{TRAINING}/ray"
 """Folder of Ray's own files of a running training, below the output folder."""
 LEAST_CPUS = 0.1
 """Smallest share of a processor that a worker gets."""
+MOST_WAITED = 0.2
+"""Share of the time that a network may wait for its readers before a message is printed."""
 PATIENCE_SECONDS = 60
 """Seconds that workers may take to start before a message is printed."""
 
@@ -217,6 +219,7 @@ def _followed(
         bar = display.add_task("train", total=training.num_steps, completed=done, unit="steps")
         num_started, waiting_since = 0, time.monotonic()
         latest: Row = {}
+        waiting = _Waiting()
         while True:
             is_over = not thread.is_alive()
             for row in _heard(queue):
@@ -228,8 +231,10 @@ def _followed(
                     display.update(bar, completed=row["started"])
                     continue
                 tell(row)
-                latest |= row
-                display.update(bar, completed=row["step"], description=_described(latest, task))
+                furthest = max(row["step"], latest.get("step", 0))  # a checkpoint's row comes later
+                latest |= row | {"step": furthest}
+                display.update(bar, completed=furthest, description=_described(latest, task))
+                waiting.hear(row)
             if is_over:
                 break
             if not num_started and time.monotonic() - waiting_since > PATIENCE_SECONDS:
@@ -240,10 +245,30 @@ def _followed(
         raise outcome[0]
 
 
+class _Waiting:
+    """Says once that workers wait too long for what their readers read."""
+
+    def __init__(self) -> None:
+        self._since, self._is_said = time.monotonic(), False
+
+    def hear(self, row: Row) -> None:
+        """Take a row of figures; those of validations have the share of time that was waited."""
+        if "waited" not in row:
+            return
+        seconds, self._since = time.monotonic() - self._since, time.monotonic()
+        if row["waited"] > MOST_WAITED and seconds > PATIENCE_SECONDS and not self._is_said:
+            say(
+                f"the network waits {row['waited']:.0%} of the time for what is read; raise "
+                "training.feed_workers or training.prefetch, or give Ray more processors"
+            )
+            self._is_said = True
+
+
 def _fit(trainer: Callable[[], Any], training: Training, groups: Sequence[str]) -> None:
     """Train with one group of workers after another, until one finishes or too many have failed.
 
-    A worker's ``ValueError`` would be raised again, so that the training is not tried again.
+    A worker's ``ValueError`` would be raised again, so that the training is not tried again. Ray
+    itself begins again when a machine is taken away (a preemption), and that counts as no failure.
     """
     from ray.exceptions import RayActorError
     from ray.train import TrainingFailedError

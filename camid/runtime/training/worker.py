@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,14 +66,15 @@ def work(*, task: Task, output: str, queue: Any) -> None:
             restore(learner, saved)
         _agree(learner, done)
         validation = _validation(task, rank, num_workers)
-        _Worker(
-            learner=learner,
-            task=task,
-            output=folder,
-            rank=rank,
-            validation=validation,
-            tell=tell,
-        ).run(done, feed)
+        with BackgroundWriter(folder) as writer:
+            _Worker(
+                learner=learner,
+                task=task,
+                writer=writer,
+                rank=rank,
+                validation=validation,
+                tell=tell,
+            ).run(done, feed)
 
 
 def _group() -> str:
@@ -83,13 +85,58 @@ def _group() -> str:
     return group.id.hex() if group else ""
 
 
+class BackgroundWriter:
+    """Writer of files into an output folder, while the next steps are taken.
+
+    Files are written one set after another, in order; a set waits until the one before is written.
+    """
+
+    def __init__(self, output: Folder) -> None:
+        self._output = output
+        self._threads = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> "BackgroundWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown()
+
+    def write(self, files: Mapping[str, bytes], then: Callable[[], None]) -> None:
+        """Begin to write files by name; ``then`` is called when they are there.
+
+        Raises
+        ------
+        OSError
+            If the files before could not be written.
+        """
+        self.wait()
+        self._writing = self._threads.submit(self._written, files, then)
+
+    def _written(self, files: Mapping[str, bytes], then: Callable[[], None]) -> None:
+        for name, data in files.items():
+            self._output.write(name, data)
+        then()
+
+    def wait(self) -> None:
+        """Wait until all files are written.
+
+        Raises
+        ------
+        OSError
+            If they could not be.
+        """
+        if self._writing:
+            self._writing.result()
+
+
 @dataclass(kw_only=True)
 class _Worker:
     """One worker of a training, which takes steps and validates."""
 
     learner: Any
     task: Task
-    output: Folder
+    writer: BackgroundWriter
     rank: int
     validation: "Validation"
     tell: Callable[[Row], None]
@@ -104,8 +151,9 @@ class _Worker:
             self.validate(done, {})
         for span in _spans(done.step, self.training):
             if done.is_stopped:  # also set by a worker that died right afterwards
-                return
+                break
             self.validate(done, self.steps(span, feed))
+        self.writer.wait()
 
     def steps(self, span: range, feed: Iterator[Share]) -> Row:
         """Take the steps of a span; return its mean loss and its speed."""
@@ -145,8 +193,7 @@ class _Worker:
         done.history.append(row)
         done.is_stopped = done.has_stalled(self.training)
         if self.rank == 0:
-            self.keep(done)
-        self.tell(row)
+            self.writer.write(self.files(done), lambda: self.tell(row))
         ray.train.report(row)
 
     def outputs(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -161,14 +208,13 @@ class _Worker:
         totals = self.learner.added(values)
         return totals[:, :-1], totals[:, -1]
 
-    def keep(self, done: Progress) -> None:
-        """Write the network if it is the best so far, then the checkpoint."""
+    def files(self, done: Progress) -> dict[str, bytes]:
+        """Return the network if it is the best so far, then the checkpoint, by name."""
         from camid.comparison.networks.files import network_bytes
         from camid.training.train_step import checkpoint
 
-        if done.is_best():
-            self.output.write(self.task.network, network_bytes(self.learner.model))
-        self.output.write(CHECKPOINT, checkpoint(self.learner, done))
+        best = {self.task.network: network_bytes(self.learner.model)} if done.is_best() else {}
+        return best | {CHECKPOINT: checkpoint(self.learner, done)}
 
 
 def _agree(learner: Any, done: Progress) -> None:

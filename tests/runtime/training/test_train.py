@@ -12,7 +12,7 @@ from camid.dataset.splits import named_split
 from camid.io.folder import Folder
 from camid.io.output_layout import CHECKPOINT, CNN, PAIRNET, SIAMESE
 from camid.runtime.training.train import train, worker_cpus
-from camid.runtime.training.worker import _Worker
+from camid.runtime.training.worker import BackgroundWriter, _Worker
 from camid.store.store import open_store
 from camid.training.checkpoint import Progress, checkpoint_parts
 from camid.training.pair_task import PairTask
@@ -245,7 +245,7 @@ def test_a_training_that_was_stopped_early_takes_no_further_step(made, tmp_path)
     worker = _Worker(
         learner=None,
         task=source(made, "training.num_steps=8"),
-        output=Folder(str(tmp_path)),
+        writer=BackgroundWriter(Folder(str(tmp_path))),
         rank=0,
         validation=None,
         tell=print,
