@@ -366,6 +366,18 @@ def test_jobs_leave_nothing_behind():
         check_command(spec["entrypoint"])
 
 
+def test_the_lasting_cluster_is_the_other_with_a_head_that_remembers_and_tls():
+    plain, lasting = (built(folder) for folder in (KUBERAY, KUBERAY / "lasting"))
+    for one, other in zip(plain, lasting, strict=True):
+        check_manifest(other)
+        if one["kind"] == "RayCluster":
+            assert other["spec"].pop("tlsOptions") == {"enabled": True}
+            assert other["spec"].pop("gcsFaultToleranceOptions")["backend"] == "rocksdb"
+        assert one == other
+    assert "RayClusterMTLS" in README
+    assert "GCSFaultToleranceEmbeddedStorage" in README
+
+
 def test_images_have_the_locks_ray():
     file = (CLUSTER / "Containerfile").read_text()
     assert "--constraint requirements.lock --requirement requirements.txt" in file

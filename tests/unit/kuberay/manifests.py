@@ -38,12 +38,12 @@ def built(folder: Path) -> list[Tree]:
     for patch in file.get("patches", ()):
         (target,) = (one for one in found if one["kind"] == patch["target"]["kind"])
         for step in yaml.safe_load(patch["patch"]):
-            assert step["op"] == "replace"
+            assert step["op"] in {"add", "replace"}
             *way, last = step["path"].strip("/").split("/")
             place: Any = target
             for part in way:
                 place = place[int(part)] if isinstance(place, list) else place[part]
-            assert last in place, step["path"]
+            assert (last in place) == (step["op"] == "replace"), step["path"]
             place[last] = step["value"]
     return found
 
