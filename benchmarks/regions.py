@@ -18,13 +18,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.artefacts import ENROLLED, images, pattern
+from benchmarks.artefacts import ENROLLED, enrolled, images
 from benchmarks.cases import as_jpeg, files
 from camid.casework.alignment import query_plane
 from camid.casework.binarized import Patterns
 from camid.casework.composite import Composite, Finder
 from camid.casework.decisions import NO_DEVICE
+from camid.casework.entry_checks import EntryChecks, checked_ranking
 from camid.casework.identify_answer import match_llr
+from camid.casework.quality import quality
 from camid.casework.reference_population import IDENTIFICATION_FILE, shipped_reference
 from camid.casework.region_answer import shared_area
 from camid.casework.regions import Box
@@ -157,16 +159,22 @@ class Bench:
         self.queries: dict[str, list[Pixels]] = {}
         self.strangers: list[Pixels] = []
         known: dict[str, NDArray[np.float32]] = {}
+        checks: dict[str, EntryChecks] = {}
         for number, (name, paths) in enumerate(devices.items()):
             own = list(images(paths))
             num_enrolled = min(ENROLLED, len(own) // 2)
             if number < num_strangers:
                 self.strangers += own[num_enrolled:][-num_queries:]
             else:
-                known[name] = pattern(own[:num_enrolled])
+                sums = enrolled(own[:num_enrolled])
+                known[name], checks[name] = sums.pattern(), EntryChecks.of(sums)
                 self.queries[name] = own[num_enrolled:][-num_queries:]
         self.gallery, self.budget = Patterns(known), budget
-        self.llr = partial(match_llr, reference=shipped_reference(IDENTIFICATION_FILE))
+        reference = shipped_reference(IDENTIFICATION_FILE)
+        self.llr = partial(match_llr, reference=reference)
+        self.check = partial(
+            checked_ranking, checks=lambda one: checks[one.device], reference=reference
+        )
 
     def found(self, image: Pixels) -> Composite | None:
         """Return the regions of a picture, None if no device is supported."""
@@ -176,11 +184,12 @@ class Bench:
             rgb=image,
             gallery=self.gallery,
             llr=self.llr,
+            check=self.check,
             budget=self.budget,
             most=MOST,
         )
         ranking = identify(plane, self.gallery, budget=0, num_candidates=None, most=MOST)
-        return finder.composite(ranking)
+        return finder.composite(self.check(ranking, plane, quality(image).visibility))
 
     def asked(self, size: str, source: str, *, seed: int) -> Iterator[Asked]:
         """Yield spliced pictures, one of each query that a photograph of its size can be put in."""

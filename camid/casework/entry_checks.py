@@ -5,9 +5,10 @@ They read the sums that an entry is made of, and so are made of what would be su
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
-from camid.casework.alignment import Plane
+from camid.casework.alignment import Plane, heat
 from camid.casework.enrolled_copies import HalfPatterns, less_copied
 from camid.casework.fingerprint_sums import Sums
 from camid.casework.identify_answer import NO_SUPPORT, match_llr
@@ -18,22 +19,29 @@ from camid.casework.strength import Strength, less_shared
 
 
 class EntryChecks(NamedTuple):
-    """What matches with one entry are held against; None where it has too few images."""
+    """What matches with one entry are held against; None where it has too few images for it."""
 
+    pattern: Plane
     halves: HalfPatterns | None
     strength: Strength | None
 
     @classmethod
     def of(cls, sums: Sums) -> "EntryChecks":
         """Return the checks of an entry's sums."""
-        return cls(HalfPatterns.of(sums), Strength.of(sums))
+        return cls(sums.pattern(), HalfPatterns.of(sums), Strength.of(sums))
 
     def checked(self, candidate: Candidate, plane: Plane, visibility: Visibility) -> Candidate:
         """Return a candidate less what a copy shares, or a device of the same model."""
         if self.halves:
             candidate = less_copied(plane, candidate, self.halves)
         if self.strength and not candidate.is_copy:
-            candidate = less_shared(candidate, visibility, self.strength, num_pixels=plane.size)
+            candidate = less_shared(
+                candidate,
+                visibility,
+                self.strength,
+                num_pixels=plane.size,
+                cells=partial(heat, plane, self.pattern, candidate),
+            )
         return candidate
 
 

@@ -9,6 +9,7 @@ fingerprint's own strength; what is far below is not the sensor's, or was edited
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
@@ -147,17 +148,39 @@ def _signal(side: SideStrength, other: SideStrength, kept: float) -> float:
     return other.signal * power / (other.visibility.power / other.num_pixels) * fainter
 
 
-def less_shared(match: M, visibility: Visibility, strength: Strength, *, num_pixels: int) -> M:
+def less_shared(
+    match: M,
+    visibility: Visibility,
+    strength: Strength,
+    *,
+    num_pixels: int,
+    cells: Callable[[], NDArray[np.floating]],
+) -> M:
     """Return a match with an entry, weighed by what a photograph by its sensor would reach.
+
+    Where a part of a picture is of another camera, what is left is as strong as ever: the whole or
+    one half is strong enough.
 
     Parameters
     ----------
     num_pixels
         Of the photograph.
+    cells
+        Function that returns the match's map (:func:`camid.casework.alignment.heat`).
     """
     compared = round(num_pixels / max(match.scale, 1) ** 2)
     expected = strength.expected_score(visibility, num_pixels=compared, scale=match.scale)
-    return weighed(match, expected * math.sqrt(match.area), least=LEAST)
+    weak = weighed(match, expected * math.sqrt(match.area), least=LEAST)
+    if not weak.is_shared or _best_half(cells()) < LEAST * expected / math.sqrt(2):
+        return weak
+    return replace(match, strength=weak.strength)
+
+
+def _best_half(cells: NDArray[np.floating]) -> float:
+    """Return the best score of a map's upper, lower, left and right half."""
+    rows, columns = ((side + 1) // 2 for side in cells.shape)
+    halves = cells[:rows], cells[-rows:], cells[:, :columns], cells[:, -columns:]
+    return max(float(half.sum() / math.sqrt(half.size)) for half in halves)
 
 
 def weighed(match: M, expected: float, *, least: float) -> M:

@@ -17,7 +17,7 @@ from camid.casework.quality import Visibility, quality
 from camid.casework.reference_population import IDENTIFICATION_FILE, shipped_reference
 from camid.casework.search import identify
 from camid.casework.spread import MOST
-from camid.casework.strength import SideStrength, expected_of_sides
+from camid.casework.strength import LEAST, SideStrength, expected_of_sides
 from camid.casework.verbal_scale import DECIDED
 from camid.casework.verify import verification
 from camid.casework.verify_scores import verdict
@@ -174,3 +174,15 @@ def test_a_verification_says_that_a_model_s_pattern_is_not_counted(photographs, 
     assert answer["decision"] == UNDECIDED
     words = f"{answer['strength']:.0%} of what one sensor's would, as devices of one model may"
     assert any(words in warning for warning in answer["warnings"])
+
+
+def test_a_picture_of_which_three_quarters_are_another_s_still_supports_its_own(
+    photographs, enrolled
+):
+    mine, theirs = photographs
+    spliced = theirs[-1].copy()
+    height, width = (side // 2 for side in spliced.shape[:2])
+    spliced[:height, :width] = mine[-1][:height, :width]
+    _, checked = asked(spliced, enrolled)
+    assert checked.candidates[0].strength < LEAST
+    assert llr(checked) >= DECIDED
