@@ -1,5 +1,6 @@
 """The README is true: its commands, files, fields and modules exist, and its figures are whole."""
 
+import importlib
 import re
 import subprocess
 import tomllib
@@ -131,3 +132,8 @@ def test_another_python_is_one_sentence(python, tmp_path):
     assert "camid: Python 3.11, 3.12 or 3.13 is needed" in refused.stderr
     assert python in refused.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda f: f.stem)
+def test_a_benchmark_takes_from_camid_what_is_there(file):
+    importlib.import_module(f"benchmarks.{file.stem}")
