@@ -219,13 +219,15 @@ def test_a_training_goes_on_with_the_node_that_is_left_of_three(
 
 
 def test_a_training_whose_machine_is_taken_away_goes_on_and_counts_no_failure(
-    cluster, phones, training, tmp_path
+    cluster, phones, tmp_path
 ):
     nodes = cluster.shape(cpus=2)
+    steps, every = 30 * STEPS, 10 * STEPS  # that last longer than what is done here
     options = [*TRAINING, "--set", "training.min_workers=1", "--set", "training.max_failures=0"]
+    options += ["--set", f"training.num_steps={steps}", "--set", f"training.validate_every={every}"]
     options += ["--store", str(phones / "store")]
     run, out = started(cluster, "train_siamese", *options, home=tmp_path)
-    wait_for_step(run, out, EVERY)
+    wait_for_step(run, out, 0)
     *_, taken = (node for node in nodes if node.processes("RayTrainWorker"))
     ids = {node["node_ip"]: node["node_id"] for node in cluster.listed("nodes")}
     told = cluster.run(
@@ -239,8 +241,7 @@ def test_a_training_whose_machine_is_taken_away_goes_on_and_counts_no_failure(
     taken.kill()
     assert run.wait(SECONDS) == 0, words(out)
     assert "workers start again; training goes on from step" in words(out)
-    assert [row["step"] for row in progress(out).history] == list(range(0, STEPS + 1, EVERY))
-    check_alike(out, training)
+    assert [row["step"] for row in progress(out).history] == list(range(0, steps + 1, every))
 
 
 def test_a_search_that_loses_a_node_ends_every_trial_once(cluster, phones, tmp_path):
