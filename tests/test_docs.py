@@ -135,5 +135,6 @@ def test_another_python_is_one_sentence(python, tmp_path):
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda f: f.stem)
-def test_a_benchmark_takes_from_camid_what_is_there(file):
+def test_a_benchmark_takes_from_camid_what_is_there(file, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
     importlib.import_module(f"benchmarks.{file.stem}")
