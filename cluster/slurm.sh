@@ -20,7 +20,8 @@
 #SBATCH --exclusive
 #SBATCH --time=08:00:00
 
-# All memory of each node. Exclusive, for at its end `ray symmetric-run` stops every Ray of this user on a node.
+# All memory of each node. Exclusive, for at its end `ray symmetric-run` stops every Ray of this
+# user on a node.
 set -euo pipefail
 
 (($#)) || { echo "camid: expected a command, such as python pipelines/preprocess.py" >&2; exit 2; }

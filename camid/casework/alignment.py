@@ -258,8 +258,8 @@ def laid(query: Plane, pattern: Plane, match: Match) -> tuple[Plane, Plane]:
 
 def _share(a: Plane, b: Plane, most: float) -> tuple[float, float]:
     """Return the share of a match's energy that is spread as a sensor's is, and of its area."""
-    found = plane_spread(a, b, most=most)
-    return found.share, found.area(cell_samples(a, b, CELL) > 0)
+    cells = plane_spread(a, b, most=most)
+    return cells.share, cells.area(cell_samples(a, b, CELL) > 0)
 
 
 def plane_spread(a: Plane, b: Plane, *, most: float) -> Spread:

@@ -28,7 +28,8 @@ class EntryChecks(NamedTuple):
     @classmethod
     def of(cls, sums: Sums) -> "EntryChecks":
         """Return the checks of an entry's sums."""
-        return cls(sums.pattern(), HalfPatterns.of(sums), Strength.of(sums))
+        halves = HalfPatterns.of(sums)
+        return cls(sums.pattern(), halves, Strength.of(sums, halves) if halves else None)
 
     def checked(self, candidate: Candidate, plane: Plane, visibility: Visibility) -> Candidate:
         """Return a candidate less what a copy shares, or a device of the same model."""

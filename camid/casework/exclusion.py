@@ -9,7 +9,7 @@ from camid.casework.alignment import Match, Plane
 from camid.casework.camera_groups import Group, Shown, expected_score, single
 from camid.casework.fingerprint_sums import Half, Sample
 from camid.casework.kept_samples import middle
-from camid.casework.quality import Visibility
+from camid.casework.quality import NOTHING, Visibility
 from camid.casework.strength import LEAST_OF_SIDES, SideStrength, expected_of_sides, weighed
 from camid.casework.transforms import Hypothesis, Shape, edits, hypotheses, scales_for
 from camid.casework.verify_sides import Image
@@ -30,8 +30,8 @@ class SidePatterns:
 
     def add(self, image: Image, *, side: int, visibility: Visibility) -> None:
         """Add an image to a side, 0 or 1, and what it can show of a sensor's pattern."""
-        known = [self._visibility[side]] if side in self._visibility else []
-        self._visibility[side] = Visibility.together([*known, visibility])
+        known = self._visibility.get(side, NOTHING)
+        self._visibility[side] = Visibility.together([known, visibility])
         sample = Sample.of(image)
         half = sample.half()
         self._halves[side] = self._halves[side].plus(half) if side in self._halves else half

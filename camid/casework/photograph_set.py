@@ -18,7 +18,7 @@ from camid.casework.kept_samples import KeptSamples, middle
 from camid.casework.outliers import EXPECTED, correlation, is_strange, unit_noise
 from camid.casework.partition import pair_scores, partition
 from camid.casework.photographs import Photograph, Refused, photographs
-from camid.casework.quality import Visibility
+from camid.casework.quality import NOTHING, Visibility
 from camid.io.scene_hash import Contents, turned_hashes
 
 CARRIED = 8.0
@@ -68,7 +68,7 @@ class PhotographSet:
     facts: list[dict[str, Any]] = field(default_factory=list)
     """Of the photographs that are used, in order."""
     left_out: list[Refused] = field(default_factory=list)
-    visibility: Visibility = field(default_factory=lambda: Visibility(0.0, 0.0))
+    visibility: Visibility = NOTHING
     """What the used photographs can show of a sensor's pattern together."""
     num_untold: int = 0
     """Used photographs of which it cannot be told whether they are of the others' camera."""

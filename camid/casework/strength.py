@@ -8,7 +8,6 @@ fingerprint's own strength; what is far below is not the sensor's, or was edited
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camid.casework.alignment import CELL, Match, Plane, plane_spread
+from camid.casework.enrolled_copies import HalfPatterns
 from camid.casework.fingerprint_sums import Sums, reliability
 from camid.casework.quality import Visibility
 from camid.casework.repetition import without_repetition
@@ -47,12 +47,9 @@ class Strength(NamedTuple):
     """Mean share of the detail that JPEG kept; 0 if not known."""
 
     @classmethod
-    def of(cls, sums: Sums) -> "Strength | None":
+    def of(cls, sums: Sums, halves: HalfPatterns) -> "Strength | None":
         """Return the strength of an entry's sums, or None if its halves do not tell it."""
-        counts = Counter(image.half for image in sums.images)
-        if len(counts) < 2:
-            return None
-        agreement, kept = agreed(*sums.half_patterns(), *counts.values())
+        agreement, kept = agreed(*halves.patterns, *halves.counts)
         if not agreement > 0:
             return None
         pattern = without_repetition(cleaned(sums.total.pattern()), sums.periods)[kept]
@@ -87,9 +84,9 @@ def agreed(
 
     What stands out in places, or is too good for so many photographs, does not count.
     """
-    found = plane_spread(first, second, most=most_correlation(count, other_count))
+    cells = plane_spread(first, second, most=most_correlation(count, other_count))
     height, width = first.shape
-    kept = found.kept.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
+    kept = cells.kept.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
     return (ncc(first[kept], second[kept]) if kept.any() else math.nan), kept
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from camid.casework.quality import Visibility
+from camid.casework.quality import NOTHING, Visibility
 from camid.comparison.methods.method import Array, Method
 from camid.prnu.borders import inside_borders, residual_inside
 from camid.prnu.cleaning import JPEG_BLOCK
@@ -45,7 +45,7 @@ class SideEvidence:
     num_images: int = 0
     totals: dict[str, Array] = field(default_factory=dict)
     """Sums by method, ``(strip, …, height, width)``."""
-    visibility: Visibility = field(default_factory=lambda: Visibility(0.0, 0.0))
+    visibility: Visibility = NOTHING
     """What the images can show of a sensor's pattern."""
     _first_half: Array = field(default_factory=lambda: np.zeros((), np.float32))
     """Sum of every other image, for ``classical``; the first is in it."""

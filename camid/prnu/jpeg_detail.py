@@ -44,12 +44,12 @@ def kept_detail(levels: NDArray[np.uint8], *, top: int = 0, left: int = 0) -> fl
     inside = levels[top : top + rows * JPEG_BLOCK, left : left + columns * JPEG_BLOCK]
     blocks = inside.reshape(rows, JPEG_BLOCK, columns, JPEG_BLOCK).swapaxes(1, 2)
     step = max(1, math.ceil(math.sqrt(rows * columns / MOST_BLOCKS)))
-    some = blocks[::step, ::step].reshape(-1, JPEG_BLOCK, JPEG_BLOCK).astype(np.float32)
-    means = some.mean(axis=(1, 2))
-    some = some[(means > CLIPPED) & (means < 255 - CLIPPED)]
-    if not len(some):
+    sample = blocks[::step, ::step].reshape(-1, JPEG_BLOCK, JPEG_BLOCK).astype(np.float32)
+    means = sample.mean(axis=(1, 2))
+    sample = sample[(means > CLIPPED) & (means < 255 - CLIPPED)]
+    if not len(sample):
         return 0.0
-    coefficients = fft.dctn(some, axes=(1, 2), norm="ortho").reshape(len(some), -1)[:, 1:]
+    coefficients = fft.dctn(sample, axes=(1, 2), norm="ortho").reshape(len(sample), -1)[:, 1:]
     flatness = 1 / (1 + np.square(coefficients).mean(axis=1))
     shares = flatness @ (np.abs(coefficients) > KEPT) / flatness.sum()
     limits = norm.isf(np.clip(shares, LEAST, 1) / 2)
