@@ -3,12 +3,17 @@
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from camid.runtime.cluster.resources import apart_from_gpus, largest_memory, most_tasks
+from camid.runtime.cluster.resources import (
+    apart_from_gpus,
+    largest_memory,
+    most_tasks,
+    num_cpus,
+)
 from camid.runtime.console import progress
 
 T = TypeVar("T")
@@ -41,34 +46,65 @@ def streamed(
     ``ValueError`` or ``OSError`` of ``work``, which a user can fix, is raised here with its own
     message.
     """
-    import ray
-
     if total is None:
         tables = list(tables)
         total = done + sum(table.num_rows for table in tables)
-    remaining = iter(tables)
-    options = ray.data.DataContext.get_current().execution_options
     with progress() as display:
         task = display.add_task(description, total=total, completed=done, unit=unit)
-        while batch := _at_once(remaining):
-            # The pass's own, not its tasks': what is asked of an autoscaler has them too.
-            options.label_selector = apart_from_gpus() or None
-            dataset = ray.data.from_arrow(batch).map_batches(
-                partial(_reporting, work=work),
-                batch_size=None,
-                batch_format="pyarrow",
-                zero_copy_batch=True,
-                num_cpus=CPUS_PER_TASK,
-                memory=min(memory, largest_memory()),
-                compute=ray.data.TaskPoolStrategy(size=most_tasks()),
-            )
-            for result in dataset.iter_batches(
-                batch_size=None, batch_format="pyarrow", prefetch_batches=0
-            ):
-                if failure := _failure_of(result):
-                    raise failure
-                display.advance(task, result.num_rows)
-                yield result
+        for result in _results(iter(tables), partial(_reporting, work=work), memory=memory):
+            if failure := _failure_of(result):
+                raise failure
+            display.advance(task, result.num_rows)
+            yield result
+
+
+def _results(
+    tables: Iterator[pa.Table], work: Callable[[pa.Table], pa.Table], *, memory: int
+) -> Iterator[pa.Table]:
+    """Yield the result for each table, in passes of Ray Data over as many as it is given at once.
+
+    A pass begins when the one before has no task left that has not begun, so that no processor
+    waits for a pass's last task.
+    """
+    batch = _at_once(tables)
+    results = _pass(batch, work, memory=memory)
+    while batch:
+        unfinished, following, begun = len(batch), [], None
+        for result in results:
+            unfinished -= 1
+            if begun is None and unfinished <= num_cpus():
+                following = _at_once(tables)
+                begun = _begun(_pass(following, work, memory=memory))
+            yield result
+        batch, results = following, begun or iter(())
+
+
+def _pass(
+    tables: Sequence[pa.Table], work: Callable[[pa.Table], pa.Table], *, memory: int
+) -> Iterator[pa.Table]:
+    """Yield the results of one pass of Ray Data, which begins with the first that is asked for."""
+    import ray
+
+    if not tables:
+        return
+    options = ray.data.DataContext.get_current().execution_options
+    # The pass's own, not its tasks': what is asked of an autoscaler has them too.
+    options.label_selector = apart_from_gpus() or None
+    dataset = ray.data.from_arrow(tables).map_batches(
+        work,
+        batch_size=None,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        num_cpus=CPUS_PER_TASK,
+        memory=min(memory, largest_memory()),
+        compute=ray.data.TaskPoolStrategy(size=most_tasks()),
+    )
+    yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+
+
+def _begun(results: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Return the same results after the first of them is there."""
+    return chain(list(islice(results, 1)), results)
 
 
 def _at_once(tables: Iterator[pa.Table]) -> list[pa.Table]:

@@ -1,4 +1,6 @@
 import time
+from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -45,6 +47,23 @@ def test_tasks_that_ray_does_not_know_of_at_once_all_come_back(ray_here, monkeyp
 def test_bytes_that_ray_does_not_hold_at_once_all_come_back(ray_here, monkeypatch):
     monkeypatch.setattr(map_tasks, "BYTES_AT_ONCE", 1)
     assert sorted(results(0, 3, 4)) == [0, 3, 4]
+
+
+def waiting_for_the_next(table: pa.Table, *, folder: Path) -> pa.Table:
+    """Task 1 ends when task 2 has ended, which is of the next pass."""
+    number = table["number"][0].as_py()
+    while number == 1 and not (folder / "2").exists():
+        time.sleep(0.05)
+    (folder / str(number)).touch()
+    return table
+
+
+def test_a_pass_s_last_task_keeps_none_of_the_next_from_beginning(ray_here, monkeypatch, tmp_path):
+    monkeypatch.setattr(map_tasks, "TASKS_AT_ONCE", 2)
+    tables = [pa.table({"number": [number]}) for number in range(4)]
+    work = partial(waiting_for_the_next, folder=tmp_path)
+    found = [t["number"][0].as_py() for t in streamed(tables, work, description="", unit="")]
+    assert sorted(found) == [0, 1, 2, 3]
 
 
 def doubled(batch: list[int]) -> list[int]:
