@@ -70,7 +70,7 @@ def feed_alone(told: PairTask) -> None:
             if len(seen) % STEPS == 0:
                 held.append(reader_mebibytes())
     rate = (len(seen) - STEPS) * config.training.batch_size / (seen[-1] - seen[STEPS - 1])
-    print(f"by the feed, {config.training.feed_workers} process: {rate:.0f} pairs/s")
+    print(f"by the feed, one process: {rate:.0f} pairs/s")
     print(f"its memory after {STEPS} steps and at the end: {held[0]:.0f} and {held[1]:.0f} MiB")
 
 

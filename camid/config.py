@@ -363,6 +363,8 @@ class Training:
     """Precision of the layers; weights and losses are always float32."""
     validate_every: Positive = 200
     """Steps between validations, each with a checkpoint."""
+    checkpoint_minutes: PositiveFloat = 10.0
+    """Minutes after which a checkpoint is written between validations."""
     validation_pairs: Positive = 512
     """Pairs of the validation's list, drawn once."""
     patience: Count = 0
@@ -374,8 +376,11 @@ class Training:
     """Whether each worker has a GPU."""
     worker_cpus: Annotated[float, Field(ge=0)] = 0.0
     """Processors of a worker; 0 for as many as each can have beside its feed workers."""
-    feed_workers: Positive = 1
-    """Processes that draw and read batches, on any machine of the cluster."""
+    feed_workers: Count = 0
+    """Processes that draw and read a worker's batches, on any machine of the cluster.
+
+    0 for as many as keep the worker from waiting, one for each of its processors but one at most.
+    """
     feed_cpus: PositiveFloat = 0.25
     """Processors of each feed worker."""
     prefetch: Positive = 4
@@ -387,6 +392,11 @@ class Training:
 
     Machines that a cloud takes away, which Ray hears of, do not count.
     """
+
+    @property
+    def least_readers(self) -> int:
+        """Processes with which a worker's batches begin to be read."""
+        return max(1, self.feed_workers)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import click
 import numpy as np
+from rich.filesize import decimal
 
 from camid.cli.pipeline import one_sentence
 from camid.config import Config, load_config
@@ -24,6 +25,7 @@ from camid.runtime.ingest.ensure_store import make_store
 from camid.runtime.ingest.simulate import simulate
 from camid.runtime.pipelines.workflow import chosen_split
 from camid.runtime.training.train import train
+from camid.runtime.training.worker import Row
 from camid.store.store import open_store
 from camid.training.checkpoint import checkpoint_parts
 from camid.training.pair_task import PairTask
@@ -67,16 +69,23 @@ def see(workers: int, *, use_gpu: bool, seconds: float) -> None:
     print(f"2. TensorFlow computes on {', '.join(seen)}.")
 
 
-def history(config: Config, workers: int) -> tuple[list[float], float]:
-    """Train anew with so many workers; return the loss of each span, and steps a second."""
+def history(config: Config, workers: int) -> list[Row]:
+    """Train anew with so many workers; return the row of figures of each span."""
     training = replace(config.training, num_workers=workers)
     config, store = replace(config, training=training), open_store(config.paths.store)
     output = Folder(f"{config.paths.out}/{workers}")
     output.delete()
     split = chosen_split(config, store)
     train(PairTask(config=config, store=config.paths.store, split=split), output)
-    rows = checkpoint_parts(output.read(CHECKPOINT))[1].history[1:]
-    return [row["loss"] for row in rows], rows[-1]["pairs_per_second"] / training.batch_size
+    return checkpoint_parts(output.read(CHECKPOINT))[1].history[1:]
+
+
+def speed(row: Row) -> str:
+    """Return the figures of a span's speed in words."""
+    words = f"{row['pairs_per_second']:.1f} pairs a second, {row['waited']:.1%} of the time waited"
+    if "gpu_bytes" not in row:
+        return words
+    return f"{words}, {decimal(int(row['gpu_bytes']))} of the first worker's GPU at most"
 
 
 @click.command()
@@ -97,14 +106,16 @@ def main(workers: int, cpu: bool, wait: float) -> None:
             see(workers, use_gpu=not cpu, seconds=wait)
             simulate(Folder(paths.data), config.simulate, seed=config.seed)
             make_store(config, fresh=True)
-            (alone, slow), (together, fast) = (history(config, count) for count in (1, workers))
+            one, several = (history(config, count) for count in (1, workers))
         finally:
             request_resources(bundles=[])  # or the nodes would stay, and be paid for
+    alone, together = ([row["loss"] for row in rows] for rows in (one, several))
     apart = float(np.max(np.abs(np.divide(together, alone) - 1)))
     is_equal = apart < TOLERANCE  # which what is not a number is not
     print(f"3. Losses of 1 worker {np.round(alone, 4)}, of {workers} {np.round(together, 4)}:")
     print(f"   {'equal' if is_equal else 'NOT EQUAL'}, at most {apart:.1e} of a loss apart.")
-    print(f"4. Steps a second: {slow:.1f} with 1 worker, {fast:.1f} with {workers}.")
+    print(f"4. One worker: {speed(one[-1])}.")
+    print(f"   {workers}: {speed(several[-1])}.")
     sys.exit(0 if is_equal else 1)
 
 

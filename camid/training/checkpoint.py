@@ -24,6 +24,8 @@ class Progress:
     """Steps so far."""
     history: list[dict[str, float]] = field(default_factory=list)
     """A row for each validation, the first before the first step."""
+    losses: list[float] = field(default_factory=list)
+    """Loss of each step since the last validation."""
     is_stopped: bool = False
     """Whether validation ended it early."""
     figure: str = "validation_auc"

@@ -116,17 +116,28 @@ class Task(ABC):
             If they exceed the smallest, so that Ray would write them to disks and read them back.
         """
         training = self.config.training
-        ahead = training.prefetch * training.feed_workers
-        needed_bytes, smallest = (
-            ahead * training.batch_size * self.unit_bytes,
-            min(sizes, default=inf),
-        )
+        ahead = training.prefetch * training.least_readers
+        needed_bytes, smallest = ahead * self._step_bytes, min(sizes, default=inf)
         if needed_bytes > smallest:
             raise ValueError(
                 f"{ahead} steps of {training.batch_size} {self.unit} that are read ahead take "
                 f"{decimal(needed_bytes)}, and the smallest object store of Ray's nodes has "
                 f"{decimal(int(smallest))}; lower training.prefetch or training.feed_workers"
             )
+
+    def most_readers(self, sizes: Iterable[float], *, cpus: float) -> int:
+        """Return how many processes may read for a worker that has ``cpus`` processors.
+
+        What they read ahead takes at most half of the smallest object store, of ``sizes`` bytes.
+        """
+        ahead_bytes = self.config.training.prefetch * self._step_bytes
+        by_memory = min(sizes, default=inf) / 2 // ahead_bytes
+        return int(max(1, min(cpus - 1, by_memory)))
+
+    @property
+    def _step_bytes(self) -> int:
+        """Bytes of a step's batch."""
+        return self.config.training.batch_size * self.unit_bytes
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for workers: the task's fields, without data read for it."""

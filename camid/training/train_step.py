@@ -129,15 +129,17 @@ class Learner:
         self._outputs = tf.function(self._infer, reduce_retracing=True)
         self._added = tf.function(self._replicated(_total), reduce_retracing=True)
 
-    def step(self, shares: Sequence[Share]) -> float:
+    def step(self, shares: Sequence[Share]) -> Any:
         """Take one step and return the loss of the whole batch, nats a row.
+
+        It is a scalar tensor, which a GPU may still be computing; ``float`` of it waits.
 
         Parameters
         ----------
         shares
             One for each replica of this process; all replicas' together make the batch.
         """
-        return float(self._per_replica(self._step, [share.arrays() for share in shares]))
+        return self._per_replica(self._step, [share.arrays() for share in shares])
 
     def outputs(self, share: Share) -> NDArray[np.float32]:
         """Return logits ``(row, output)``, by this process alone."""

@@ -17,6 +17,7 @@ MEANS = {
     "training": (
         *("num_workers", "min_workers", "use_gpu", "worker_cpus"),
         *("feed_workers", "feed_cpus", "prefetch", "max_failures", "placement"),
+        "checkpoint_minutes",
     ),
     "search": ("num_concurrent", "max_failures"),
 }

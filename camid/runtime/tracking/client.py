@@ -24,6 +24,8 @@ CURVE_NAMES = {
     "pairs_per_second": "train/pairs_per_second",
     "patches_per_second": "train/patches_per_second",
     "waited": "train/waited",
+    "readers": "train/readers",
+    "gpu_bytes": "train/gpu_bytes",
     "validation_auc": "validation/auc",
     "validation_eer": "validation/eer",
     "validation_accuracy": "validation/accuracy",

@@ -74,12 +74,14 @@ def train(
     if done.is_finished(training):
         return
     cpus = worker_cpus(training, node_resources())
-    task.check_object_stores(_object_stores())
+    object_stores = _object_stores()
+    task.check_object_stores(object_stores)
+    most_readers = task.most_readers(object_stores, cpus=cpus)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
     this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     restarts = {"max_restarts": -1, "max_task_retries": -1}  # a later node may still run the queue
     queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": this_node, **restarts})
-    train_loop = partial(work, task=task, output=output.uri, queue=queue)
+    train_loop = partial(work, task=task, output=output.uri, queue=queue, most_readers=most_readers)
     groups: list[str] = []
 
     def record_group(group: str) -> None:
@@ -180,11 +182,12 @@ def worker_cpus(training: Training, nodes: Nodes, *, num_trainings: int = 1) -> 
             f"{min_workers} workers take a GPU each, and Ray has {num_gpus:g}; lower "
             "training.num_workers or set training.use_gpu=false"
         )
-    needed = (training.worker_cpus or LEAST_CPUS) + training.feed_workers * training.feed_cpus
+    needed = (training.worker_cpus or LEAST_CPUS) + training.least_readers * training.feed_cpus
     if places(training, nodes, needed) < min_workers:
         raise ValueError(
-            f"{min_workers} workers, each with {training.feed_workers} processes that read for it, "
-            f"take {needed:g} CPUs each, and Ray's nodes have {', '.join(f'{n:g}' for n in cpus)}; "
+            f"{min_workers} workers, each with {training.least_readers} processes that read for "
+            f"it, take {needed:g} CPUs each, "
+            f"and Ray's nodes have {', '.join(f'{n:g}' for n in cpus)}; "
             "lower training.num_workers, training.worker_cpus or training.feed_cpus"
         )
     if training.worker_cpus:

@@ -14,7 +14,7 @@ from camid.config import Training
 from camid.io.folder import Folder
 from camid.io.output_layout import CHECKPOINT
 from camid.runtime.cluster.session import tensorflow_uses
-from camid.runtime.training.feed import fed
+from camid.runtime.training.feed import Feed, fed
 from camid.store.store import open_store
 from camid.store.strip_reader import RowGroups
 from camid.training.batches import Share, joined, share_of
@@ -33,11 +33,11 @@ SCORED_SAMPLES = 6 * 2**20
 """Samples scored at once: 64 pairs of 128 px, or 2048 patches of 32 px."""
 
 
-def work(*, task: Task, output: str, queue: Any) -> None:
+def work(*, task: Task, output: str, queue: Any, most_readers: int) -> None:
     """Train as one worker of a group, from the checkpoint in ``output`` if there is one.
 
     Runs on every worker of a group of Ray Train. The first worker writes the network and the
-    checkpoint, and puts rows of figures into ``queue``.
+    checkpoint, and puts rows of figures into ``queue``. Up to ``most_readers`` processes read.
     """
     import ray.train
 
@@ -51,7 +51,8 @@ def work(*, task: Task, output: str, queue: Any) -> None:
         queue.put_nowait({"started": done.step, "group": _group()})
     micro_batches = share_of(rank, num_workers, training=config.training)
     steps = range(done.step, config.training.num_steps)
-    with fed(task, micro_batches, steps) as feed:  # reads while TensorFlow loads
+    feeding = fed(task, micro_batches, steps, most_readers=most_readers)
+    with feeding as feed:  # reads while TensorFlow loads
         from camid.training.train_step import Learner, restore
 
         learner = Learner(
@@ -145,40 +146,56 @@ class _Worker:
     def training(self) -> Training:
         return self.task.config.training
 
-    def run(self, done: Progress, feed: Iterator[Share]) -> None:
+    def run(self, done: Progress, feed: Feed) -> None:
         """Take all remaining steps, with a validation and a checkpoint after each span."""
         if not done.history:
             self.validate(done, {})
         for span in _spans(done.step, self.training):
             if done.is_stopped:  # also set by a worker that died right afterwards
                 break
-            self.validate(done, self.steps(span, feed))
+            self.validate(done, self.steps(span, feed, done))
         self.writer.wait()
 
-    def steps(self, span: range, feed: Iterator[Share]) -> Row:
-        """Take the steps of a span; return its mean loss and its speed."""
-        losses: list[float] = []
-        started = reported = time.perf_counter()
-        waited, first_step = 0.0, span.start
+    def steps(self, span: range, feed: Feed, done: Progress) -> Row:
+        """Take the steps of a span; return its mean loss and its speed.
+
+        A step's loss is looked at when the next step is on its way, so that a GPU does not wait.
+        """
+        losses: list[Any] = done.losses
+        started = reported = saved = time.perf_counter()
+        waited_before, first_step = feed.waited, span.start
         for step in span:
-            read_started = time.perf_counter()
-            share = next(feed)
-            waited += time.perf_counter() - read_started
-            losses.append(self.learner.step([share]))
-            if not np.isfinite(losses[-1]):
-                raise ValueError(f"the loss of step {step} is {losses[-1]}; {CURE}")
+            losses.append(self.learner.step([next(feed)]))
+            if len(losses) > 1:
+                losses[-2] = _finite(losses[-2], step - 1)
             now = time.perf_counter()
             if now - reported > TOLD_SECONDS:
+                losses[-1] = _finite(losses[-1], step)
                 rate = (step + 1 - first_step) * self.training.batch_size / (now - reported)
                 self.tell({"step": step + 1, "loss": losses[-1], rate_name(self.task): rate})
                 reported, first_step = now, step + 1
+            is_due = now - saved > 60 * self.training.checkpoint_minutes
+            if is_due and step + 1 < span.stop:  # where no validation writes one
+                losses[-1] = _finite(losses[-1], step)
+                done.step, saved = step + 1, now
+                self.save(done)
+        losses[-1] = _finite(losses[-1], span.stop - 1)
         seconds = time.perf_counter() - started
         return {
             "step": span.stop,
             "loss": float(np.mean(losses)),
             rate_name(self.task): len(span) * self.training.batch_size / seconds,
-            "waited": waited / seconds,
+            "waited": (feed.waited - waited_before) / seconds,
+            "readers": feed.num_readers,
+            **_gpu_memory(),
         }
+
+    def save(self, done: Progress) -> None:
+        """Write a checkpoint between validations."""
+        from camid.training.train_step import checkpoint
+
+        if self.rank == 0:
+            self.writer.write({CHECKPOINT: checkpoint(self.learner, done)}, lambda: None)
 
     def validate(self, done: Progress, row: Row) -> None:
         """Score the validation list, each worker its share, and write the checkpoint."""
@@ -191,6 +208,7 @@ class _Worker:
         row = {"step": 0, **row, **figures}
         done.step = int(row["step"])
         done.history.append(row)
+        done.losses = []
         done.is_stopped = done.has_stalled(self.training)
         if self.rank == 0:
             self.writer.write(self.files(done), lambda: self.tell(row))
@@ -270,6 +288,23 @@ def _validation(task: Task, rank: int, num_workers: int) -> Validation:
         )
 
 
+def _gpu_memory() -> Row:
+    """Return the most memory, bytes, that TensorFlow has had of a worker's GPU, if it has one."""
+    import tensorflow as tf
+
+    if not tf.config.get_visible_devices("GPU"):
+        return {}
+    return {"gpu_bytes": tf.config.experimental.get_memory_info("GPU:0")["peak"]}
+
+
+def _finite(loss: Any, step: int) -> float:
+    """Return the loss of a step as a number; raise ``ValueError`` if it is none."""
+    value = float(loss)
+    if not np.isfinite(value):
+        raise ValueError(f"the loss of step {step} is {value}; {CURE}")
+    return value
+
+
 def rate_name(task: Task) -> str:
     """Return the name of a training's speed in its rows."""
     return f"{task.unit}_per_second"
@@ -278,7 +313,7 @@ def rate_name(task: Task) -> str:
 def _spans(step: int, training: Training) -> Iterator[range]:
     """Yield the remaining steps as ranges from validation to validation."""
     while step < training.num_steps:
-        stop = min(training.num_steps, step + training.validate_every)
-        stop -= stop % training.validate_every if stop < training.num_steps else 0
+        next_validation = (step // training.validate_every + 1) * training.validate_every
+        stop = min(training.num_steps, next_validation)
         yield range(step, stop)
         step = stop

@@ -260,7 +260,7 @@ class _Search:
 
 def _feed(training: Training) -> float:
     """Return the processors of the processes that read for a worker."""
-    return training.feed_workers * training.feed_cpus
+    return training.least_readers * training.feed_cpus
 
 
 def _work(

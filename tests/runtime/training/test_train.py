@@ -11,8 +11,9 @@ from camid.config import Training
 from camid.dataset.splits import named_split
 from camid.io.folder import Folder
 from camid.io.output_layout import CHECKPOINT, CNN, PAIRNET, SIAMESE
-from camid.runtime.training.train import train, worker_cpus
-from camid.runtime.training.worker import BackgroundWriter, _Worker
+from camid.runtime.training.feed import fed
+from camid.runtime.training.train import _trainer, train, worker_cpus
+from camid.runtime.training.worker import BackgroundWriter, _spans, _Worker
 from camid.store.store import open_store
 from camid.training.checkpoint import Progress, checkpoint_parts
 from camid.training.pair_task import PairTask
@@ -104,6 +105,15 @@ def test_a_training_is_started_without_tensorflow(tmp_path):
     """It takes seconds and memory in the driver, in the controller and in each trial."""
     done = subprocess.run([sys.executable, "-c", STARTER, str(tmp_path)], check=False)
     assert done.returncode == 0
+
+
+def test_only_the_cleaner_is_left_out_of_what_ray_s_trainer_begins_with(tmp_path):
+    """Where Ray no longer has it, the class of :func:`_trainer` is not needed."""
+    trainer = _trainer(print, Folder(str(tmp_path)), Training(), cpus=1.0)
+    ours = [type(callback).__name__ for callback in trainer._create_default_callbacks()]
+    usual = super(type(trainer), trainer)._create_default_callbacks()
+    left_out = [name for one in usual if (name := type(one).__name__) not in ours]
+    assert left_out == ["PlacementGroupCleanerCallback"]
 
 
 PATCHES = (
@@ -209,7 +219,7 @@ def test_what_is_read_ahead_has_a_place_in_every_object_store(made):
 def test_all_workers_with_what_reads_for_them_have_a_place_on_some_node(workers, there):
     training = Training(num_workers=workers, micro_batches=8)
     cpus = worker_cpus(training, [{"CPU": float(count)} for count in there])
-    assert cpus > training.feed_workers * training.feed_cpus
+    assert cpus > training.least_readers * training.feed_cpus
     assert sum(int((count + 1e-9) // cpus) for count in there) >= workers
 
 
@@ -239,6 +249,45 @@ def test_what_would_be_wrong_again_is_one_sentence_and_not_repeated(made, tmp_pa
     ):
         trained(made, Folder(str(tmp_path / "wild")), *wild)
     assert "workers start again" not in capfd.readouterr().err
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("ray_here")
+def test_a_training_that_dies_between_validations_goes_on_from_the_last_minutes(made, tmp_path):
+    from camid.training.train_step import Learner, restore
+
+    settings = ("training.num_steps=8", "training.validate_every=8")
+    task = source(made, *settings, "training.checkpoint_minutes=1e-9")
+    folder, every = Folder(str(tmp_path)), range(4)
+    done, row = Progress(), {}
+    for first, stop in ((0, 6), (5, 8)):  # the sixth step is lost
+        learner = Learner(task.build, task.config.training, seed=task.config.seed)
+        if first:
+            done = restore(learner, folder.read(CHECKPOINT))
+        assert (done.step, len(done.losses)) == (first, first)
+        with fed(task, every, range(first, 8)) as feed, BackgroundWriter(folder) as writer:
+            worker = _Worker(
+                learner=learner, task=task, writer=writer, rank=0, validation=None, tell=print
+            )
+            row = worker.steps(range(first, stop), feed, done)
+    plain = plain_history(source(made, *settings))
+    assert row["loss"] == pytest.approx(plain[-1]["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("step", [0, 1, 4, 7, 8, 9])
+def test_each_span_ends_at_the_next_validation_from_any_step(step):
+    spans = list(_spans(step, Training(num_steps=10, validate_every=4)))
+    assert [span.stop for span in spans] == [stop for stop in (4, 8, 10) if stop > step]
+    assert [number for span in spans for number in span] == list(range(step, 10))
+
+
+def test_as_many_read_for_a_worker_as_its_processors_and_memory_allow(made):
+    task = source(made, "training.prefetch=2")
+    step_bytes = 16 * 2 * 64 * 64 * 3 * 2
+    assert task.most_readers([1e12], cpus=16) == 15
+    assert task.most_readers([1e12, 13 * step_bytes], cpus=16) == 3
+    assert task.most_readers([step_bytes], cpus=16) == 1
+    assert task.most_readers([], cpus=0.5) == 1
 
 
 def test_a_training_that_was_stopped_early_takes_no_further_step(made, tmp_path):
