@@ -27,5 +27,5 @@ def plain_history(task: Task) -> list[dict[str, float]]:
                 history.append({"step": step, **loss, **figures})
                 losses = []
             if step < training.num_steps:
-                losses.append(learner.step([batches.share(step, every)]))
+                losses.append(float(learner.step([batches.share(step, every)])))
     return history

@@ -5,11 +5,15 @@ from contextlib import contextmanager
 
 import pytest
 
+TENSORS = "ignore:__array__ implementation:DeprecationWarning"
+"""Of TensorFlow's tensors, which any test may make arrays of."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "/tests/unit/" in str(item.path):
             item.add_marker(pytest.mark.filterwarnings("error"))
+            item.add_marker(pytest.mark.filterwarnings(TENSORS))
 
 
 @contextmanager

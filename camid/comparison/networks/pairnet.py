@@ -52,9 +52,13 @@ EVIDENCE, LIKELIHOOD = "evidence", "likelihood"
 class Filters(keras.initializers.Initializer):  # type: ignore[misc]
     """Initial filters of the bank: the first passes the grey plane, the others are random."""
 
+    def __init__(self) -> None:
+        # Of a seed that it draws now: JAX allows no draw while a network is traced.
+        self._random = keras.initializers.RandomNormal(stddev=1.0)
+
     def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
         """Return filters ``(height, width, 3, filter)``."""
-        random = keras.random.normal(shape, stddev=0.4 / shape[0], dtype=dtype)
+        random = self._random(shape, dtype=dtype) * (0.4 / shape[0])
         first = np.zeros(shape[:3], np.float32)
         first[shape[0] // 2, shape[1] // 2] = LUMA
         return ops.concatenate([first[..., None], random[..., 1:]], axis=-1)
@@ -92,7 +96,7 @@ class CellFacts(keras.layers.Layer):  # type: ignore[misc]
         steps = residual - ops.roll(residual, 1, axis=1)
         facts = [
             ops.log(_pooled(residual * residual) + 0.05) / 2,
-            ops.max_pool(ops.abs(residual), CELL) / 4,
+            ops.max_pool(ops.abs(residual), CELL, strides=CELL) / 4,
             ops.log(energy + 0.05) / 2,
             ops.log(around + 0.1) / 2,
             light,
@@ -313,4 +317,4 @@ def network_of(weights: Weights) -> keras.Model:
 
 def _pooled(maps: Any) -> Any:
     """Return the means of the cells of maps."""
-    return ops.average_pool(maps, CELL)
+    return ops.average_pool(maps, CELL, strides=CELL)

@@ -77,7 +77,7 @@ def followed(of: Learner, case: str) -> dict[str, list[float]]:
     """Return the losses of some steps on one batch, dealt to all replicas, and how they end."""
     share, whole = BATCH // of.num_replicas, batch(case)
     parts = [whole.some(slice(i * share, (i + 1) * share)) for i in range(of.num_replicas)]
-    losses = [of.step(parts) for _ in range(NUM_STEPS)]
+    losses = [float(of.step(parts)) for _ in range(NUM_STEPS)]
     state = [float(np.linalg.norm(variable)) for variable in of.optimiser.variables]
     return {"losses": losses, "logits": of.outputs(whole).ravel().tolist(), "state": state}
 

@@ -19,8 +19,6 @@ from camid.training.checkpoint import Progress
 from camid.training.train_step import Learner, Schedule, checkpoint, optimiser, restore
 from tests.unit.training.replicas import CASES, VALUES, followed, learner, pairs
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 SIZE, BATCH = 16, 8
 ROOT = Path(__file__).parents[3]
 SGD = {"optimiser": "sgd", "learning_rate": 0.1}
@@ -103,7 +101,7 @@ def test_a_step_s_loss_is_the_share_s_cross_entropy_before_it_over_the_whole_bat
     one, share = fresh(batch_size=3 * BATCH), pairs(BATCH, size=SIZE)
     logits = np.asarray(one.model(share.averages(), training=True))[:, 0]
     expected = cross_entropy(share.labels, logits) / 3
-    assert one.step([share]) == pytest.approx(expected, rel=1e-4)
+    assert float(one.step([share])) == pytest.approx(expected, rel=1e-4)
 
 
 def test_scores_are_the_logits_of_averages_and_change_nothing():
@@ -121,7 +119,7 @@ def test_scores_are_the_logits_of_averages_and_change_nothing():
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 def test_steps_lower_the_loss_of_a_batch_and_part_its_labels(name):
     one, batch = fresh(optimiser=name, learning_rate=0.02), pairs(BATCH, size=SIZE)
-    losses = [one.step([batch]) for _ in range(30)]
+    losses = [float(one.step([batch])) for _ in range(30)]
     assert losses[-1] < losses[0] / 2
     assert np.mean(losses[15:]) < np.mean(losses[:15])
 
@@ -192,7 +190,7 @@ def test_a_restored_training_takes_the_steps_of_the_undisturbed_one(network, set
         one.step([batch])
     other.step([batch])
     assert restore(other, checkpoint(one, progress)) == progress
-    expected, found = ([each.step([batch]) for _ in range(3)] for each in (one, other))
+    expected, found = ([float(each.step([batch])) for _ in range(3)] for each in (one, other))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert len(set(expected)) == 3
 
@@ -229,7 +227,7 @@ def test_one_seed_gives_one_network_whatever_was_drawn_before_and_another_anothe
 def test_half_precision_learns_with_whole_weights_and_leaves_other_networks_whole():
     one, batch = fresh(precision="mixed_bfloat16", learning_rate=0.02), pairs(BATCH, size=SIZE)
     assert keras.config.dtype_policy().name == "float32"
-    losses = [one.step([batch]) for _ in range(20)]
+    losses = [float(one.step([batch])) for _ in range(20)]
     assert losses[-1] < losses[0] / 2
     assert {weight.dtype for weight in weights(one)} == {np.dtype(np.float32)}
     assert one.outputs(batch).dtype == np.float32

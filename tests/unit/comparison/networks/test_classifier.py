@@ -13,8 +13,6 @@ from camid.io.folder import Folder
 from camid.training.patches import Patches
 from camid.training.train_step import Learner
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 NUM, SIZE, BATCH = 5, 32, 40
 
 
@@ -63,7 +61,7 @@ def test_images_that_are_not_cut_are_taken_whole(network):
 def test_steps_teach_devices_whose_patches_differ(network):
     training = Training(batch_size=BATCH, learning_rate=0.003, warmup_steps=0, schedule="constant")
     one = Learner(partial(built, network), training, seed=1)
-    losses = [one.step([patches()]) for _ in range(25)]
+    losses = [float(one.step([patches()])) for _ in range(25)]
     assert losses[0] > 1
     assert losses[-1] < losses[0] / 3
     outputs = one.outputs(patches())
@@ -78,7 +76,7 @@ def test_a_step_s_loss_is_the_cross_entropy_of_the_share_over_the_whole_batch():
     logits = np.asarray(one.model(share.samples * np.float32(0.125), training=True), np.float64)
     told = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     expected = -told[np.arange(BATCH), share.labels].mean() / 2
-    assert one.step([share]) == pytest.approx(expected, rel=1e-4)
+    assert float(one.step([share])) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_deep_network_s_gradient_reaches_its_first_layer():

@@ -27,8 +27,6 @@ from camid.config import PairNet
 from camid.io.folder import Folder
 from camid.prnu.luminance import LUMA
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 SETTINGS = PairNet(filters=3, channels=5, blocks=1, planes=2)
 SIZE = 24
 

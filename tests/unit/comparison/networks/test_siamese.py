@@ -21,7 +21,6 @@ from camid.io.folder import Folder
 from camid.training.checkpoint import Progress, checkpoint_bytes
 
 SIZE = 32
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 CONVOLUTIONS = re.compile("conv|stem|features")
 WITH_MAPS = ["residual", "small"]
