@@ -47,8 +47,6 @@ def sight(*, use_gpu: bool) -> str:
 
     tensorflow_uses(1, use_gpu=use_gpu)
     cards = tf.config.get_visible_devices("GPU")
-    for card in cards:
-        tf.config.experimental.set_memory_growth(card, True)
     if len(cards) != int(use_gpu):
         raise ValueError(f"a worker that asked for {int(use_gpu)} GPUs sees {len(cards)} of them")
     return str(tf.reduce_sum(tf.ones((64, 64))).device).rpartition("/")[2]

@@ -137,6 +137,8 @@ class Method:
     """Statistics of each pair of a tile, ``(pair, number)``; ``score`` takes sums of them."""
     score: Callable[[Sums], Sums]
     """Scores of sums ``(…, number)``; NaN where nothing was compared or nothing varies."""
+    takes_gpu: bool = False
+    """Whether TensorFlow computes it, on a GPU if there is one."""
 
     @property
     def estimators(self) -> tuple[Estimator, Estimator]:

@@ -56,13 +56,15 @@ def network_method(address: str) -> Method:
     network_name(address)
     if _is_classifier(address):
         cells = mean(Gathered(of=_Cells(address)))
-        return Method(first=cells, second=cells, evidence=_Cosines(address), score=mean_ncc)
+        cosines = _Cosines(address)
+        return Method(first=cells, second=cells, evidence=cosines, score=mean_ncc, takes_gpu=True)
     if _is_pairnet(address):
         inner = {part["config"]["name"]: part for part in _layers(address)[EVIDENCE]["layers"]}
         learned, bank = (inner[name]["config"]["filters"] for name in ("reliability", "bank"))
         return pairnet_method(address, num_planes=learned // bank)
     planes = mean(Gathered(of=_planes, num_planes=3))
-    return Method(first=planes, second=planes, evidence=_Logits(address), score=mean_ncc)
+    logits = _Logits(address)
+    return Method(first=planes, second=planes, evidence=logits, score=mean_ncc, takes_gpu=True)
 
 
 def _planes(strip: Array) -> Array:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from camid.runtime.cluster.resources import (
     apart_from_gpus,
+    has_gpus,
     largest_memory,
     most_tasks,
     num_cpus,
@@ -20,6 +21,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CPUS_PER_TASK = 1
+GPUS_PER_TASK = 0.25
+"""Share of a GPU of a task that takes one: its memory grows as is needed."""
 TASKS_AT_ONCE = 20_000
 """Tasks that Ray Data is given at once at most: each takes a few kilobytes of the driver …"""
 BYTES_AT_ONCE = 2**28
@@ -37,21 +40,29 @@ def streamed(
     total: int | None = None,
     done: int = 0,
     memory: int = 0,
+    takes_gpu: bool = False,
 ) -> Iterator[pa.Table]:
     """Yield the result of ``work`` for each table, one Ray task per table, as they finish.
 
     ``work`` gets a table and returns one with a row for every unit that it finished; the progress
     counts rows up to a ``total``, and starts at ``done`` units that an earlier run finished.
-    ``memory`` is the need of a task, bytes. A task that dies with its worker is run again; a
-    ``ValueError`` or ``OSError`` of ``work``, which a user can fix, is raised here with its own
-    message.
+    ``memory`` is the need of a task, bytes. Where a node has GPUs, tasks that take one run there,
+    each with :data:`GPUS_PER_TASK`; the others keep away from them. A task that dies with its
+    worker is run again; a ``ValueError`` or ``OSError`` of ``work``, which a user can fix, is
+    raised here with its own message.
     """
     if total is None:
         tables = list(tables)
         total = done + sum(table.num_rows for table in tables)
+    one_pass = partial(
+        _pass,
+        work=partial(_reporting, work=work),
+        memory=memory,
+        num_gpus=GPUS_PER_TASK if takes_gpu and has_gpus() else 0.0,
+    )
     with progress() as display:
         task = display.add_task(description, total=total, completed=done, unit=unit)
-        for result in _results(iter(tables), partial(_reporting, work=work), memory=memory):
+        for result in _results(iter(tables), one_pass):
             if failure := _failure_of(result):
                 raise failure
             display.advance(task, result.num_rows)
@@ -59,7 +70,7 @@ def streamed(
 
 
 def _results(
-    tables: Iterator[pa.Table], work: Callable[[pa.Table], pa.Table], *, memory: int
+    tables: Iterator[pa.Table], one_pass: Callable[[Sequence[pa.Table]], Iterator[pa.Table]]
 ) -> Iterator[pa.Table]:
     """Yield the result for each table, in passes of Ray Data over as many as it is given at once.
 
@@ -67,20 +78,24 @@ def _results(
     waits for a pass's last task.
     """
     batch = _at_once(tables)
-    results = _pass(batch, work, memory=memory)
+    results = one_pass(batch)
     while batch:
         unfinished, following, begun = len(batch), [], None
         for result in results:
             unfinished -= 1
             if begun is None and unfinished <= num_cpus():
                 following = _at_once(tables)
-                begun = _begun(_pass(following, work, memory=memory))
+                begun = _begun(one_pass(following))
             yield result
         batch, results = following, begun or iter(())
 
 
 def _pass(
-    tables: Sequence[pa.Table], work: Callable[[pa.Table], pa.Table], *, memory: int
+    tables: Sequence[pa.Table],
+    *,
+    work: Callable[[pa.Table], pa.Table],
+    memory: int,
+    num_gpus: float,
 ) -> Iterator[pa.Table]:
     """Yield the results of one pass of Ray Data, which begins with the first that is asked for."""
     import ray
@@ -89,15 +104,17 @@ def _pass(
         return
     options = ray.data.DataContext.get_current().execution_options
     # The pass's own, not its tasks': what is asked of an autoscaler has them too.
-    options.label_selector = apart_from_gpus() or None
+    options.label_selector = None if num_gpus else apart_from_gpus() or None
     dataset = ray.data.from_arrow(tables).map_batches(
         work,
         batch_size=None,
         batch_format="pyarrow",
         zero_copy_batch=True,
         num_cpus=CPUS_PER_TASK,
+        # As num_gpus, Ray Data would have tables put together into batches of one size.
+        ray_remote_args_fn=partial(dict, num_gpus=num_gpus) if num_gpus else None,
         memory=min(memory, largest_memory()),
-        compute=ray.data.TaskPoolStrategy(size=most_tasks()),
+        compute=ray.data.TaskPoolStrategy(size=None if num_gpus else most_tasks()),
     )
     yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
 

@@ -73,6 +73,11 @@ def apart_from_gpus() -> dict[str, str]:
     return selector
 
 
+def has_gpus() -> bool:
+    """Return whether a running node has a GPU."""
+    return any(node.get("GPU") for node in working_nodes().values())
+
+
 def most_tasks() -> int | None:
     """Return the limit of single-processor tasks if all nodes have GPUs, else ``None``.
 

@@ -194,6 +194,16 @@ def tensorflow_uses(num_threads: int, *, use_gpu: bool = False) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(num_threads)
         if not use_gpu:  # Ray does not hide them from tasks that requested none
             tf.config.set_visible_devices([], "GPU")
+        for gpu in tf.config.get_visible_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def tensorflow_of_a_task() -> None:
+    """Give TensorFlow what Ray gave this task: one processor, and a share of a GPU or none."""
+    import ray
+
+    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU")
+    tensorflow_uses(1, use_gpu=bool(gpus))
 
 
 def _is_named() -> bool:

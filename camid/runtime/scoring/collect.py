@@ -5,7 +5,7 @@ Each part is kept in the output folder, so that a stopped run can resume.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +15,14 @@ from camid.comparison.by_position import position_evidence
 from camid.comparison.comparison_list import ComparisonList, read_list
 from camid.comparison.located_list import LocatedList, located
 from camid.comparison.methods import Method, chosen_methods
-from camid.comparison.methods.method import Scope
 from camid.comparison.sufficient_statistics import Evidence
 from camid.config import Enhancer
 from camid.io.array_files import arrays_bytes, kept_arrays
 from camid.io.folder import Folder
 from camid.io.output_layout import EVIDENCE, LIST, PATTERNS
 from camid.runtime.cluster.map_tasks import streamed
-from camid.runtime.cluster.session import tensorflow_uses
+from camid.runtime.cluster.resources import has_gpus
+from camid.runtime.cluster.session import tensorflow_of_a_task
 from camid.runtime.scoring.enrol import fingerprints
 from camid.store.settings import stored_residual
 from camid.store.store import Store, open_store
@@ -30,8 +30,10 @@ from camid.store.strip_reader import RowGroups
 
 MEMORY = 5 * 2**29
 """Bytes that a task needs: sides, and the arrays that a method makes of them."""
-UNITS: dict[Scope, str] = {"strip": "positions", "image": "blocks"}
-"""Units of progress, by the methods' scope."""
+PassName = Literal["strip", "image", "network"]
+"""What a pass over the store gathers: by strips, by whole images, or by strips on GPUs."""
+UNITS: dict[PassName, str] = {"strip": "positions", "image": "blocks", "network": "positions"}
+"""Units of progress of each pass."""
 _SECONDS = "seconds of "
 
 
@@ -53,12 +55,15 @@ def gather(
     all_methods = store_methods(store, methods, networks, enhancer)
     total, seconds = Evidence(sums={}), dict.fromkeys(all_methods, 0.0)
     located_list = located(listed, store)
-    for scope, pass_methods in _passes(all_methods).items():
-        num_parts = len(_units(scope, located_list, pass_methods))
-        missing = [number for number in range(num_parts) if not output.exists(_part(scope, number))]
+    on_gpus = has_gpus()
+    for pass_name, pass_methods in _passes(all_methods, on_gpus=on_gpus).items():
+        part_of = partial(_part, pass_name, pass_methods)
+        num_parts = len(_units(pass_name, located_list, pass_methods))
+        missing = [number for number in range(num_parts) if not output.exists(part_of(number))]
         work = partial(
             _gathered,
-            scope=scope,
+            pass_name=pass_name,
+            on_gpus=on_gpus,
             store=store.folder.uri,
             digests=(store.digest, listed.digest),
             output=output.uri,
@@ -69,10 +74,11 @@ def gather(
         )
         tables = [pa.table({"number": [number]}) for number in missing]
         options: dict[str, Any] = {"done": num_parts - len(missing), "memory": MEMORY}
-        for _ in streamed(tables, work, description="score", unit=UNITS[scope], **options):
+        options["takes_gpu"] = pass_name == "network"
+        for _ in streamed(tables, work, description="score", unit=UNITS[pass_name], **options):
             pass
         for number in range(num_parts):  # in a fixed order, whichever task was first
-            arrays = kept_arrays(output, _part(scope, number))
+            arrays = kept_arrays(output, part_of(number))
             total += Evidence(sums={name: arrays[name] for name in pass_methods if name in arrays})
             for name in pass_methods:
                 seconds[name] += float(arrays.get(_SECONDS + name, 0.0))
@@ -82,7 +88,8 @@ def gather(
 def _gathered(
     table: pa.Table,
     *,
-    scope: Scope,
+    pass_name: PassName,
+    on_gpus: bool,
     store: str,
     digests: tuple[str, str],
     output: str,
@@ -93,13 +100,14 @@ def _gathered(
 ) -> pa.Table:
     """Gather and keep the part whose number ``table`` names; runs on a worker."""
     if networks:
-        tensorflow_uses(1)  # a task has one processor
+        tensorflow_of_a_task()
     number = table["number"][0].as_py()
     folder, located_list = Folder(output), _located(output, store, digests)
-    methods = _passes(store_methods(located_list.store, names, networks, enhancer))[scope]
-    unit = _units(scope, located_list, methods)[number]
+    all_methods = store_methods(located_list.store, names, networks, enhancer)
+    methods = _passes(all_methods, on_gpus=on_gpus)[pass_name]
+    unit = _units(pass_name, located_list, methods)[number]
     seconds: dict[str, float] = {}
-    gather_unit: Any = position_evidence if scope == "strip" else block_evidence
+    gather_unit: Any = block_evidence if pass_name == "image" else position_evidence
     fingerprint_files = fingerprints(located_list.listed, folder / PATTERNS)
     with RowGroups(located_list.store) as row_groups, fingerprint_files:
         evidence = gather_unit(
@@ -112,7 +120,9 @@ def _gathered(
             fingerprints=fingerprint_files,
         )
     named_seconds = {_SECONDS + name: np.array(value) for name, value in seconds.items()}
-    folder.write(_part(scope, number), arrays_bytes({**evidence.sums, **named_seconds}))
+    folder.write(
+        _part(pass_name, methods, number), arrays_bytes({**evidence.sums, **named_seconds})
+    )
     return table
 
 
@@ -132,30 +142,33 @@ def store_methods(
     return chosen_methods(names, networks, enhancer=enhancer, residual=stored_residual(store))
 
 
-def _passes(methods: Mapping[str, Method]) -> dict[Scope, dict[str, Method]]:
-    """Return the methods by scope; each scope is gathered in one pass over the store.
+def _passes(methods: Mapping[str, Method], *, on_gpus: bool) -> dict[PassName, dict[str, Method]]:
+    """Return the methods by the pass over the store that gathers them.
 
     Methods of strips join those of images if they use the same data, which are then read once.
+    Networks have a pass of their own where there are GPUs, which the other methods need not.
     """
     images = [method for method in methods.values() if method.scope == "image"]
     image_data = {estimator.gathered for method in images for estimator in method.estimators}
-    passes: dict[Scope, dict[str, Method]] = {}
+    passes: dict[PassName, dict[str, Method]] = {}
     for name, method in methods.items():
-        scope: Scope = (
-            "image"
-            if {estimator.gathered for estimator in method.estimators} <= image_data
-            else "strip"
-        )
-        passes.setdefault(scope, {})[name] = method
+        is_of_images = {estimator.gathered for estimator in method.estimators} <= image_data
+        by_strip: PassName = "network" if on_gpus and method.takes_gpu else "strip"
+        passes.setdefault("image" if is_of_images else by_strip, {})[name] = method
     return passes
 
 
-def _units(scope: Scope, located_list: LocatedList, methods: Mapping[str, Method]) -> Sequence[Any]:
+def _units(
+    pass_name: PassName, located_list: LocatedList, methods: Mapping[str, Method]
+) -> Sequence[Any]:
     """Return the positions, or blocks of comparisons, that are gathered as one part each."""
-    return (
-        located_list.positions if scope == "strip" else list_blocks(located_list, methods.values())
-    )
+    if pass_name == "image":
+        return list_blocks(located_list, methods.values())
+    return located_list.positions
 
 
-def _part(scope: Scope, number: int) -> str:
-    return f"{EVIDENCE}/{scope}-{number:05d}.npz"
+def _part(pass_name: PassName, methods: Mapping[str, Method], number: int) -> str:
+    """Return the name of a part's file; a pass whose networks went elsewhere has other files."""
+    is_mixed = pass_name != "network" and any(method.takes_gpu for method in methods.values())
+    words = "-with-networks" if is_mixed else ""
+    return f"{EVIDENCE}/{pass_name}{words}-{number:05d}.npz"

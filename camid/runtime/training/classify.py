@@ -18,7 +18,7 @@ from camid.io.array_files import arrays_bytes, kept_arrays
 from camid.io.folder import Folder
 from camid.io.output_layout import ANSWERS
 from camid.runtime.cluster.map_tasks import streamed
-from camid.runtime.cluster.session import tensorflow_uses
+from camid.runtime.cluster.session import tensorflow_of_a_task
 from camid.runtime.training.worker import SCORED_SAMPLES
 from camid.store.store import Store, open_store
 from camid.store.strip_reader import RowGroups
@@ -59,7 +59,8 @@ def classified(
     work = partial(
         _classify, store=store.folder.uri, output=output.uri, network=network, config=config
     )
-    for _ in streamed(missing_chunks, work, description="ask", unit="images", memory=MEMORY):
+    needs: dict[str, Any] = {"memory": MEMORY, "takes_gpu": True}
+    for _ in streamed(missing_chunks, work, description="ask", unit="images", **needs):
         pass
     answers = {
         name: answer for part, _ in chunks for name, answer in _answered(output, part).items()
@@ -90,7 +91,7 @@ def _classify(
     table: pa.Table, *, store: str, output: str, network: str, config: Config
 ) -> pa.Table:
     """Classify the images of one chunk, which ``table`` lists; runs on a worker."""
-    tensorflow_uses(1)  # a task has one processor
+    tensorflow_of_a_task()
     folder, opened_store = Folder(output), open_store(store)
     records = [ImageRecord(**row) for row in table.to_pylist()]
     (chunk,) = candidates(opened_store, records).chunks[records[0].device]

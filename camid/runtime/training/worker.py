@@ -249,8 +249,6 @@ def _strategy(num_workers: int, num_local: int, *, use_gpu: bool) -> Any:
     num_cpus = os.cpu_count() or 1
     # One more than its share: a busy worker can use processors of those that wait.
     tensorflow_uses(min(num_cpus, num_cpus // num_local + 1), use_gpu=use_gpu)
-    for gpu in tf.config.get_visible_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
     if num_workers == 1:
         return None
     return tf.distribute.MultiWorkerMirroredStrategy(
