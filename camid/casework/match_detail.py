@@ -12,12 +12,15 @@ from scipy import fft
 
 COARSE, FINE = 0.25, 0.375
 """Cycles a pixel, along the steeper axis, up to which detail is coarse, and above which fine."""
-LEAST = 0.33
-"""Share of what fine detail makes expected of coarse that a sensor leaves at least. Of 82
-photographs by real cameras one left less than 0.8, of 205 by simulated ones one less than 0.34; of
-84 strangers' with an editor's noise, written without loss, three quarters have less than 0.16."""
-CLEAR = 5.0
+LEAST = 0.7
+"""Share of what fine detail makes expected of coarse that a sensor leaves at least. Of 108
+photographs by real cameras, half of them with an editor's dither, none left less than 0.98, of 24
+by simulated ones none less than 1.5; of 3,629 photographs and other cameras that share an editor's
+noise, written without loss, none has more than 0.49."""
+CLEAR = 3.5
 """Expected score of coarse detail, normal among strangers, from which the share is looked at."""
+CHANCE = 1.0
+"""Score that coarse detail may lack by chance: its standard deviation."""
 
 FINEST_ALONE = (
     "lies in the finest detail alone, as noise that software adds does; a sensor's pattern shows "
@@ -37,7 +40,7 @@ class Scales(NamedTuple):
     @property
     def is_finest_alone(self) -> bool:
         """Whether coarse detail lacks what fine detail makes expected of it."""
-        return bool(self.expected > CLEAR and self.coarse < LEAST * self.expected)
+        return bool(self.expected > CLEAR and self.coarse + CHANCE < LEAST * self.expected)
 
     @property
     def expected(self) -> float:
