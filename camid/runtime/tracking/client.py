@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from camid.config import Config, config_tree
 from camid.io.folder import FULL, Folder
 from camid.io.output_layout import TRAINING
@@ -217,7 +219,9 @@ def log_metrics(run: str, metrics: Sequence[Any]) -> None:
 
 @contextmanager
 def _whole(uri: str) -> Iterator[None]:
-    """Delete a new sqlite file that was not completed: MLflow would never open it again.
+    """Let one process at a time make or renew a sqlite file; delete a new one that is not whole.
+
+    MLflow would never open it again, and fails where another process makes its tables.
 
     Raises
     ------
@@ -228,17 +232,18 @@ def _whole(uri: str) -> Iterator[None]:
         yield
         return
     file = Path(uri.removeprefix(SQLITE)).absolute()
-    is_new = not file.exists()
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=file.parent):
         pass
-    try:
-        yield
-    except BaseException:
-        if is_new:
-            for leftover in file.parent.glob(f"{file.name}*"):
-                leftover.unlink(missing_ok=True)
-        raise
+    with FileLock(file.parent / f".{file.name}.lock"):
+        is_new = not file.exists()
+        try:
+            yield
+        except BaseException:
+            if is_new:
+                for leftover in file.parent.glob(f"{file.name}*"):
+                    leftover.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

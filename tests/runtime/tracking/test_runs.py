@@ -1,6 +1,10 @@
 """What MLflow has not taken is kept, and written later to the same runs."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 
 import mlflow
 import pytest
@@ -55,6 +59,40 @@ def test_curves_that_a_server_has_missed_are_kept_and_written_once(folder):
     run = client.get_run(book.runs["siamese"])
     assert run.data.metrics["validation/auc"] == 0.8
     assert run.data.tags["mlflow.parentRunId"] == book.runs[COMPARISON]
+
+
+OPENS = """
+import sys, time
+from pathlib import Path
+import mlflow
+from camid.runtime.tracking.client import open_tracking
+
+Path(sys.argv[1], f"ready-{sys.argv[2]}").touch()
+while not Path(sys.argv[1], "go").exists():
+    time.sleep(0.01)
+open_tracking()
+"""
+
+
+@pytest.mark.soak
+def test_commands_that_begin_at_once_make_one_database(tmp_path):
+    place, home = tmp_path / "words", tmp_path / "home"
+    place.mkdir()
+    environment = {**os.environ, "CAMID_HOME": str(home)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    command = [sys.executable, "-c", OPENS, str(place)]
+    commands = [
+        subprocess.Popen([*command, str(number)], env=environment, stderr=subprocess.PIPE)
+        for number in range(4)
+    ]
+    while len(list(place.glob("ready-*"))) < len(commands):
+        assert all(one.poll() is None for one in commands)
+        time.sleep(0.05)
+    (place / "go").touch()
+    said = [one.communicate()[1] for one in commands]
+    assert [one.returncode for one in commands] == [0] * len(commands), said
+    client = mlflow.MlflowClient(f"sqlite:///{home}/mlflow.db")
+    assert [one.name for one in client.search_experiments()].count("camid") == 1
 
 
 def test_a_folder_has_its_runs_once_and_others_on_another_server(folder, monkeypatch, tmp_path):
