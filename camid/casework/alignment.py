@@ -13,7 +13,7 @@ from camid.casework.false_alarm import evidence_energy, log_false_alarm
 from camid.casework.kernels import cell_products
 from camid.casework.match_detail import scales
 from camid.casework.single_peak import once
-from camid.casework.spread import Spread, spread
+from camid.casework.spread import MOST, Spread, spread, too_good
 from camid.casework.transforms import UPRIGHT, Hypothesis, Shape, hypotheses, transform_shape
 from camid.prnu.borders import inside_borders
 from camid.prnu.cleaning import cleaned
@@ -236,6 +236,13 @@ def heat(query: Plane, pattern: Plane, match: Match, *, cell: int = CELL) -> NDA
     """
     query_plane, pattern_plane = laid(query, pattern, match)
     return cell_scores(query_plane, pattern_plane, cell)
+
+
+def plausible_heat(query: Plane, pattern: Plane, match: Match) -> NDArray[np.float32]:
+    """Return :func:`heat`, 0 where a photograph agrees better than a sensor's pattern lets it."""
+    planes = laid(query, pattern, match)
+    scores, samples = cell_scores(*planes, CELL), cell_samples(*planes, CELL)
+    return np.where(too_good(scores, MOST * np.sqrt(np.maximum(samples, 1))), 0, scores)
 
 
 def laid(query: Plane, pattern: Plane, match: Match) -> tuple[Plane, Plane]:

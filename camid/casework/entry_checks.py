@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from camid.casework.alignment import Plane, heat
+from camid.casework.alignment import Plane, plausible_heat
 from camid.casework.enrolled_copies import HalfPatterns, less_copied
 from camid.casework.fingerprint_sums import Sums
 from camid.casework.identify_answer import NO_SUPPORT, match_llr
@@ -41,7 +41,7 @@ class EntryChecks(NamedTuple):
                 visibility,
                 self.strength,
                 num_pixels=plane.size,
-                cells=partial(heat, plane, self.pattern, candidate),
+                cells=partial(plausible_heat, plane, self.pattern, candidate),
             )
         return candidate
 

@@ -82,8 +82,7 @@ def spread(
     total = _score(values, valid)
     if total <= 0:
         return Spread(valid, 1.0)
-    too_good = binary_dilation(valid & (values > most), np.ones((3, 3), bool))
-    kept, clear = valid & ~too_good, np.zeros_like(valid)
+    kept, clear = valid & ~too_good(values, most), np.zeros_like(valid)
     while valid.sum() >= FEWEST and kept.sum() > KEPT * valid.sum():
         excess, part = max(_parts(values, kept), key=lambda part: part[0])
         if excess <= LEAST:
@@ -95,6 +94,11 @@ def spread(
         kept = kept & ~smeared
     left = _score(values, kept)
     return Spread(kept, min(1.0, max(left, 0.0) ** 2 / total**2))
+
+
+def too_good(scores: NDArray[np.floating], most: float | NDArray[np.floating]) -> Cells:
+    """Return the cells whose scores are above ``most``, and those around them."""
+    return np.asarray(binary_dilation(scores > most, np.ones((3, 3), bool)))
 
 
 def _score(values: Scores, cells: Cells) -> float:

@@ -163,7 +163,7 @@ def less_shared(
     num_pixels
         Of the photograph.
     cells
-        Function that returns the match's map (:func:`camid.casework.alignment.heat`).
+        Function that returns the match's map (:func:`camid.casework.alignment.plausible_heat`).
     """
     compared = round(num_pixels / max(match.scale, 1) ** 2)
     expected = strength.expected_score(visibility, num_pixels=compared, scale=match.scale)
