@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from camid.casework.false_alarm import evidence_energy, log_false_alarm
 from camid.casework.kernels import cell_products
 from camid.casework.match_detail import scales
 from camid.casework.single_peak import once
-from camid.casework.spread import MOST, Spread, spread, too_good
+from camid.casework.spread import MOST, MOST_ABSENT, Spread, absent, spread, too_good
 from camid.casework.transforms import UPRIGHT, Hypothesis, Shape, hypotheses, transform_shape
 from camid.prnu.borders import inside_borders
 from camid.prnu.cleaning import cleaned
@@ -27,6 +28,9 @@ CELL = 64
 CHECKED = 9.0
 """Energy from which it is examined how a match is spread and whether it stands alone; below, it
 supports nothing."""
+
+
+M = TypeVar("M", bound="Match")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +69,19 @@ class Match:
     is_finest_alone: bool = False
     """Whether it lies in the finest detail alone (:mod:`camid.casework.match_detail`), and so
     counts nothing."""
+    absent: float = 0.0
+    """Share of the picture that lacks what the rest shows (:func:`camid.casework.spread.absent`);
+    from :data:`camid.casework.spread.MOST_ABSENT` on it counts nothing."""
     strength: float = math.nan
     """Score as a share of what its sensor's photograph would reach; NaN if not looked at
     (:mod:`camid.casework.strength`)."""
     is_shared: bool = False
     """Whether that is so little that devices of one model may share it, and counts nothing."""
+
+    @property
+    def is_patchy(self) -> bool:
+        """Whether too much of the picture lacks what the rest shows."""
+        return self.absent > MOST_ABSENT
 
     @property
     def hypothesis(self) -> Hypothesis:
@@ -227,6 +239,18 @@ def search(
     )
 
 
+def less_patchy(match: M, lacking: float) -> M:
+    """Return a match that counts nothing if too much of the picture lacks what the rest shows.
+
+    Parameters
+    ----------
+    lacking
+        Share of the picture (:func:`plane_absent`).
+    """
+    found = replace(match, absent=lacking)
+    return replace(found, share=0.0) if found.is_patchy else found
+
+
 def heat(query: Plane, pattern: Plane, match: Match, *, cell: int = CELL) -> NDArray[np.float32]:
     """Return the score of each cell of a query at the place of its match, ``(row, column)``.
 
@@ -279,6 +303,11 @@ def plane_spread(a: Plane, b: Plane, *, most: float) -> Spread:
     """
     sizes = np.sqrt(np.maximum(cell_samples(a, b, CELL), 1))
     return spread(cell_scores(a, b, CELL), most=most * sizes)
+
+
+def plane_absent(a: Plane, b: Plane, *, most: float = MOST) -> float:
+    """Return the share of two planes' places that lack what others clearly show they share."""
+    return absent(cell_scores(a, b, CELL), plane_spread(a, b, most=most).kept)
 
 
 def cell_samples(a: Plane, b: Plane, cell: int) -> NDArray[np.float64]:

@@ -8,13 +8,20 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from camid.casework.alignment import Plane, plausible_heat
+from camid.casework.alignment import (
+    Plane,
+    laid,
+    less_patchy,
+    plane_absent,
+    plausible_heat,
+)
 from camid.casework.enrolled_copies import HalfPatterns, less_copied
 from camid.casework.fingerprint_sums import Sums
 from camid.casework.identify_answer import NO_SUPPORT, match_llr
 from camid.casework.quality import Visibility
 from camid.casework.query import Candidate, Ranking
 from camid.casework.reference_population import Reference
+from camid.casework.spread import most_correlation
 from camid.casework.strength import Strength, less_shared
 
 
@@ -24,15 +31,20 @@ class EntryChecks(NamedTuple):
     pattern: Plane
     halves: HalfPatterns | None
     strength: Strength | None
+    absent: float
+    """Share of the picture that lacks what the halves share elsewhere."""
 
     @classmethod
     def of(cls, sums: Sums) -> "EntryChecks":
         """Return the checks of an entry's sums."""
         halves = HalfPatterns.of(sums)
-        return cls(sums.pattern(), halves, Strength.of(sums, halves) if halves else None)
+        if not halves:
+            return cls(sums.pattern(), None, None, 0.0)
+        lacking = plane_absent(*halves.patterns, most=most_correlation(*halves.counts))
+        return cls(sums.pattern(), halves, Strength.of(sums, halves), lacking)
 
     def checked(self, candidate: Candidate, plane: Plane, visibility: Visibility) -> Candidate:
-        """Return a candidate less what a copy shares, or a device of the same model."""
+        """Return a candidate less what a copy shares, a device of the same model, or software."""
         if self.halves:
             candidate = less_copied(plane, candidate, self.halves)
         if self.strength and not candidate.is_copy:
@@ -43,7 +55,9 @@ class EntryChecks(NamedTuple):
                 num_pixels=plane.size,
                 cells=partial(plausible_heat, plane, self.pattern, candidate),
             )
-        return candidate
+        if self.halves:
+            return less_patchy(candidate, self.absent)
+        return less_patchy(candidate, plane_absent(*laid(plane, self.pattern, candidate)))
 
 
 def checked_ranking(

@@ -5,7 +5,7 @@ beyond what is searched, and weak ones show no pattern. So edits are looked for,
 photographs must agree among themselves by so much that one camera's sides would have agreed too.
 """
 
-from camid.casework.alignment import Match, Plane
+from camid.casework.alignment import Match, Plane, laid, less_patchy, plane_absent
 from camid.casework.camera_groups import Group, Shown, expected_score, single
 from camid.casework.fingerprint_sums import Half, Sample
 from camid.casework.kept_samples import middle
@@ -65,6 +65,10 @@ class SidePatterns:
         number = min(side.num_pixels for side in sides)
         expected = expected_of_sides(*sides, num_pixels=number, scale=match.scale)
         return weighed(match, expected, least=LEAST_OF_SIDES)
+
+    def checked(self, match: Match, planes: tuple[Plane, Plane]) -> Match:
+        """Return the match of a plane in another, less what no sensor's pattern is."""
+        return less_patchy(self.less_shared(match), plane_absent(*laid(*planes, match)))
 
     def expected_score(self) -> float:
         """Return the score of the sides if one camera took both, lying alike; 0 if not known.

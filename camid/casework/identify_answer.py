@@ -13,6 +13,7 @@ from camid.casework.quality import REFUSED
 from camid.casework.query import THRESHOLD, Candidate, Ranking
 from camid.casework.reference_population import IDENTIFICATION_FILE, Reference
 from camid.casework.region_answer import with_regions
+from camid.casework.spread import PATCHY
 from camid.casework.verbal_scale import DECIDED, answer, ratio_words, support
 from camid.evaluation.calibration import Logistic
 from camid.io.counts import counted
@@ -47,6 +48,7 @@ def match_facts(match: Match, reference: Reference) -> dict[str, Any]:
         "pce": rounded(match.pce),
         "spread": rounded(match.share),
         "strength": rounded(match.strength),
+        "absent": rounded(match.absent),
         "ncc": rounded(match.ncc),
         "llr": rounded(match_llr(match, reference)),
         "false_alarm": rounded(match.false_alarm),
@@ -243,7 +245,7 @@ def several(devices: Sequence[str]) -> list[str]:
 
 
 def local(candidates: Sequence[Candidate]) -> list[str]:
-    """Return a sentence for each candidate whose agreement is no sensor's: local, finest, weak."""
+    """Return a sentence for each candidate whose agreement is no sensor's: local, finest, weak …"""
     finest = [
         f"what it shares with {candidate.entry} {FINEST_ALONE}"
         for candidate in candidates
@@ -255,13 +257,19 @@ def local(candidates: Sequence[Candidate]) -> list[str]:
         for candidate in candidates
         if candidate.is_shared
     ]
-    return [*finest, *shared] + [
+    patchy = [
+        f"what it shares with {candidate.entry} {PATCHY.format(absent=candidate.absent)}"
+        for candidate in candidates
+        if candidate.is_patchy and candidate.pce >= THRESHOLD
+    ]
+    return [*finest, *shared, *patchy] + [
         f"{1 - candidate.share:.0%} of the energy of what it shares with {candidate.entry} lies in "
         "single places, as watermarks, dates and frames do, and is not counted"
         for candidate in candidates
         if candidate.share < MOSTLY
         and candidate.pce >= THRESHOLD
         and not (candidate.is_copy or candidate.is_finest_alone or candidate.is_shared)
+        and not candidate.is_patchy
     ]
 
 

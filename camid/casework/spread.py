@@ -4,7 +4,8 @@ Watermarks, dates, frames and stamps agree between photographs of different came
 fingerprint holds them beside the sensor's pattern. Their agreement stands out in a few cells of a
 map of the match, in a row, a column, a corner or the border. So do the grain of portrait modes and
 other noise that software adds, by correlations that no sensor reaches. Such parts are taken out,
-and what the other cells tell is the evidence.
+and what the other cells tell is the evidence. Noise that software adds to a part, such as the
+background, is missing from the rest, where a sensor's pattern would show too.
 """
 
 import math
@@ -33,6 +34,22 @@ MOST = 0.45
 cameras, 0.5 and more of the grain that portrait modes and editors add."""
 CORNERS = (2, 3, 4)
 """Cells a side of corners."""
+
+
+CERTAIN = 8.0
+"""Score of the better quarter of places from which others are said to lack it."""
+LACKING = 0.2
+"""Share of that score up to which a place lacks it."""
+MOST_ABSENT = 0.12
+"""Share of the places that may lack what the others show. Sides of four photographs by 14 real
+cameras that show it had up to 0.04, where all are white; a portrait mode's grain leaves 0.25."""
+
+
+PATCHY = (
+    "is missing from {absent:.0%} of the picture and clear in the rest, as noise that software "
+    "adds to a part is; a sensor's pattern lies all over, so that it is not counted"
+)
+"""What is said of an agreement that is no sensor's."""
 
 
 class Spread(NamedTuple):
@@ -94,6 +111,40 @@ def spread(
         kept = kept & ~smeared
     left = _score(values, kept)
     return Spread(kept, min(1.0, max(left, 0.0) ** 2 / total**2))
+
+
+def absent(scores: NDArray[np.floating], kept: Cells) -> float:
+    """Return the share of places that lack what others clearly show; 0 if none show it clearly.
+
+    Places are cells, or 2×2 of them where single ones show too little.
+
+    Parameters
+    ----------
+    scores
+        As of :func:`spread`.
+    kept
+        Cells that count.
+    """
+    values = np.where(kept, scores, 0.0).astype(np.float64)
+    valid = kept & (scores != 0)
+    return max(_lacking(values[valid]), _lacking(_together(values, valid)))
+
+
+def _together(values: Scores, valid: Cells) -> Scores:
+    """Return the score of each 2×2 cells of which three are valid."""
+    sums, counts = (
+        part[:-1, :-1] + part[1:, :-1] + part[:-1, 1:] + part[1:, 1:]
+        for part in (values, valid.astype(np.float64))
+    )
+    return np.asarray(sums[counts >= 3] / np.sqrt(counts[counts >= 3]))
+
+
+def _lacking(places: Scores) -> float:
+    """Return the share of places that lack what the better quarter clearly shows."""
+    if places.size < FEWEST:
+        return 0.0
+    better = float(np.quantile(places, 0.75))
+    return float(np.mean(places < LACKING * better)) if better >= CERTAIN else 0.0
 
 
 def too_good(scores: NDArray[np.floating], most: float | NDArray[np.floating]) -> Cells:

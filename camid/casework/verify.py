@@ -242,7 +242,7 @@ def _doubted(
     first, second = (patterns.middle(side) for side in (0, 1))
     pool = searched_edits(first.shape, second.shape)
     match = search(second, first, tried=_tried(pool, SHORT[1], tell))
-    match = match and patterns.less_shared(match)
+    match = match and patterns.checked(match, (second, first))
     reference = shipped_reference(IDENTIFICATION_FILE)
     pictures = _pictures(verdict) if has_pictures else {}
     if match and match_llr(match, reference) >= DECIDED:
@@ -272,7 +272,7 @@ def _searched(
     if match is None:
         reason = "neither side can be a part of the other"
         return not_verified(reason, left_out, decision=UNDECIDED), {}
-    match = patterns.less_shared(match)
+    match = patterns.checked(match, (small, large))
     answer = verified_by_search(match, reference, used, left_out, smaller=smaller)
     if not has_pictures:
         return answer, {}

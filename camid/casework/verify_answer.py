@@ -12,6 +12,7 @@ from camid.casework.match_detail import FINEST_ALONE
 from camid.casework.photographs import Refused
 from camid.casework.quality import GRADES, REFUSED
 from camid.casework.reference_population import IDENTIFICATION_FILE, VERIFICATION_FILE, Reference
+from camid.casework.spread import PATCHY
 from camid.casework.verbal_scale import DECIDED, answer, support
 from camid.casework.verify_scores import Verdict
 
@@ -45,6 +46,7 @@ def verified(
         "num_crops": verdict.num_crops,
         "spread": rounded(verdict.share),
         "strength": rounded(verdict.strength),
+        "absent": rounded(verdict.absent),
         "place": None,
         **side_facts,
         "warnings": [*doubts, *side_facts["warnings"]],
@@ -99,7 +101,7 @@ def verified_by_search(
         "turn": match.turn,
         "turns": {},
         "num_crops": 0,
-        **{name: facts[name] for name in ("spread", "strength")},
+        **{name: facts[name] for name in ("spread", "strength", "absent")},
         "place": {"side": ("first", "second")[smaller], **place, "places": match.num_lags},
         **side_facts,
         "warnings": [*cautions, *side_facts["warnings"]],
@@ -107,7 +109,7 @@ def verified_by_search(
 
 
 def _doubts(found: Verdict | Match) -> list[str]:
-    """Return a sentence where most of what the sides share is no sensor's: local, finest, weak."""
+    """Return a sentence where most of what the sides share is no sensor's."""
     if found.is_finest_alone:
         return [f"what the sides share {FINEST_ALONE}"]
     if found.is_shared:
@@ -115,6 +117,8 @@ def _doubts(found: Verdict | Match) -> list[str]:
             f"what the sides share is {found.strength:.0%} of what one sensor's would, as devices "
             "of one model may; it is not counted"
         ]
+    if found.is_patchy:
+        return [f"what the sides share {PATCHY.format(absent=found.absent)}"]
     if found.share >= MOSTLY:
         return []
     return [
@@ -175,6 +179,7 @@ def not_verified(reason: str, left_out: Sequence[Refused], *, decision: str) -> 
         "num_crops": 0,
         "spread": None,
         "strength": None,
+        "absent": None,
         "place": None,
         **_sides([], left_out),
     }

@@ -22,7 +22,7 @@ from camid.casework.alignment import CELL, CHECKED
 from camid.casework.match_detail import scales
 from camid.casework.quality import Visibility, quality
 from camid.casework.single_peak import once
-from camid.casework.spread import most_correlation, spread
+from camid.casework.spread import MOST_ABSENT, absent, most_correlation, spread
 from camid.casework.strength import LEAST_OF_SIDES, SideStrength, expected_of_sides
 from camid.casework.verify_sides import (
     CLASSICAL,
@@ -74,6 +74,13 @@ class Verdict:
     that is not known."""
     is_shared: bool = False
     """Whether that is so little that devices of one model may share it, and counts nothing."""
+    absent: float = 0.0
+    """Share of the picture that lacks what the rest shows (:mod:`camid.casework.spread`)."""
+
+    @property
+    def is_patchy(self) -> bool:
+        """Whether that is too much for a sensor's pattern, and counts nothing."""
+        return self.absent > MOST_ABSENT
 
     @property
     def turn(self) -> int:
@@ -170,8 +177,9 @@ class Sides:
         counted = _at(evidence[likeliest], spreads[likeliest])
         strength = self._strength(self._at(likeliest), counted)
         is_shared = llr > 0 and strength < LEAST_OF_SIDES
+        is_patchy = llr > 0 and spreads[likeliest].absent > MOST_ABSENT
         return Verdict(
-            llr=0.0 if is_finest_alone or is_shared else min(high, llr),
+            llr=0.0 if is_finest_alone or is_shared or is_patchy else min(high, llr),
             low=fusion.low,
             high=high,
             turns=llrs,
@@ -182,6 +190,7 @@ class Sides:
             is_finest_alone=is_finest_alone,
             strength=strength,
             is_shared=is_shared,
+            absent=spreads[likeliest].absent if is_patchy else 0.0,
         )
 
     def _strength(self, second: SideEvidence, sums: Mapping[str, Sums]) -> float:
@@ -233,15 +242,15 @@ class Sides:
         (cells,) = _compared(first, second, method, size=CELL).values()
         scores = np.nan_to_num(method["classical"].score(cells))
         counts = first.num_images, second.num_images
-        cells_kept = spread(
-            _laid_out(scores, self._shapes[0], size=CELL), most=most_correlation(*counts) * CELL
-        )
+        laid_out = _laid_out(scores, self._shapes[0], size=CELL)
+        cells_kept = spread(laid_out, most=most_correlation(*counts) * CELL)
         across = CROP // CELL
         rows, columns = (side // across for side in cells_kept.kept.shape)
         parts = cells_kept.kept.reshape(rows, across, columns, across)
         kept = parts.all(axis=(1, 3)) if cells_kept.is_local else np.ones((rows, columns), bool)
         numbers = _laid_out(np.arange(rows * columns, dtype=np.float64), self._shapes[0])
-        return _Counted(np.sort(numbers[kept]).astype(np.int64), cells_kept.share)
+        lacking = absent(laid_out, cells_kept.kept)
+        return _Counted(np.sort(numbers[kept]).astype(np.int64), cells_kept.share, lacking)
 
 
 def _is_finest_alone(planes: Planes) -> bool:
@@ -297,6 +306,8 @@ class _Counted(NamedTuple):
 
     numbers: NDArray[np.int64]
     share: float
+    absent: float
+    """Share of the picture that lacks what the rest shows."""
 
 
 def _at(sums: Mapping[str, Sums], counted: _Counted) -> dict[str, Sums]:

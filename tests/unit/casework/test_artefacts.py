@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from camid.casework.alignment import query_plane
 from camid.casework.binarized import Patterns
@@ -130,3 +131,24 @@ def test_tiles_of_any_period_support_no_camera(photographs, period):
     known = pattern(mine[:NUM_ENROLLED])
     assert all(llr(image, known) < DECIDED for image in theirs[NUM_ENROLLED:])
     assert verdict(mine[:3], theirs[:3]).llr < DECIDED
+
+
+def partly_noisy(image, share, strength):
+    """Return a photograph with the same noise as others added to a share of it, from the left."""
+    height, width = image.shape[:2]
+    noise = gaussian_filter(np.random.default_rng(5).standard_normal((height, width)), 0.8)
+    noise *= strength / noise.std() * (np.arange(width) < share * width)
+    return np.clip(np.rint(image + noise[..., None]), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("strength", [1.0, 2.0, 4.0])
+@pytest.mark.parametrize("share", [0.2, 0.35, 0.5])
+def test_noise_that_software_adds_to_a_part_is_no_evidence_between_sides(
+    photographs, share, strength
+):
+    mine, theirs = (
+        [written(partly_noisy(image, share, strength)) for image in side[:4]]
+        for side in photographs
+    )
+    assert verdict(mine[:2], theirs[:2]).llr < DECIDED
+    assert verdict(mine, theirs).llr < DECIDED

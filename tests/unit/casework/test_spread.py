@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camid.casework.spread import FEWEST, LEAST, MOST, most_correlation, spread
+from camid.casework.spread import (
+    FEWEST,
+    LEAST,
+    MOST,
+    MOST_ABSENT,
+    absent,
+    most_correlation,
+    spread,
+)
 
 SHAPE = 8, 12
 SEEDS = st.integers(0, 2**32)
@@ -106,3 +114,22 @@ def test_averages_of_more_photographs_may_correlate_more():
     rising = [most_correlation(n, n) for n in (1, 4, 16, 64)]
     assert rising == sorted(rising)
     assert rising[0] < MOST < rising[-1] < 1
+
+
+@pytest.mark.parametrize("mean", [5.0, 12.0, 30.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_sensor_s_evidence_is_absent_nowhere_and_what_lacks_in_a_part_is(mean, seed):
+    rng = np.random.default_rng(seed)
+    light = rng.uniform(0.5, 1.5, (10, 12))
+    scores = mean * light + rng.standard_normal(light.shape)
+    kept = np.ones(scores.shape, bool)
+    assert absent(scores, kept) < MOST_ABSENT
+    scores[3:7, 4:9] = rng.standard_normal((4, 5))
+    assert absent(scores, kept) > MOST_ABSENT
+    kept[3:7, 4:9] = False
+    assert absent(scores, kept) < MOST_ABSENT
+
+
+def test_nothing_is_said_to_be_absent_where_nothing_is_clear():
+    scores = np.random.default_rng(1).standard_normal((10, 12)) + 1
+    assert absent(scores, np.ones(scores.shape, bool)) == 0
