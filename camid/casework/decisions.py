@@ -6,7 +6,8 @@ EXCLUDED = "excluded"
 """Every enrolled device has a likelihood ratio below a tenth; kept, as identification excludes
 nobody."""
 UNDECIDED = "undecided"
-"""Something speaks for an answer, but less than a likelihood ratio of ten, or not all was seen."""
+"""Something speaks for an answer, but less than a likelihood ratio of ten, or for several devices
+alike, or not all was seen."""
 REFUSED = "refused"
 """Photographs were read and carry no answer."""
 UNREADABLE = "unreadable"

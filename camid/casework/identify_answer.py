@@ -183,7 +183,7 @@ def decided(
     alike = [device for device in supported if llrs[device] > best - DECIDED]
     decision = NONE_SUPPORTED
     if supported:
-        decision = supported[0]
+        decision = supported[0] if len(alike) == 1 else UNDECIDED
         different = (
             "another device did" if len(alike) == 1 else "a device that is none of these did"
         )
