@@ -138,7 +138,7 @@ class Method:
     score: Callable[[Sums], Sums]
     """Scores of sums ``(…, number)``; NaN where nothing was compared or nothing varies."""
     takes_gpu: bool = False
-    """Whether TensorFlow computes it, on a GPU if there is one."""
+    """Whether it has a network for which a GPU pays."""
 
     @property
     def estimators(self) -> tuple[Estimator, Estimator]:

@@ -1,15 +1,21 @@
-"""The pair network as a method: an image's evidence, and the likelihood ratio of two sides."""
+"""The pair network as a method: an image's evidence, and the likelihood ratio of two sides.
+
+NumPy computes the evidence; on a GPU, Keras does, to rounding the same.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camid.comparison.methods.method import Array, Estimator, Gathered, Method, Sums, Tile
 from camid.comparison.networks.pairnet_numpy import (
+    CELL,
     LAGS,
+    MIDDLE,
     NUM_SUMS,
     Weights,
     evidence,
@@ -46,7 +52,8 @@ def pairnet_method(address: str = SHIPPED, *, num_planes: int = 4) -> Method:
         of=_Evidence(address), num_planes=num_planes, needs_intensity=True, is_kept=True
     )
     side = Estimator(gathered=gathered, prepared=_unblocked)
-    return Method(first=side, second=side, evidence=products, score=_Likelihood(address))
+    likelihood = _Likelihood(address)
+    return Method(first=side, second=side, evidence=products, score=likelihood, takes_gpu=True)
 
 
 def shipped_network() -> bytes:
@@ -76,7 +83,33 @@ class _Evidence:
     address: str
 
     def __call__(self, strip: Array, intensity: NDArray[np.uint8]) -> NDArray[np.float16]:
-        return evidence(strip, intensity, _weights(self.address)).astype(np.float16)
+        compute = evidence_by_keras if _on_gpu else evidence
+        return compute(strip, intensity, _weights(self.address)).astype(np.float16)
+
+
+_on_gpu = False
+"""Whether this process has a GPU for evidence."""
+
+
+def use_gpu(*, is_used: bool) -> None:
+    """Have Keras compute the evidence in this process, or NumPy."""
+    global _on_gpu  # noqa: PLW0603 - of a process, as the GPU is
+    _on_gpu = is_used
+
+
+def evidence_by_keras(residual: Array, intensity: NDArray[np.uint8], weights: Weights) -> Array:
+    """Return what :func:`camid.comparison.networks.pairnet_numpy.evidence` does, by Keras."""
+    light = intensity.repeat(CELL, axis=0).repeat(CELL, axis=1).astype(np.float32) - MIDDLE
+    image = np.concatenate([residual.astype(np.float32, copy=False), light[..., None]], axis=-1)
+    planes = _network(weights).predict_on_batch(image[None])[0]
+    return np.ascontiguousarray(np.moveaxis(planes, -1, 0))
+
+
+@lru_cache(maxsize=2)
+def _network(weights: Weights) -> Any:
+    from camid.comparison.networks.pairnet import EVIDENCE, network_of
+
+    return network_of(weights).get_layer(EVIDENCE)
 
 
 @dataclass(frozen=True)

@@ -198,12 +198,16 @@ def tensorflow_uses(num_threads: int, *, use_gpu: bool = False) -> None:
             tf.config.experimental.set_memory_growth(gpu, True)
 
 
-def tensorflow_of_a_task() -> None:
-    """Give TensorFlow what Ray gave this task: one processor, and a share of a GPU or none."""
+def tensorflow_of_a_task() -> bool:
+    """Give TensorFlow what Ray gave this task: one processor, and a share of a GPU or none.
+
+    Return whether there is one.
+    """
     import ray
 
-    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU")
-    tensorflow_uses(1, use_gpu=bool(gpus))
+    has_gpu = bool(ray.get_runtime_context().get_accelerator_ids().get("GPU"))
+    tensorflow_uses(1, use_gpu=has_gpu)
+    return has_gpu
 
 
 def _is_named() -> bool:

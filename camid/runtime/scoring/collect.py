@@ -15,6 +15,7 @@ from camid.comparison.by_position import position_evidence
 from camid.comparison.comparison_list import ComparisonList, read_list
 from camid.comparison.located_list import LocatedList, located
 from camid.comparison.methods import Method, chosen_methods
+from camid.comparison.methods.pairnet import use_gpu
 from camid.comparison.sufficient_statistics import Evidence
 from camid.config import Enhancer
 from camid.io.array_files import arrays_bytes, kept_arrays
@@ -99,8 +100,8 @@ def _gathered(
     enhancer: Enhancer | None,
 ) -> pa.Table:
     """Gather and keep the part whose number ``table`` names; runs on a worker."""
-    if networks:
-        tensorflow_of_a_task()
+    if networks or pass_name == "network":
+        use_gpu(is_used=tensorflow_of_a_task())
     number = table["number"][0].as_py()
     folder, located_list = Folder(output), _located(output, store, digests)
     all_methods = store_methods(located_list.store, names, networks, enhancer)

@@ -53,7 +53,7 @@ with session():
     output = Folder(folder)
     options = {"networks": [network], "num_crops": (1,)}
     listed = read_list(output, LIST)
-    evidence, _ = gather(open_store(store), listed, output, ["lukas"], **options)
+    evidence, _ = gather(open_store(store), listed, output, ["lukas", "pairnet"], **options)
 np.savez(f"{folder}/sums.npz", **evidence.sums)
 """
 
@@ -69,7 +69,9 @@ def test_networks_have_a_pass_of_their_own_on_gpus_and_the_same_evidence(made, t
     output.folder.write(
         "small.keras", network_bytes(siamese(Siamese(extractor="small"), size=size // 2))
     )
-    usual, _ = gather(store, listed, output.folder, ["lukas"], networks=[network], num_crops=(1,))
+    usual, _ = gather(
+        store, listed, output.folder, ["lukas", "pairnet"], networks=[network], num_crops=(1,)
+    )
     usual_parts = {path.name for path in (tmp_path / EVIDENCE).iterdir()}
     command = [sys.executable, "-c", ON_A_GPU, config.paths.store, str(tmp_path), network]
     subprocess.run(command, check=True)
@@ -77,6 +79,10 @@ def test_networks_have_a_pass_of_their_own_on_gpus_and_the_same_evidence(made, t
     assert {name.rpartition("-")[0] for name in usual_parts} == {"strip-with-networks"}
     assert {name.rpartition("-")[0] for name in parts - usual_parts} == {"strip", "network"}
     with np.load(tmp_path / "sums.npz") as found:
-        assert set(found) == set(usual.sums) == {"lukas", "small"}
+        assert set(found) == set(usual.sums) == {"lukas", "pairnet", "small"}
         np.testing.assert_array_equal(found["lukas"], usual.sums["lukas"])
         np.testing.assert_allclose(found["small"], usual.sums["small"], rtol=1e-4)
+        scale = np.abs(usual.sums["pairnet"]).max(axis=(0, 1))
+        np.testing.assert_allclose(
+            found["pairnet"] / scale, usual.sums["pairnet"] / scale, atol=2e-3
+        )

@@ -10,7 +10,7 @@ import pytest
 from camid.comparison.methods import METHODS
 from camid.comparison.methods.method import Tile
 from camid.comparison.methods.networks import network_method, network_samples
-from camid.comparison.methods.pairnet import products, shipped_network
+from camid.comparison.methods.pairnet import evidence_by_keras, products, shipped_network
 from camid.comparison.networks.files import network_bytes, read_network
 from camid.comparison.networks.pairnet import pairnet
 from camid.comparison.networks.pairnet_numpy import (
@@ -74,6 +74,8 @@ def test_an_images_evidence_is_the_same_without_keras(network, weights, size):
     expected = np.asarray(network.get_layer("evidence")(levels(residuals, intensities)))
     found = [evidence(*each, weights) for each in zip(residuals, intensities, strict=True)]
     np.testing.assert_allclose(np.moveaxis(found, 1, -1), expected, rtol=1e-3, atol=1e-3)
+    by_keras = evidence_by_keras(residuals[0], intensities[0], weights)
+    np.testing.assert_allclose(by_keras, found[0], rtol=1e-3, atol=1e-3)
 
 
 def test_a_pairs_likelihood_ratio_is_the_same_without_keras(network, tmp_path):
