@@ -81,7 +81,7 @@ def test_the_pages_end_with_the_command_that_is_killed(home):
     assert family
     ui.kill()
     ui.communicate()
-    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert not psutil.wait_procs(family, timeout=SECONDS / 1000)[1]
 
 
 class Watched:
