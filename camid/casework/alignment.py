@@ -247,8 +247,8 @@ def less_patchy(match: M, lacking: float) -> M:
     lacking
         Share of the picture (:func:`plane_absent`).
     """
-    found = replace(match, absent=lacking)
-    return replace(found, share=0.0) if found.is_patchy else found
+    checked = replace(match, absent=lacking)
+    return replace(checked, share=0.0) if checked.is_patchy else checked
 
 
 def heat(query: Plane, pattern: Plane, match: Match, *, cell: int = CELL) -> NDArray[np.float32]:

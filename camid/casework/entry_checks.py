@@ -8,13 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from camid.casework.alignment import (
-    Plane,
-    laid,
-    less_patchy,
-    plane_absent,
-    plausible_heat,
-)
+from camid.casework.alignment import Plane, laid, less_patchy, plane_absent, plausible_heat
 from camid.casework.enrolled_copies import HalfPatterns, less_copied
 from camid.casework.fingerprint_sums import Sums
 from camid.casework.identify_answer import NO_SUPPORT, match_llr
