@@ -28,7 +28,7 @@ TIMES = 4.0
 CLEAR = 8.0
 """Score of a cell from which its row and column are taken out too, as cleaning smears it there."""
 KEPT = 0.25
-"""Share of the cells that stays in any case."""
+"""Share of the cells that stays in any case, of those that a sensor can make."""
 MOST = 0.45
 """Correlation of a part of a photograph with its sensor's pattern at most: up to 0.16 of real
 cameras, 0.5 and more of the grain that portrait modes and editors add."""
@@ -99,15 +99,16 @@ def spread(
     total = _score(values, valid)
     if total <= 0:
         return Spread(valid, 1.0)
-    kept, clear = valid & ~too_good(values, most), np.zeros_like(valid)
-    while valid.sum() >= FEWEST and kept.sum() > KEPT * valid.sum():
+    plausible = valid & ~too_good(values, most)
+    kept, clear, least = plausible, np.zeros_like(valid), KEPT * plausible.sum()
+    while plausible.sum() >= FEWEST and kept.sum() > least:
         excess, part = max(_parts(values, kept), key=lambda part: part[0])
         if excess <= LEAST:
             break
         clear |= part & kept & (values > CLEAR)
         kept = kept & ~part
     smeared = clear.any(axis=1)[:, None] | clear.any(axis=0)[None]
-    if (kept & ~smeared).sum() >= KEPT * valid.sum():
+    if (kept & ~smeared).sum() >= least:
         kept = kept & ~smeared
     left = _score(values, kept)
     return Spread(kept, min(1.0, max(left, 0.0) ** 2 / total**2))

@@ -68,6 +68,18 @@ def test_a_frame_supports_nothing(seed, strength):
     assert not spread(scores).kept[border].any()
 
 
+@given(SEEDS, st.floats(10, 25))
+def test_what_is_left_of_a_grain_at_its_edge_is_taken_out_too(seed, strength):
+    """Where most of a picture is better than a sensor's, a cell that is not is no sensor's."""
+    scores = evidence(seed, shape=(12, 12))
+    scores[:, 6:] += 60
+    scores[:5, :6] += 60
+    scores[6:8, 0] += strength
+    scores[11, 2:4] += strength
+    found = spread(scores, most=MOST * 64)
+    assert score(scores, found.kept) < LEAST + 1.5
+
+
 @given(SEEDS)
 def test_beside_an_overlay_the_sensor_s_evidence_is_found(seed):
     scores = evidence(seed, 1.5)
