@@ -12,7 +12,7 @@ from scipy import fft
 
 from camid.casework.false_alarm import evidence_energy, log_false_alarm
 from camid.casework.kernels import cell_products
-from camid.casework.match_detail import scales
+from camid.casework.match_detail import is_finest_alone
 from camid.casework.single_peak import once
 from camid.casework.spread import MOST, MOST_ABSENT, Spread, absent, spread, too_good
 from camid.casework.transforms import UPRIGHT, Hypothesis, Shape, hypotheses, transform_shape
@@ -219,7 +219,7 @@ def search(
     a, b = shared(query, pattern, hypothesis, top, left)
     is_checked = energy >= CHECKED
     is_resampled = hypothesis.scale != 1 or hypothesis.is_stretched or hypothesis.angle != 0
-    is_finest_alone = is_checked and not is_resampled and scales(a, b).is_finest_alone
+    is_finest = is_checked and not is_resampled and is_finest_alone(a, b)
     share, area = _share(a, b, query.most) if is_checked else (1.0, 1.0)
     return Match(
         pce=energy,
@@ -233,9 +233,9 @@ def search(
         left=round(left / min(hypothesis.scale, 1)),
         num_lags=num_lags,
         num_hypotheses=num_hypotheses,
-        share=0.0 if is_finest_alone else share,
+        share=0.0 if is_finest else share,
         area=area,
-        is_finest_alone=is_finest_alone,
+        is_finest_alone=is_finest,
     )
 
 

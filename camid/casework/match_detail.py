@@ -19,8 +19,10 @@ by simulated ones none less than 1.5; of 3,629 photographs and other cameras tha
 noise, written without loss, none has more than 0.49."""
 CLEAR = 3.5
 """Expected score of coarse detail, normal among strangers, from which the share is looked at."""
-CHANCE = 1.25
-"""Score that coarse detail may lack by chance: the standard deviation of nine tiles' median."""
+CHANCE = 1.0
+"""Score that coarse detail may lack by chance: its standard deviation."""
+CHANCE_OF_TILES = 2.5
+"""Score by which tiles may have more of it by chance: two deviations of nine tiles' median."""
 TILES = 3
 """Tiles a side that are looked at apart …"""
 LEAST_TILE = 64
@@ -41,10 +43,13 @@ class Scales(NamedTuple):
     num_coarse: int
     num_fine: int
 
-    @property
-    def is_finest_alone(self) -> bool:
-        """Whether coarse detail lacks what fine detail makes expected of it."""
-        return bool(self.expected > CLEAR and self.coarse + CHANCE < LEAST * self.expected)
+    def lacks_coarse(self, *, clear: float) -> bool:
+        """Return whether coarse detail lacks what fine detail makes expected of it."""
+        return self.expected > clear and self.coarse + CHANCE < LEAST * self.expected
+
+    def shows_coarse(self) -> bool:
+        """Return whether coarse detail of tiles is what fine detail makes expected, or more."""
+        return self.expected > CLEAR and self.coarse - CHANCE_OF_TILES > LEAST * self.expected
 
     @property
     def expected(self) -> float:
@@ -52,27 +57,34 @@ class Scales(NamedTuple):
         return float(self.fine * (self.num_coarse / self.num_fine) ** 0.5)
 
 
-def scales(a: NDArray[np.float32], b: NDArray[np.float32]) -> Scales:
-    """Return how far planes ``(height, width)`` agree in coarse and in fine detail.
+def is_finest_alone(
+    a: NDArray[np.float32], b: NDArray[np.float32], *, clear: float = CLEAR
+) -> bool:
+    """Return whether planes ``(height, width)`` agree in the finest detail alone.
 
-    Noise that software adds lies all over, letters and lines in one place: so the medians of tiles
-    are taken, each as the score of all.
+    Noise that software adds all over does so in every part. Letters and lines do in one place, and
+    elsewhere a sensor's pattern shows: so the median of tiles decides, where it is clear.
+
+    Parameters
+    ----------
+    clear
+        Expected score of coarse detail from which its lack tells.
 
     Examples
     --------
     >>> noise = np.random.default_rng(1).standard_normal((64, 64)).astype(np.float32)
-    >>> scales(noise, noise).is_finest_alone
+    >>> is_finest_alone(noise, noise)
     False
     """
-    tiles = [_tile_scales(p, q) for p, q in zip(_tiles(a), _tiles(b), strict=True)]
-    coarse, fine, num_coarse, num_fine = (list(values) for values in zip(*tiles, strict=True))
-    times = len(tiles) ** 0.5
-    return Scales(
-        times * float(np.median(coarse)),
-        times * float(np.median(fine)),
-        sum(num_coarse),
-        sum(num_fine),
-    )
+    return scales(a, b).lacks_coarse(clear=clear) and not tile_scales(a, b).shows_coarse()
+
+
+def tile_scales(a: NDArray[np.float32], b: NDArray[np.float32]) -> Scales:
+    """Return the medians of how far planes' tiles agree, each as the score of all tiles."""
+    tiles = [scales(p, q) for p, q in zip(_tiles(a), _tiles(b), strict=True)]
+    coarse, fine, num_coarse, num_fine = zip(*tiles, strict=True)
+    medians = (float(np.median(scores)) * len(tiles) ** 0.5 for scores in (coarse, fine))
+    return Scales(*medians, sum(num_coarse), sum(num_fine))
 
 
 def _tiles(plane: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -87,7 +99,8 @@ def _tiles(plane: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     ]
 
 
-def _tile_scales(a: NDArray[np.float32], b: NDArray[np.float32]) -> Scales:
+def scales(a: NDArray[np.float32], b: NDArray[np.float32]) -> Scales:
+    """Return how far planes ``(height, width)`` agree in coarse and in fine detail."""
     first, second = fft.rfft2(a), fft.rfft2(b)
     steepest = np.maximum(
         np.abs(fft.fftfreq(a.shape[0]))[:, None], np.abs(fft.rfftfreq(a.shape[1]))[None, :]

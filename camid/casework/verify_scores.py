@@ -19,7 +19,7 @@ from scipy import fft
 from scipy.special import logsumexp
 
 from camid.casework.alignment import CELL, CHECKED
-from camid.casework.match_detail import scales
+from camid.casework.match_detail import is_finest_alone
 from camid.casework.quality import Visibility, quality
 from camid.casework.single_peak import once
 from camid.casework.spread import MOST_ABSENT, absent, most_correlation, spread
@@ -172,14 +172,14 @@ class Sides:
             llrs[likeliest] = float(fusion.llr([scores[likeliest][n] for n in fusion.methods]))
         high = fusion.high - math.log(len(llrs))  # the bound of one turn, were all others nothing
         crops = evidence[likeliest]["classical"]
-        is_finest_alone = _is_finest_alone(planes)
+        is_finest = is_finest_alone(*planes, clear=SURE)
         llr = float(logsumexp(list(llrs.values())) - math.log(len(llrs)))
         counted = _at(evidence[likeliest], spreads[likeliest])
         strength = self._strength(self._at(likeliest), counted)
         is_shared = llr > 0 and strength < LEAST_OF_SIDES
         is_patchy = llr > 0 and spreads[likeliest].absent > MOST_ABSENT
         return Verdict(
-            llr=0.0 if is_finest_alone or is_shared or is_patchy else min(high, llr),
+            llr=0.0 if is_finest or is_shared or is_patchy else min(high, llr),
             low=fusion.low,
             high=high,
             turns=llrs,
@@ -187,7 +187,7 @@ class Sides:
             num_crops=len(crops),
             heat=self._heat(crops),
             share=spreads[likeliest].share,
-            is_finest_alone=is_finest_alone,
+            is_finest_alone=is_finest,
             strength=strength,
             is_shared=is_shared,
             absent=spreads[likeliest].absent if is_patchy else 0.0,
@@ -251,12 +251,6 @@ class Sides:
         numbers = _laid_out(np.arange(rows * columns, dtype=np.float64), self._shapes[0])
         lacking = absent(laid_out, cells_kept.kept)
         return _Counted(np.sort(numbers[kept]).astype(np.int64), cells_kept.share, lacking)
-
-
-def _is_finest_alone(planes: Planes) -> bool:
-    """Return whether what agrees of two sides is noise that was added, and tells of no sensor."""
-    agreement = scales(*planes)
-    return agreement.is_finest_alone and agreement.expected > SURE
 
 
 def _scores_less_repeats(
