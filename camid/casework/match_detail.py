@@ -83,8 +83,13 @@ def tile_scales(a: NDArray[np.float32], b: NDArray[np.float32]) -> Scales:
     """Return the medians of how far planes' tiles agree, each as the score of all tiles."""
     tiles = [scales(p, q) for p, q in zip(_tiles(a), _tiles(b), strict=True)]
     coarse, fine, num_coarse, num_fine = zip(*tiles, strict=True)
-    medians = (float(np.median(scores)) * len(tiles) ** 0.5 for scores in (coarse, fine))
-    return Scales(*medians, sum(num_coarse), sum(num_fine))
+    times = len(tiles) ** 0.5
+    return Scales(
+        times * float(np.median(coarse)),
+        times * float(np.median(fine)),
+        sum(num_coarse),
+        sum(num_fine),
+    )
 
 
 def _tiles(plane: NDArray[np.float32]) -> list[NDArray[np.float32]]:
