@@ -49,7 +49,7 @@ def test_letters_in_one_place_do_not_hide_a_sensor_s_pattern(place, seed):
 @given(SEEDS)
 def test_strangers_show_nothing_in_either_detail(seed):
     planes = np.random.default_rng(seed).standard_normal((2, *SHAPE)).astype(np.float32)
-    found = scales(*planes)
-    assert abs(found.coarse) < 7
-    assert abs(found.fine) < 7
+    agreement = scales(*planes)
+    assert abs(agreement.coarse) < 7
+    assert abs(agreement.fine) < 7
     assert not is_finest_alone(*planes)
